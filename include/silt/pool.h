@@ -1,0 +1,30 @@
+/*
+ * pool.h - a fixed set of worker threads: single jobs, and loops over independent items.
+ *
+ * A job may block. Jobs are taken oldest first. silt_pool_for may be called from a job: the caller works along,
+ * so it never waits for a free thread.
+ */
+#ifndef SILT_POOL_H
+#define SILT_POOL_H
+
+#include "silt/base.h"
+
+struct silt_pool;
+
+struct silt_job { /* embedded in the caller's struct; the pool touches it until run is called */
+    struct silt_job *next;
+    void (*run)(struct silt_job *job);
+};
+
+struct silt_pool *silt_pool_create(unsigned thread_count); /* 0: one per core */
+void silt_pool_destroy(struct silt_pool *pool);            /* runs what is queued, then joins; NULL is fine */
+unsigned silt_pool_threads(const struct silt_pool *pool);
+void silt_pool_submit(struct silt_pool *pool, struct silt_job *job); /* any thread */
+size_t silt_pool_queued(const struct silt_pool *pool);
+
+/* Call fn(arg, i, slot) for i in 0..count-1, spread over the threads, and return when all are done. slot is
+ * 0..silt_pool_threads() and is never in use twice at once: use it to pick a per-thread scratch. pool NULL:
+ * in the caller alone. */
+void silt_pool_for(struct silt_pool *pool, size_t count, void (*fn)(void *arg, size_t index, unsigned slot), void *arg);
+
+#endif

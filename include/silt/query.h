@@ -1,0 +1,150 @@
+/*
+ * query.h - InfluxQL: parse a text, run its statements against a source, push the answers into a sink.
+ *
+ * Data is read only through reader.h; what changes things goes through silt_admin, which server/ implements.
+ */
+#ifndef SILT_QUERY_H
+#define SILT_QUERY_H
+
+#include "silt/base.h"
+#include "silt/pool.h"
+#include "silt/reader.h"
+
+/* ---------------------------------------------------------------- results */
+
+/* Cells carry their own kind, for columns may mix them (a selected field of a schema table, a filled window). */
+enum silt_cell_kind {
+    SILT_CELL_NULL = 0,
+    SILT_CELL_FLOAT,
+    SILT_CELL_INTEGER,
+    SILT_CELL_UNSIGNED,
+    SILT_CELL_STRING,
+    SILT_CELL_BOOLEAN,
+    SILT_CELL_TIME,   /* i64 holds ns */
+    SILT_CELL_STRINGS, /* a list of strings (SHOW SUBSCRIPTIONS) */
+};
+
+struct silt_cell {
+    enum silt_cell_kind kind;
+    union {
+        double f64;
+        int64_t i64;
+        uint64_t u64;
+        bool boolean;
+        struct silt_str string;
+        struct {
+            const struct silt_str *items;
+            size_t count;
+        } strings;
+    };
+};
+
+struct silt_series_head {
+    struct silt_str name;         /* empty: none */
+    const struct silt_tag *tags;  /* sorted by key */
+    size_t tag_count;
+    const struct silt_str *columns;
+    size_t column_count;
+};
+
+/*
+ * Where answers go, in this order, per statement:
+ *
+ *     begin (series rows*)* [message]* [error] end
+ *
+ * rows come row-major: row r, column c is cells[r * column_count + c]; borrowed during the call. A call that returns
+ * not SILT_OK (SILT_CANCELLED: the client left) ends the query. rows may block while a slow client catches up.
+ * All calls of one query come from one thread at a time.
+ */
+struct silt_sink {
+    enum silt_status (*begin)(struct silt_sink *sink, uint32_t statement_id);
+    enum silt_status (*series)(struct silt_sink *sink, const struct silt_series_head *head);
+    enum silt_status (*rows)(struct silt_sink *sink, const struct silt_cell *cells, size_t row_count);
+    void (*message)(struct silt_sink *sink, struct silt_str level, struct silt_str text);
+    void (*error)(struct silt_sink *sink, struct silt_str text);
+    enum silt_status (*end)(struct silt_sink *sink);
+    const struct silt_zone *zone; /* set by the engine before `begin` when the statement has tz(); else NULL */
+};
+
+/* ---------------------------------------------------------------- statements that change things */
+
+/* All may wait. Return SILT_OK or fill err with the statement's error text. NULL member: the statement answers
+ * with an honest "not supported" error that names it. */
+struct silt_admin {
+    enum silt_status (*create_database)(struct silt_admin *admin, struct silt_str name, struct silt_str policy_name,
+                                        const struct silt_policy_change *with, struct silt_error *err);
+    enum silt_status (*drop_database)(struct silt_admin *admin, struct silt_str name, struct silt_error *err);
+    enum silt_status (*create_policy)(struct silt_admin *admin, struct silt_str database, struct silt_str name,
+                                      const struct silt_policy_change *policy, struct silt_error *err);
+    enum silt_status (*alter_policy)(struct silt_admin *admin, struct silt_str database, struct silt_str name,
+                                     const struct silt_policy_change *change, struct silt_error *err);
+    enum silt_status (*drop_policy)(struct silt_admin *admin, struct silt_str database, struct silt_str name,
+                                    struct silt_error *err);
+    enum silt_status (*drop_shard)(struct silt_admin *admin, uint64_t shard_id, struct silt_error *err);
+    enum silt_status (*drop_measurement)(struct silt_admin *admin, struct silt_str database, struct silt_str name,
+                                         struct silt_error *err);
+    enum silt_status (*drop_series)(struct silt_admin *admin, struct silt_str database, struct silt_str measurement,
+                                    const struct silt_tag_filter *filter, struct silt_error *err);
+    enum silt_status (*delete_points)(struct silt_admin *admin, struct silt_str database, struct silt_str measurement,
+                                      const struct silt_tag_filter *filter, silt_time min, silt_time max,
+                                      struct silt_error *err);
+    /* SELECT INTO: rows to write. */
+    enum silt_status (*write)(struct silt_admin *admin, struct silt_str database, struct silt_str rp,
+                              const struct silt_batch *batch, struct silt_error *err);
+};
+
+/* ---------------------------------------------------------------- parse and run */
+
+struct silt_query; /* the parsed statements */
+
+/* A bound parameter, already typed (server/ reads the JSON). */
+enum silt_param_kind {
+    SILT_PARAM_STRING, SILT_PARAM_INTEGER, SILT_PARAM_FLOAT, SILT_PARAM_BOOLEAN, SILT_PARAM_DURATION,
+    SILT_PARAM_REGEX, SILT_PARAM_IDENTIFIER,
+    SILT_PARAM_ERROR, /* text is the error that its use gives */
+};
+struct silt_param {
+    struct silt_str name, text; /* text: string, regex, identifier, error */
+    enum silt_param_kind kind;
+    union {
+        int64_t integer; /* also durations, ns */
+        double number;
+        bool boolean;
+    };
+};
+
+/* Parse the whole text. Statements and everything in them live in the arena; text must outlive it. SILT_INVALID:
+ * err->text is InfluxDB's, without the "error parsing query: " in front. */
+enum silt_status silt_query_parse(struct silt_str text, const struct silt_param *params, size_t param_count,
+                                  struct silt_arena *arena, struct silt_query **out, struct silt_error *err);
+size_t silt_query_statement_count(const struct silt_query *query);
+/* The statement as normalised InfluxQL (passwords as [REDACTED]). In the arena. */
+struct silt_str silt_query_statement_text(const struct silt_query *query, size_t index, struct silt_arena *arena);
+/* True for statements that change things: sent by GET they get the deprecation warning. */
+bool silt_query_statement_changes(const struct silt_query *query, size_t index);
+
+struct silt_query_limits {
+    size_t memory_bytes;     /* per query; 0: none */
+    uint64_t select_points;  /* max-select-point; 0: none */
+    uint64_t select_series, select_buckets;
+};
+
+struct silt_query_options {
+    struct silt_source *source;
+    struct silt_admin *admin;      /* NULL: read only */
+    struct silt_pool *pool;        /* NULL: run in the caller's thread alone */
+    struct silt_budget *budget;    /* parent of the query's own */
+    struct silt_query_limits limits;
+    struct silt_str database, rp;  /* defaults of the request; may be empty */
+    bool read_only_request;        /* GET: changing statements still run, with InfluxDB's warning message */
+    silt_time now;                 /* one instant for the whole request */
+    uint64_t deadline_monotonic_ns; /* 0: none; past it: `query-timeout limit exceeded` */
+    const _Atomic bool *cancelled; /* any thread may set it: `query interrupted`; may be NULL */
+};
+
+/* Run every statement in order; after one that failed, the others are answered as InfluxDB does ("not executed").
+ * Statement errors go to the sink; the return value is only about the sink: SILT_OK or why it ended. May wait. */
+enum silt_status silt_query_run(const struct silt_query *query, const struct silt_query_options *options,
+                                struct silt_sink *sink);
+
+#endif

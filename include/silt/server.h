@@ -1,0 +1,70 @@
+/*
+ * server.h - a SiltDB server as one object: main.c starts it, so can a test or a benchmark in its own process.
+ */
+#ifndef SILT_SERVER_H
+#define SILT_SERVER_H
+
+#include "silt/base.h"
+#include "silt/storage.h"
+#include "silt/text.h"
+
+/* The version that clients detect features by, and the name they look for. */
+#define SILT_INFLUX_VERSION "1.8.10"
+#define SILT_INFLUX_BUILD "OSS"
+
+/* Every setting, as siltd.toml has it (server/config.c is the table of names, bounds and defaults). A bound of 0 on a
+ * number of things is "none" where the comment says so. */
+struct silt_server_options {
+    /* [data] */
+    char data_dir[1024];
+    enum silt_sync_mode sync_mode;
+    uint64_t sync_interval_ms;
+    uint64_t memtable_soft_bytes, memtable_hard_bytes; /* 0: the storage's own default */
+
+    /* [http] */
+    char http_bind[256];         /* host:port, :port, [v6]:port; port 0: any free one */
+    uint64_t loop_count;         /* 0: one per core */
+    uint64_t connections_max;
+    uint64_t body_bytes_max;
+    uint64_t inflated_bytes_max; /* what a gzip body may become */
+    uint64_t header_bytes_max;
+    uint64_t idle_ms;            /* between requests */
+    uint64_t header_ms;          /* from a request's first byte to the end of its header */
+    uint64_t stall_ms;           /* without a byte moving, in a body or a response */
+    uint64_t request_ms;         /* from a request's first byte to the end of its body */
+    uint64_t rows_max;           /* of an answer that is not chunked; 0: none */
+    bool access_log;
+    char access_log_path[1024];  /* empty: standard error */
+
+    /* [write] */
+    uint64_t write_worker_count; /* 0: one per core */
+    uint64_t write_queue_max;    /* requests waiting for a worker */
+    uint64_t write_memory_bytes; /* of all bodies being parsed */
+
+    /* [query] */
+    uint64_t query_worker_count; /* threads that run a query or wait for its client; 0: 8 per core */
+    uint64_t query_queue_max;    /* requests waiting for one */
+    uint64_t queries_max;        /* max-concurrent-queries; 0: none */
+    uint64_t query_timeout_ms;   /* 0: none */
+    uint64_t query_memory_bytes; /* of one query; 0: none */
+    uint64_t memory_bytes;       /* of all queries; 0: none */
+    uint64_t select_points_max, select_series_max, select_buckets_max; /* 0: none */
+
+    /* [server] */
+    uint64_t stop_ms; /* what requests under way may still take after the signal to stop */
+    enum silt_log_level log_level;
+};
+
+void silt_server_options_init(struct silt_server_options *options); /* the defaults */
+
+struct silt_server;
+
+/* Open the store and listen. On failure err says why and nothing is left behind. */
+enum silt_status silt_server_start(const struct silt_server_options *options, struct silt_server **out,
+                                   struct silt_error *err);
+uint16_t silt_server_port(const struct silt_server *server);
+struct silt_storage *silt_server_storage(struct silt_server *server);
+/* Stop listening, let requests under way finish (for stop_ms at most), flush the store, close it. NULL is fine. */
+enum silt_status silt_server_stop(struct silt_server *server, struct silt_error *err);
+
+#endif

@@ -1,0 +1,209 @@
+/*
+ * storage.h - the store as server/ sees it: open, write batches, databases and policies, deletes, statistics.
+ *
+ * Reading goes through reader.h (silt_storage_source). Nothing here knows HTTP, JSON or InfluxQL.
+ *
+ * Threads: every call may come from any thread. Calls marked "may wait" do disk work and must not run on an event
+ * loop. Texts in errors are InfluxDB's where it has one.
+ */
+#ifndef SILT_STORAGE_H
+#define SILT_STORAGE_H
+
+#include "silt/base.h"
+#include "silt/pool.h"
+
+struct silt_storage;
+struct silt_source; /* reader.h */
+
+/* ---------------------------------------------------------------- open and close */
+
+enum silt_sync_mode {
+    SILT_SYNC_FSYNC,    /* fdatasync before an acknowledgement: the default */
+    SILT_SYNC_INTERVAL, /* fdatasync every sync_interval_ms; acknowledged once written */
+    SILT_SYNC_OFF,      /* never asked for */
+};
+
+struct silt_storage_options {
+    const char *data_dir;              /* created when missing */
+    enum silt_sync_mode sync_mode;
+    uint32_t sync_interval_ms;
+    struct silt_budget *budget;        /* memtables and index are charged here; NULL: own, unbounded */
+    size_t memtable_soft_bytes;        /* all memtables: above it flushing starts and acknowledgements slow down; 0: default */
+    size_t memtable_hard_bytes;        /* above it writes are refused with SILT_BUSY; 0: default */
+    uint32_t compact_files_max;        /* files a shard may have before a merge is due; 0: default 6 */
+    bool background_off;               /* tests: no threads but the WAL's; call silt_storage_step yourself */
+    silt_time (*now)(void *arg);       /* NULL: silt_clock_now */
+    void *now_arg;
+    const void *vfs;                   /* struct vfs *, NULL: POSIX on data_dir (tests hand in the fault backend) */
+};
+
+void silt_storage_options_init(struct silt_storage_options *options);
+/* Recovers what a crash left. SILT_BUSY: another process has the directory. May wait. */
+enum silt_status silt_storage_open(const struct silt_storage_options *options, struct silt_storage **out,
+                                   struct silt_error *err);
+/* Flushes memtables when flush says so (else the WAL is replayed at the next open). No call may be under way,
+ * no reader open. NULL is fine. May wait. */
+enum silt_status silt_storage_close(struct silt_storage *storage, bool flush, struct silt_error *err);
+
+/* ---------------------------------------------------------------- writing */
+
+/*
+ * A batch is rows in the order they were sent, in row-major 8-byte slots:
+ *
+ *     layout 0: cpu(usage_user integer, usage_idle float)      layouts[]
+ *     row 0: series "cpu,host=a" layout 0 time t0 values[0..1] rows[] -> values[]
+ *     row 1: series "cpu,host=b" layout 0 time t1 values[2..3]
+ *
+ * Everything is borrowed until silt_storage_write returns (the completion callback does not need it).
+ */
+struct silt_field {
+    struct silt_str name; /* unescaped */
+    enum silt_type type;
+};
+
+struct silt_layout { /* the fields of a row, in the order sent; no name twice */
+    struct silt_str measurement; /* unescaped */
+    const struct silt_field *fields;
+    uint32_t field_count; /* at least 1 */
+};
+
+struct silt_row {
+    struct silt_str series; /* series text as sent, line-protocol escaped: measurement[,tag=value]*; NOT yet validated
+                             * when it was not seen before */
+    uint64_t series_hash;   /* silt_hash of it */
+    silt_time time;
+    uint32_t layout;        /* index into layouts */
+    uint32_t line;          /* the caller's number of the row, given back in rejections */
+    size_t value_offset;    /* index of its first slot in values */
+};
+
+struct silt_batch {
+    const struct silt_layout *layouts;
+    uint32_t layout_count;
+    const struct silt_row *rows;
+    size_t row_count;
+    const union silt_value *values;
+};
+
+/* Why a row was not taken. */
+enum silt_reject {
+    SILT_REJECT_SERIES,    /* series text malformed: detail is the line-protocol reason ("missing tag value") */
+    SILT_REJECT_CONFLICT,  /* field type conflict; detail is InfluxDB's whole text, from "field type conflict: " on */
+    SILT_REJECT_RETENTION, /* older than the policy allows */
+    SILT_REJECT_KEY,       /* key too long, tag named time, ...; detail is InfluxDB's whole reason */
+    SILT_REJECT_LIMIT,     /* a cardinality limit; detail says which */
+};
+
+struct silt_rejection {
+    uint32_t line;
+    enum silt_reject why;
+    struct silt_str detail; /* in the arena given to the write */
+};
+
+struct silt_write_report {
+    struct silt_rejection *rejections; /* in row order; in the arena */
+    size_t rejection_count;
+    size_t written; /* rows */
+};
+
+/* Called exactly once per write that returned SILT_OK, from the WAL's thread or from within the write: the batch is
+ * durable (SILT_OK) or its fate is an I/O error. Must not block. */
+typedef void (*silt_written_fn)(void *arg, enum silt_status status, const struct silt_error *err);
+
+/*
+ * Store a batch. Rejected rows are reported, the others written: readable at once, durable when `done` is called.
+ * rp empty: the default policy. Errors (nothing written, done not called):
+ *   SILT_NOT_FOUND  no such database `database not found: "x"`, or policy `retention policy not found: x`
+ *   SILT_BUSY       may_wait is false and a shard group has to be made: call again where waiting is allowed;
+ *                   or the memtables are full (err->text starts with "memory")
+ *   SILT_IO/NO_SPACE the log cannot take more: the store is read-only
+ */
+enum silt_status silt_storage_write(struct silt_storage *storage, struct silt_str database, struct silt_str rp,
+                                    const struct silt_batch *batch, bool may_wait, struct silt_arena *arena,
+                                    struct silt_write_report *report, silt_written_fn done, void *done_arg,
+                                    struct silt_error *err);
+
+/* ---------------------------------------------------------------- series keys (storage/series_key.c) */
+
+struct silt_tag {
+    struct silt_str key, value; /* unescaped */
+};
+
+/* Series text as sent -> canonical series key: tags sorted by key, minimal escapes; *tags are the parts. NULL on
+ * success, else the static line-protocol reason: "missing measurement", "missing tag key", "missing tag value",
+ * "invalid tag format", "duplicate tags". All results in the arena. */
+const char *silt_series_key_parse(struct silt_str text, struct silt_arena *arena, struct silt_str *key,
+                                  struct silt_str *measurement, struct silt_tag **tags, size_t *tag_count);
+/* The canonical series key of parts that are sorted by tag key. In the arena. */
+struct silt_str silt_series_key_make(struct silt_str measurement, const struct silt_tag *tags, size_t tag_count,
+                                     struct silt_arena *arena);
+
+/* ---------------------------------------------------------------- databases, policies, shards */
+
+struct silt_policy {
+    struct silt_str name;
+    int64_t duration_ns;       /* 0: infinite */
+    int64_t shard_duration_ns;
+    uint32_t replication;
+    bool is_default;
+};
+
+/* Which parts of a policy a statement named. */
+struct silt_policy_change {
+    bool has_duration, has_shard_duration, has_replication, make_default;
+    int64_t duration_ns, shard_duration_ns; /* 0 duration: infinite; 0 shard duration: the default for the duration */
+    uint32_t replication;
+};
+
+/* All of these may wait, are durable when they return, and give InfluxDB 1.x's texts. */
+/* with NULL: plain CREATE DATABASE (autogen policy; nothing happens if it exists). policy_name may be empty. */
+enum silt_status silt_storage_create_database(struct silt_storage *storage, struct silt_str name,
+                                              struct silt_str policy_name, const struct silt_policy_change *with,
+                                              struct silt_error *err);
+enum silt_status silt_storage_drop_database(struct silt_storage *storage, struct silt_str name, struct silt_error *err);
+enum silt_status silt_storage_create_policy(struct silt_storage *storage, struct silt_str database, struct silt_str name,
+                                            const struct silt_policy_change *policy, struct silt_error *err);
+enum silt_status silt_storage_alter_policy(struct silt_storage *storage, struct silt_str database, struct silt_str name,
+                                           const struct silt_policy_change *change, struct silt_error *err);
+enum silt_status silt_storage_drop_policy(struct silt_storage *storage, struct silt_str database, struct silt_str name,
+                                          struct silt_error *err);
+enum silt_status silt_storage_drop_shard(struct silt_storage *storage, uint64_t shard_id, struct silt_error *err);
+
+/* ---------------------------------------------------------------- deletes */
+
+struct silt_tag_filter; /* reader.h */
+
+/* DELETE: points of the matching series in [min, max], in every policy of the database. measurement empty: all;
+ * filter NULL: every series. A series left without points leaves the index. Durable on return. May wait. */
+enum silt_status silt_storage_delete(struct silt_storage *storage, struct silt_str database, struct silt_str measurement,
+                                     const struct silt_tag_filter *filter, silt_time min, silt_time max,
+                                     struct silt_error *err);
+/* DROP SERIES: all points and the series themselves; field types stay. */
+enum silt_status silt_storage_drop_series(struct silt_storage *storage, struct silt_str database,
+                                          struct silt_str measurement, const struct silt_tag_filter *filter,
+                                          struct silt_error *err);
+/* DROP MEASUREMENT: with its field types. Missing is fine. */
+enum silt_status silt_storage_drop_measurement(struct silt_storage *storage, struct silt_str database,
+                                               struct silt_str measurement, struct silt_error *err);
+
+/* ---------------------------------------------------------------- reading, upkeep, statistics */
+
+/* The one way to read; valid until close. */
+struct silt_source *silt_storage_source(struct silt_storage *storage);
+
+/* Flush everything in memory to TSM files. May wait. */
+enum silt_status silt_storage_flush(struct silt_storage *storage, struct silt_error *err);
+/* One round of upkeep: retention, flushes and merges that are due. *did tells whether anything was. May wait. */
+enum silt_status silt_storage_step(struct silt_storage *storage, bool *did, struct silt_error *err);
+/* Merge every shard down to one sorted run. May wait. */
+enum silt_status silt_storage_compact_all(struct silt_storage *storage, struct silt_error *err);
+
+struct silt_storage_stats {
+    uint64_t series_count, shard_count, file_count, file_bytes, wal_bytes, memtable_bytes, index_bytes;
+    uint64_t rows_written, values_written, rows_rejected, wal_syncs, wal_batches, flushes, compactions;
+    uint64_t values_on_disk;
+    bool read_only; /* the log failed: writes are refused until reopened */
+};
+void silt_storage_stats(struct silt_storage *storage, struct silt_storage_stats *out);
+
+#endif

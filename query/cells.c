@@ -1,0 +1,805 @@
+/* cells.c - implements cells.h. */
+#include "query/cells.h"
+
+#include "silt/kernels.h"
+
+#include <stdlib.h>
+
+void cells_init(struct cells *cells, struct exec *exec, size_t leaf_count)
+{
+    *cells = (struct cells){.exec = exec, .leaf_count = leaf_count};
+}
+
+void cells_clear(struct cells *cells)
+{
+    cells->count = 0;
+    if (cells->strings)
+        silt_arena_reset(cells->strings);
+}
+
+static size_t cell_bytes(const struct cells *cells)
+{
+    return sizeof(struct cell_key) + cells->leaf_count * sizeof(struct cell_value);
+}
+
+void cells_free(struct cells *cells)
+{
+    if (cells->capacity)
+        silt_budget_release(&cells->exec->budget, cells->capacity * cell_bytes(cells));
+    free(cells->keys);
+    free(cells->values);
+    silt_arena_destroy(cells->strings);
+    cells_init(cells, cells->exec, cells->leaf_count);
+}
+
+static enum silt_status cells_reserve(struct cells *cells, size_t count, struct silt_error *err)
+{
+    if (count <= cells->capacity)
+        return SILT_OK;
+    size_t capacity = cells->capacity ? cells->capacity * 2 : 16;
+    if (capacity < count)
+        capacity = count;
+    enum silt_status rc = silt_budget_charge(&cells->exec->budget, (capacity - cells->capacity) * cell_bytes(cells), err);
+    if (rc != SILT_OK)
+        return rc;
+    cells->keys = silt_realloc(cells->keys, capacity * sizeof(*cells->keys));
+    cells->values = silt_realloc(cells->values, capacity * cells->leaf_count * sizeof(*cells->values));
+    cells->capacity = capacity;
+    return SILT_OK;
+}
+
+static struct cell_value *cell_at(struct cells *cells, size_t index)
+{
+    return cells->values + index * cells->leaf_count;
+}
+
+/* The last cell when it has this key, else a new one behind it. */
+static enum silt_status cell_for(struct cells *cells, silt_time start, uint32_t shard, struct cell_value **out,
+                                 struct silt_error *err)
+{
+    if (cells->count && cells->keys[cells->count - 1].start == start && cells->keys[cells->count - 1].shard == shard) {
+        *out = cell_at(cells, cells->count - 1);
+        return SILT_OK;
+    }
+    enum silt_status rc = cells_reserve(cells, cells->count + 1, err);
+    if (rc != SILT_OK)
+        return rc;
+    cells->keys[cells->count] = (struct cell_key){start, shard};
+    *out = cell_at(cells, cells->count++);
+    memset(*out, 0, cells->leaf_count * sizeof(**out));
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- one run of one column into one value */
+
+struct run {
+    const struct lane_column *column;
+    const silt_time *times; /* NULL where no leaf asks for times */
+    size_t from, to;
+    bool descending;
+    uint32_t series;
+};
+
+static union silt_value value_at(const struct leaf *leaf, const struct lane_column *column, size_t row)
+{
+    switch (leaf->type) {
+    case DATA_BOOLEAN: return (union silt_value){.u64 = column->boolean[row]};
+    case DATA_STRING: return (union silt_value){.u64 = row}; /* copied by the caller, if kept */
+    default: return (union silt_value){.u64 = column->u64[row]};
+    }
+}
+
+/* -1, 0, 1. Strings are compared by the caller. */
+static int compare_values(enum data_type type, union silt_value a, union silt_value b)
+{
+    switch (type) {
+    case DATA_FLOAT: return a.f64 < b.f64 ? -1 : a.f64 > b.f64;
+    case DATA_INTEGER: return a.i64 < b.i64 ? -1 : a.i64 > b.i64;
+    case DATA_UNSIGNED: return a.u64 < b.u64 ? -1 : a.u64 > b.u64;
+    case DATA_STRING: return silt_str_compare(silt_bytes_str(a.string), silt_bytes_str(b.string));
+    default: return (int)(a.u64 & 1) - (int)(b.u64 & 1);
+    }
+}
+
+/* Does `b`, found at its time, take the place of `a`? */
+static bool replaces(const struct leaf *leaf, const struct cell_value *a, const struct cell_value *b)
+{
+    int order;
+
+    if (a->count == 0)
+        return true;
+    switch (leaf->id) {
+    case FN_MIN:
+        order = compare_values(leaf->type, b->value, a->value);
+        return order < 0 || (order == 0 && b->time < a->time);
+    case FN_MAX:
+        order = compare_values(leaf->type, b->value, a->value);
+        return order > 0 || (order == 0 && b->time < a->time);
+    case FN_FIRST:
+        if (b->time != a->time)
+            return b->time < a->time;
+        order = compare_values(leaf->type, b->value, a->value);
+        return leaf->type == DATA_BOOLEAN ? order < 0 : order > 0;
+    default: /* last */
+        if (b->time != a->time)
+            return b->time > a->time;
+        return compare_values(leaf->type, b->value, a->value) > 0;
+    }
+}
+
+static size_t run_count(const struct run *run)
+{
+    if (!run->column->valid)
+        return run->to - run->from;
+    size_t count = 0;
+    for (size_t i = run->from; i < run->to; i++)
+        count += row_valid(run->column->valid, i);
+    return count;
+}
+
+static void add_float_sum(const struct run *run, struct cell_value *value)
+{
+    const double *v = run->column->f64;
+
+    if (!run->column->valid) {
+        value->value.f64 = silt_sum_f64(value->value.f64, v + run->from, run->to - run->from);
+        value->count += (int64_t)(run->to - run->from);
+        return;
+    }
+    for (size_t i = run->from; i < run->to; i++)
+        if (row_valid(run->column->valid, i)) {
+            value->value.f64 += v[i];
+            value->count++;
+        }
+}
+
+static void add_integer_sum(const struct run *run, struct cell_value *value)
+{
+    const uint64_t *v = run->column->u64;
+
+    if (!run->column->valid) {
+        value->value.u64 += (uint64_t)silt_sum_i64((const int64_t *)v + run->from, run->to - run->from);
+        value->count += (int64_t)(run->to - run->from);
+        return;
+    }
+    for (size_t i = run->from; i < run->to; i++)
+        if (row_valid(run->column->valid, i)) {
+            value->value.u64 += v[i];
+            value->count++;
+        }
+}
+
+static void add_mean(const struct leaf *leaf, const struct run *run, struct cell_value *value)
+{
+    if (leaf->type == DATA_FLOAT) {
+        add_float_sum(run, value);
+        return;
+    }
+    for (size_t i = run->from; i < run->to; i++)
+        if (row_valid(run->column->valid, i)) {
+            value->value.f64 +=
+                leaf->type == DATA_INTEGER ? (double)run->column->i64[i] : (double)run->column->u64[i];
+            value->count++;
+        }
+}
+
+/* The smallest and largest of a run; false when it is empty. */
+static bool run_extremes(const struct leaf *leaf, const struct run *run, union silt_value *min, union silt_value *max)
+{
+    const struct lane_column *column = run->column;
+    size_t count = run->to - run->from;
+    bool any = false;
+
+    if (!column->valid && count > 0 && leaf->type != DATA_BOOLEAN) {
+        if (leaf->type == DATA_FLOAT)
+            silt_minmax_f64(column->f64 + run->from, count, &min->f64, &max->f64);
+        else if (leaf->type == DATA_INTEGER)
+            silt_minmax_i64(column->i64 + run->from, count, &min->i64, &max->i64);
+        else
+            silt_minmax_u64(column->u64 + run->from, count, &min->u64, &max->u64);
+        return true;
+    }
+    for (size_t i = run->from; i < run->to; i++) {
+        if (!row_valid(column->valid, i))
+            continue;
+        union silt_value v = value_at(leaf, column, i);
+        if (!any || compare_values(leaf->type, v, *min) < 0)
+            *min = v;
+        if (!any || compare_values(leaf->type, v, *max) > 0)
+            *max = v;
+        any = true;
+    }
+    return any;
+}
+
+static void add_spread(const struct leaf *leaf, union silt_value min, union silt_value max, int64_t count,
+                       struct cell_value *value)
+{
+    if (value->count == 0 || compare_values(leaf->type, min, value->value) < 0)
+        value->value = min;
+    if (value->count == 0 || compare_values(leaf->type, max, value->other) > 0)
+        value->other = max;
+    value->count += count;
+}
+
+static void add_extreme(const struct leaf *leaf, const struct run *run, struct cell_value *value)
+{
+    union silt_value min, max;
+    struct cell_value found = {.count = 1, .series = run->series};
+
+    if (!run_extremes(leaf, run, &min, &max))
+        return;
+    found.value = leaf->id == FN_MIN ? min : max;
+    if (!leaf->need_time) { /* which of equal values it is does not show */
+        found.time = value->time + 1;
+        if (replaces(leaf, value, &found)) {
+            found.time = 0;
+            *value = found;
+        }
+        return;
+    }
+    found.time = SILT_TIME_MIN;
+    if (!replaces(leaf, value, &found))
+        return;
+    for (size_t n = 0; n < run->to - run->from; n++) { /* in rising time, so that the earliest is found */
+        size_t i = run->descending ? run->to - 1 - n : run->from + n;
+        if (!row_valid(run->column->valid, i) ||
+            compare_values(leaf->type, value_at(leaf, run->column, i), found.value) != 0)
+            continue;
+        found.value = value_at(leaf, run->column, i); /* of -0 and 0, the one that is there */
+        found.time = run->times[i];
+        if (replaces(leaf, value, &found))
+            *value = found;
+        return;
+    }
+}
+
+static enum silt_status keep_string(struct cells *cells, const struct leaf *leaf, const struct run *run,
+                                    struct cell_value *found, struct silt_error *err)
+{
+    if (leaf->type != DATA_STRING)
+        return SILT_OK;
+    if (!cells->strings)
+        cells->strings = silt_arena_create(&cells->exec->budget);
+    found->value.string = silt_arena_bytes_copy(cells->strings, run->column->string[found->value.u64]);
+    return silt_arena_exceeded(cells->strings) ? silt_fail(err, SILT_LIMIT, "query memory limit exceeded") : SILT_OK;
+}
+
+static enum silt_status add_end(struct cells *cells, const struct leaf *leaf, const struct run *run,
+                                struct cell_value *value, struct silt_error *err)
+{
+    bool from_front = (leaf->id == FN_FIRST) != run->descending;
+
+    for (size_t n = 0; n < run->to - run->from; n++) {
+        size_t i = from_front ? run->from + n : run->to - 1 - n;
+        if (!row_valid(run->column->valid, i))
+            continue;
+        struct cell_value found = {
+            .count = 1, .time = run->times[i], .series = run->series, .value = value_at(leaf, run->column, i)};
+        if (value->count && (leaf->id == FN_FIRST ? found.time > value->time : found.time < value->time))
+            return SILT_OK;
+        enum silt_status rc = keep_string(cells, leaf, run, &found, err);
+        if (rc == SILT_OK && replaces(leaf, value, &found))
+            *value = found;
+        return rc;
+    }
+    return SILT_OK;
+}
+
+static enum silt_status add_run(struct cells *cells, const struct leaf *leaf, const struct run *run,
+                                struct cell_value *value, struct silt_error *err)
+{
+    union silt_value min, max;
+
+    switch (leaf->id) {
+    case FN_COUNT: value->count += (int64_t)run_count(run); break;
+    case FN_SUM:
+        if (leaf->type == DATA_FLOAT)
+            add_float_sum(run, value);
+        else
+            add_integer_sum(run, value);
+        break;
+    case FN_MEAN: add_mean(leaf, run, value); break;
+    case FN_SPREAD:
+        if (run_extremes(leaf, run, &min, &max))
+            add_spread(leaf, min, max, (int64_t)run_count(run), value);
+        break;
+    case FN_MIN:
+    case FN_MAX: add_extreme(leaf, run, value); break;
+    default: return add_end(cells, leaf, run, value, err);
+    }
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- statistics instead of columns */
+
+/* Adds a whole batch from its block statistics; false: it has to be decoded. */
+static bool add_stats(const struct leaf *leaf, const struct silt_block_stats *stats, const struct lane_batch *batch,
+                      bool descending, uint32_t series, struct cell_value *value)
+{
+    struct cell_value found = {.count = 1, .series = series};
+
+    if (stats->count == 0)
+        return true;
+    switch (leaf->id) {
+    case FN_COUNT: value->count += stats->count; return true;
+    case FN_SUM:
+        if (leaf->type == DATA_FLOAT) {
+            /* exact within the block is not yet exact onto what came before, unless nothing did */
+            if (stats->count > 1 && (!stats->sum_exact || value->count))
+                return false;
+            value->value.f64 = value->count ? value->value.f64 + stats->sum.f64 : 0.0 + stats->sum.f64;
+        } else {
+            value->value.u64 += stats->sum.u64;
+        }
+        value->count += stats->count;
+        return true;
+    case FN_MEAN:
+        if (leaf->type == DATA_FLOAT) {
+            if (stats->count > 1 && (!stats->sum_exact || value->count))
+                return false;
+            value->value.f64 = value->count ? value->value.f64 + stats->sum.f64 : 0.0 + stats->sum.f64;
+        } else if (leaf->type == DATA_INTEGER) {
+            const double safe = 4503599627370496.0; /* 2^52: below it every partial sum is exact */
+            double low = (double)stats->min.i64, high = (double)stats->max.i64;
+            double most = (low < 0 ? -low : low) > (high < 0 ? -high : high) ? (low < 0 ? -low : low)
+                                                                            : (high < 0 ? -high : high);
+            double before = value->value.f64 < 0 ? -value->value.f64 : value->value.f64;
+            if (most * stats->count + before > safe)
+                return false;
+            value->value.f64 += (double)stats->sum.i64;
+        } else {
+            return false;
+        }
+        value->count += stats->count;
+        return true;
+    case FN_SPREAD:
+        add_spread(leaf, stats->min, stats->max, stats->count, value);
+        return true;
+    case FN_MIN:
+    case FN_MAX:
+        found.value = leaf->id == FN_MIN ? stats->min : stats->max;
+        if (leaf->type == DATA_BOOLEAN)
+            found.value.u64 = found.value.boolean;
+        found.time = leaf->need_time ? (descending ? batch->last : batch->first) : 0;
+        if (!replaces(leaf, value, &found))
+            return true; /* not even at the earliest time it could have */
+        if (leaf->need_time)
+            return false;
+        *value = found;
+        return true;
+    case FN_FIRST:
+    case FN_LAST:
+        if (leaf->type == DATA_STRING)
+            return false;
+        if (value->count) { /* what comes later in scan order does not win */
+            if (leaf->id == (descending ? FN_LAST : FN_FIRST))
+                return true;
+        }
+        if (stats->count != batch->count)
+            return false;
+        found.value = leaf->id == FN_FIRST ? stats->first : stats->last;
+        if (leaf->type == DATA_BOOLEAN)
+            found.value.u64 = found.value.boolean;
+        found.time = (leaf->id == FN_FIRST) != descending ? batch->first : batch->last;
+        if (replaces(leaf, value, &found))
+            *value = found;
+        return true;
+    default: return false;
+    }
+}
+
+/* ---------------------------------------------------------------- one series */
+
+struct reduction {
+    const struct scan *scan;
+    const struct leaf *leaves;
+    size_t leaf_count;
+    bool descending;  /* of the scan, not of the answer */
+    bool stops_early; /* the first value of every leaf is all that is asked */
+};
+
+static bool in_window(silt_time t, silt_time start, silt_time end)
+{
+    return t >= start && t < end;
+}
+
+/* The first row at or after `from` that lies outside [start, end). */
+static size_t window_end(const silt_time *times, size_t from, size_t count, silt_time start, silt_time end)
+{
+    size_t step = 1, low = from, high;
+
+    while (from + step < count && in_window(times[from + step], start, end)) {
+        low = from + step;
+        step *= 2;
+    }
+    high = from + step < count ? from + step : count;
+    while (low + 1 < high) {
+        size_t middle = low + (high - low) / 2;
+        if (in_window(times[middle], start, end))
+            low = middle;
+        else
+            high = middle;
+    }
+    return low + 1;
+}
+
+static enum silt_status add_whole_batch(const struct reduction *r, struct lane *lane, const struct lane_batch *batch,
+                                        struct cells *cells, silt_time start, uint32_t series, struct silt_error *err)
+{
+    struct cell_value *values;
+    const silt_time *times = NULL;
+    enum silt_status rc;
+
+    if ((rc = cell_for(cells, start, batch->shard, &values, err)) != SILT_OK)
+        return rc;
+    for (size_t i = 0; i < r->leaf_count; i++) {
+        const struct leaf *leaf = &r->leaves[i];
+        struct silt_block_stats stats;
+        struct lane_column column;
+        if (batch->has_stats && lane_stats(lane, leaf->slot, &stats) &&
+            add_stats(leaf, &stats, batch, r->descending, series, &values[i]))
+            continue;
+        if ((rc = lane_column(lane, leaf->slot, &column, err)) != SILT_OK)
+            return rc;
+        if (column.valid_count == 0)
+            continue;
+        if (!times && (leaf->need_time || leaf->id == FN_FIRST || leaf->id == FN_LAST) &&
+            (rc = lane_times(lane, &times, err)) != SILT_OK)
+            return rc;
+        if (leaf->id == FN_COUNT) {
+            values[i].count += (int64_t)column.valid_count;
+            continue;
+        }
+        struct run run = {&column, times, 0, batch->count, r->descending, series};
+        if ((rc = add_run(cells, leaf, &run, &values[i], err)) != SILT_OK)
+            return rc;
+    }
+    return SILT_OK;
+}
+
+#define COLUMNS_AT_ONCE 64
+
+static enum silt_status add_batch(const struct reduction *r, struct lane *lane, const struct lane_batch *batch,
+                                  struct cells *cells, uint32_t series, struct silt_error *err)
+{
+    const struct windows *windows = &r->scan->plan->compiled->windows;
+    silt_time start, end;
+    const silt_time *times;
+    enum silt_status rc;
+
+    windows_of(windows, batch->first, &start, &end);
+    if (windows->interval == 0 || in_window(batch->last, start, end))
+        return add_whole_batch(r, lane, batch, cells, start, series, err);
+
+    if ((rc = lane_times(lane, &times, err)) != SILT_OK)
+        return rc;
+    struct lane_column columns[COLUMNS_AT_ONCE];
+    size_t first_cell = 0;
+    for (size_t base = 0; base < r->leaf_count; base += COLUMNS_AT_ONCE) {
+        size_t leaves = r->leaf_count - base < COLUMNS_AT_ONCE ? r->leaf_count - base : COLUMNS_AT_ONCE;
+        for (size_t k = 0; k < leaves; k++)
+            if ((rc = lane_column(lane, r->leaves[base + k].slot, &columns[k], err)) != SILT_OK)
+                return rc;
+        for (size_t i = 0, window = 0; i < batch->count; window++) {
+            struct cell_value *values;
+            windows_of(windows, times[i], &start, &end);
+            size_t to = window_end(times, i, batch->count, start, end);
+            if (base == 0) { /* the first columns make the cells, the others find them */
+                if ((rc = cell_for(cells, start, batch->shard, &values, err)) != SILT_OK)
+                    return rc;
+                if (window == 0)
+                    first_cell = cells->count - 1;
+            }
+            values = cell_at(cells, first_cell + window);
+            for (size_t k = 0; k < leaves; k++) {
+                if (columns[k].valid_count == 0)
+                    continue;
+                struct run run = {&columns[k], times, i, to, r->descending, series};
+                if ((rc = add_run(cells, &r->leaves[base + k], &run, &values[base + k], err)) != SILT_OK)
+                    return rc;
+            }
+            i = to;
+        }
+    }
+    return SILT_OK;
+}
+
+static enum silt_status reduce_series(const struct reduction *r, struct lane *lane, size_t index,
+                                      const struct scan_group *group, struct cells *cells, struct silt_error *err)
+{
+    const struct plan *plan = r->scan->plan;
+    struct lane_batch batch;
+    enum silt_status rc;
+
+    cells_clear(cells);
+    if ((rc = lane_seek(lane, index, group, plan->scan_min, plan->scan_max, r->descending, err)) != SILT_OK)
+        return rc;
+    for (;;) {
+        if ((rc = lane_next(lane, &batch, err)) != SILT_OK)
+            return rc;
+        if (batch.count == 0)
+            break;
+        if ((rc = add_batch(r, lane, &batch, cells, (uint32_t)index, err)) != SILT_OK)
+            return rc;
+        if (r->stops_early && cells->count) {
+            bool done = true;
+            for (size_t i = 0; i < r->leaf_count; i++)
+                done = done && cells->values[i].count;
+            if (done)
+                break;
+        }
+    }
+    for (size_t i = 0; i < r->leaf_count; i++)
+        if (r->leaves[i].id == FN_MEAN)
+            for (size_t k = 0; k < cells->count; k++)
+                if (cell_at(cells, k)[i].count)
+                    cell_at(cells, k)[i].value.f64 /= (double)cell_at(cells, k)[i].count;
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- many series, many shards */
+
+static double weigh(double mean, int64_t count)
+{
+    return count >= 2 ? mean * (double)count : mean;
+}
+
+static enum silt_status combine_value(struct cells *into, const struct leaf *leaf, struct cell_value *a,
+                                      const struct cell_value *b, struct silt_error *err)
+{
+    if (b->count == 0)
+        return SILT_OK;
+    switch (leaf->id) {
+    case FN_COUNT: a->count += b->count; break;
+    case FN_SUM:
+        if (leaf->type == DATA_FLOAT)
+            a->value.f64 = a->count ? a->value.f64 + b->value.f64 : b->value.f64;
+        else
+            a->value.u64 += b->value.u64;
+        a->count += b->count;
+        break;
+    case FN_MEAN:
+        a->value.f64 += weigh(b->value.f64, b->count);
+        a->count += b->count;
+        break;
+    case FN_SPREAD: add_spread(leaf, b->value, b->other, b->count, a); break;
+    default:
+        if (!replaces(leaf, a, b))
+            break;
+        *a = *b;
+        if (leaf->type == DATA_STRING) {
+            if (!into->strings)
+                into->strings = silt_arena_create(&into->exec->budget);
+            a->value.string = silt_arena_bytes_copy(into->strings, silt_bytes_str(b->value.string));
+            if (silt_arena_exceeded(into->strings))
+                return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+        }
+        break;
+    }
+    return SILT_OK;
+}
+
+static int key_order(const struct cell_key *a, const struct cell_key *b, bool descending)
+{
+    int order = a->start != b->start ? (a->start < b->start ? -1 : 1) : a->shard != b->shard ? (a->shard < b->shard ? -1 : 1) : 0;
+    return descending ? -order : order;
+}
+
+/* Takes the cells of one more series into the group's, keys staying in scan order. */
+static enum silt_status combine_series(const struct reduction *r, struct cells *group, const struct cells *series,
+                                       struct silt_error *err)
+{
+    size_t missing = 0, g = 0;
+    enum silt_status rc;
+
+    for (size_t s = 0; s < series->count; s++) {
+        while (g < group->count && key_order(&group->keys[g], &series->keys[s], r->descending) < 0)
+            g++;
+        if (g == group->count || key_order(&group->keys[g], &series->keys[s], r->descending) != 0)
+            missing++;
+    }
+    if ((rc = cells_reserve(group, group->count + missing, err)) != SILT_OK)
+        return rc;
+    /* from the right, so that nothing is overwritten before it has moved */
+    size_t to = group->count + missing, from = group->count;
+    group->count = to;
+    for (size_t s = series->count; missing > 0 && s > 0; s--) {
+        while (from > 0 && key_order(&group->keys[from - 1], &series->keys[s - 1], r->descending) > 0) {
+            to--, from--;
+            group->keys[to] = group->keys[from];
+            memcpy(cell_at(group, to), cell_at(group, from), group->leaf_count * sizeof(struct cell_value));
+        }
+        if (from > 0 && key_order(&group->keys[from - 1], &series->keys[s - 1], r->descending) == 0)
+            continue;
+        to--, missing--;
+        group->keys[to] = series->keys[s - 1];
+        memset(cell_at(group, to), 0, group->leaf_count * sizeof(struct cell_value));
+    }
+    g = 0;
+    for (size_t s = 0; s < series->count; s++) {
+        while (key_order(&group->keys[g], &series->keys[s], r->descending) != 0)
+            g++;
+        for (size_t i = 0; i < r->leaf_count; i++)
+            if ((rc = combine_value(group, &r->leaves[i], &cell_at(group, g)[i], &series->values[s * r->leaf_count + i],
+                                    err)) != SILT_OK)
+                return rc;
+    }
+    return SILT_OK;
+}
+
+/* Shards of a window into one cell. */
+static enum silt_status combine_shards(const struct reduction *r, struct cells *cells, struct silt_error *err)
+{
+    size_t kept = 0;
+    enum silt_status rc;
+
+    for (size_t k = 0; k < cells->count; k++) {
+        struct cell_value *from = cell_at(cells, k);
+        for (size_t i = 0; i < r->leaf_count; i++)
+            if (r->leaves[i].id == FN_MEAN && from[i].count) {
+                from[i].value.f64 /= (double)from[i].count;
+                from[i].value.f64 = weigh(from[i].value.f64, from[i].count);
+            }
+        if (kept && cells->keys[kept - 1].start == cells->keys[k].start) {
+            for (size_t i = 0; i < r->leaf_count; i++) {
+                struct cell_value *to = &cell_at(cells, kept - 1)[i];
+                if (r->leaves[i].id == FN_MEAN) { /* weighed already */
+                    to->value.f64 += from[i].value.f64;
+                    to->count += from[i].count;
+                } else if ((rc = combine_value(cells, &r->leaves[i], to, &from[i], err)) != SILT_OK) {
+                    return rc;
+                }
+            }
+            continue;
+        }
+        if (kept != k)
+            memcpy(cell_at(cells, kept), from, r->leaf_count * sizeof(*from));
+        cells->keys[kept++] = (struct cell_key){cells->keys[k].start, 0};
+    }
+    cells->count = kept;
+    for (size_t k = 0; k < kept; k++)
+        for (size_t i = 0; i < r->leaf_count; i++) {
+            struct cell_value *value = &cell_at(cells, k)[i];
+            if (r->leaves[i].id != FN_MEAN || !value->count)
+                continue;
+            value->value.f64 /= (double)value->count;
+            for (size_t level = 0; level < r->scan->plan->merge_levels; level++)
+                value->value.f64 = weigh(value->value.f64, value->count) / (double)value->count;
+        }
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- spreading the work */
+
+struct worker {
+    struct lane *lane;
+    struct cells series;
+    struct silt_error err;
+    enum silt_status status;
+};
+
+struct job {
+    struct reduction reduction;
+    struct worker *workers;
+    size_t first_group;
+    struct cells *groups;    /* by group: one task is a group */
+    size_t first_series;
+    const struct scan_group *group;
+    struct cells *series;    /* by series: one task is a series of one group */
+    _Atomic bool failed;
+};
+
+static bool worker_ready(struct job *job, struct worker *worker)
+{
+    if (worker->status == SILT_OK && !worker->lane)
+        worker->status = lane_create(job->reduction.scan, &worker->lane, &worker->err);
+    if (worker->status != SILT_OK)
+        atomic_store(&job->failed, true);
+    return !atomic_load(&job->failed);
+}
+
+static void reduce_group(void *arg, size_t index, unsigned slot)
+{
+    struct job *job = arg;
+    struct worker *worker = &job->workers[slot];
+    const struct scan_group *group = &job->reduction.scan->groups[job->first_group + index];
+    struct cells *into = &job->groups[index];
+
+    if (!worker_ready(job, worker))
+        return;
+    for (size_t i = 0; worker->status == SILT_OK && i < group->count; i++) {
+        worker->status =
+            reduce_series(&job->reduction, worker->lane, group->first + i, group, &worker->series, &worker->err);
+        if (worker->status == SILT_OK)
+            worker->status = combine_series(&job->reduction, into, &worker->series, &worker->err);
+    }
+    if (worker->status == SILT_OK)
+        worker->status = combine_shards(&job->reduction, into, &worker->err);
+    if (worker->status != SILT_OK)
+        atomic_store(&job->failed, true);
+}
+
+static void reduce_one(void *arg, size_t index, unsigned slot)
+{
+    struct job *job = arg;
+    struct worker *worker = &job->workers[slot];
+
+    if (!worker_ready(job, worker))
+        return;
+    worker->status = reduce_series(&job->reduction, worker->lane, job->first_series + index, job->group,
+                                   &job->series[index], &worker->err);
+    if (worker->status != SILT_OK)
+        atomic_store(&job->failed, true);
+}
+
+#define WAVE_SERIES 64
+
+static enum silt_status first_failure(struct job *job, unsigned workers, struct silt_error *err)
+{
+    for (unsigned i = 0; i < workers; i++)
+        if (job->workers[i].status != SILT_OK) {
+            if (err)
+                *err = job->workers[i].err;
+            return job->workers[i].status;
+        }
+    return SILT_OK;
+}
+
+enum silt_status cells_reduce(const struct scan *scan, const struct leaf *leaves, size_t leaf_count, size_t first,
+                              size_t count, struct cells *out, struct silt_error *err)
+{
+    const struct plan *plan = scan->plan;
+    struct exec *exec = plan->exec;
+    struct silt_pool *pool = exec->options->pool;
+    unsigned workers = (pool ? silt_pool_threads(pool) : 0) + 1;
+    bool all_last = plan->compiled->windows.interval == 0, all_first = all_last;
+    enum silt_status rc = SILT_OK;
+
+    for (size_t i = 0; i < leaf_count; i++) {
+        all_last = all_last && leaves[i].id == FN_LAST;
+        all_first = all_first && leaves[i].id == FN_FIRST;
+    }
+    struct job job = {
+        .reduction = {scan, leaves, leaf_count, (plan->compiled->descending && !all_first) || all_last, all_last || all_first},
+        .workers = silt_calloc(workers, sizeof(*job.workers)),
+        .first_group = first,
+        .groups = out,
+    };
+    for (unsigned i = 0; i < workers; i++)
+        cells_init(&job.workers[i].series, exec, leaf_count);
+    for (size_t i = 0; i < count; i++)
+        cells_init(&out[i], exec, leaf_count);
+
+    if (count >= workers * 2 || workers == 1) {
+        silt_pool_for(pool, count, reduce_group, &job);
+        rc = first_failure(&job, workers, err);
+    } else {
+        struct cells wave[WAVE_SERIES];
+        for (size_t i = 0; i < WAVE_SERIES; i++)
+            cells_init(&wave[i], exec, leaf_count);
+        job.series = wave;
+        for (size_t g = 0; rc == SILT_OK && g < count; g++) {
+            job.group = &scan->groups[first + g];
+            for (size_t done = 0; rc == SILT_OK && done < job.group->count;) {
+                size_t n = job.group->count - done < WAVE_SERIES ? job.group->count - done : WAVE_SERIES;
+                job.first_series = job.group->first + done;
+                silt_pool_for(pool, n, reduce_one, &job);
+                rc = first_failure(&job, workers, err);
+                for (size_t i = 0; rc == SILT_OK && i < n; i++)
+                    rc = combine_series(&job.reduction, &out[g], &wave[i], err);
+                done += n;
+            }
+            if (rc == SILT_OK)
+                rc = combine_shards(&job.reduction, &out[g], err);
+        }
+        for (size_t i = 0; i < WAVE_SERIES; i++)
+            cells_free(&wave[i]);
+    }
+    for (unsigned i = 0; i < workers; i++) {
+        lane_destroy(job.workers[i].lane);
+        cells_free(&job.workers[i].series);
+    }
+    free(job.workers);
+    return rc;
+}

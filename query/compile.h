@@ -1,0 +1,35 @@
+/*
+ * compile.h - the first look at a SELECT: everything that can be refused without seeing a schema.
+ *
+ * Texts and the order of checks are InfluxDB's. A subquery is compiled with its parent, from which it inherits the
+ * range, the direction and a missing interval.
+ */
+#ifndef QUERY_COMPILE_H
+#define QUERY_COMPILE_H
+
+#include "query/condition.h"
+#include "query/window.h"
+
+struct compiled {
+    const struct select *select;
+    const struct compiled *parent; /* NULL at the top */
+    struct condition condition;    /* rest; the range is in windows */
+    struct windows windows;
+    bool has_lower, inherited_interval, descending, has_target;
+    enum fill_kind fill;
+    struct select_field *fields; /* reduced, without plain time */
+    size_t field_count;
+    struct silt_str time_name; /* of column 0 */
+    struct expr **dimensions;  /* REF, WILDCARD, REGEX; time() taken out */
+    size_t dimension_count;
+    struct compiled **subqueries; /* one per source; NULL for a measurement */
+    size_t call_count; /* functions of functions.h, not mathematical ones */
+    /* while checking: */
+    bool has_distinct, has_auxiliary, only_selectors, allow_wildcard;
+    const char *top_bottom;
+};
+
+enum silt_status select_compile(struct exec *exec, const struct select *select, const struct compiled *parent,
+                                struct compiled **out, struct silt_error *err);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * exec.h - what every part of a running query shares: options, memory, the sink, and whether to go on.
+ *
+ * Threads: `arena` belongs to the thread that runs the query; workers use arenas and budgets of their own, charged
+ * to `budget`. Everything else is read only while workers run.
+ */
+#ifndef QUERY_EXEC_H
+#define QUERY_EXEC_H
+
+#include "query/ast.h"
+#include "silt/query.h"
+#include "silt/text.h"
+
+struct exec_regex {
+    struct exec_regex *next;
+    struct silt_regex *regex;
+};
+
+struct exec {
+    const struct silt_query_options *options;
+    struct silt_budget budget; /* of the whole query */
+    struct silt_arena *arena;  /* of the statement */
+    struct silt_sink *sink;
+    struct exec_regex *regexes; /* compiled by this statement, freed at its end */
+    bool sink_failed;           /* the client left: nothing more may be sent */
+    enum silt_status sink_status;
+};
+
+/* SILT_CANCELLED with the statement's error when the query was stopped or ran out of time. Any thread. */
+enum silt_status exec_check(const struct exec *exec, struct silt_error *err);
+
+/* Compiled for as long as the statement runs; NULL (never, for parsed patterns) when it does not compile. */
+const struct silt_regex *exec_regex(struct exec *exec, struct silt_str pattern);
+
+/* Memory from the statement's arena, refused over budget. */
+enum silt_status exec_alloc(struct exec *exec, size_t count, size_t item_bytes, void *out, struct silt_error *err);
+
+/* To the sink, remembering its failure. */
+enum silt_status exec_series(struct exec *exec, const struct silt_series_head *head);
+enum silt_status exec_rows(struct exec *exec, const struct silt_cell *cells, size_t row_count);
+
+/* One statement each (select_run.c, show.c, statements.c). The error, if any, is the statement's. */
+enum silt_status select_run(struct exec *exec, const struct select *select, struct silt_error *err);
+enum silt_status show_run(struct exec *exec, const struct statement *statement, struct silt_error *err);
+enum silt_status change_run(struct exec *exec, const struct statement *statement, struct silt_error *err);
+
+static inline struct silt_cell cell_null(void)
+{
+    return (struct silt_cell){.kind = SILT_CELL_NULL};
+}
+static inline struct silt_cell cell_string(struct silt_str text)
+{
+    return (struct silt_cell){.kind = SILT_CELL_STRING, .string = text};
+}
+static inline struct silt_cell cell_integer(int64_t value)
+{
+    return (struct silt_cell){.kind = SILT_CELL_INTEGER, .i64 = value};
+}
+
+#endif

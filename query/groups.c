@@ -1,0 +1,350 @@
+/*
+ * groups.c - the series that a plan reads, and their groups (scan_make of scan.h).
+ *
+ * Series come from the reader by key; one pass gives each the number of its group, a second puts them in group
+ * order. SLIMIT and SOFFSET count groups within every measurement and shard by the key of the tags present.
+ */
+#include "query/scan.h"
+
+#include <stdlib.h>
+
+struct raw_series {
+    struct scan_series series;
+    uint32_t group;
+};
+
+struct group_map {
+    uint32_t *slots; /* group number + 1 */
+    size_t capacity;
+};
+
+struct building {
+    struct silt_str key; /* name, then every value, each closed by a zero byte */
+    struct scan_group group;
+    uint32_t number;
+    uint64_t hash;
+};
+
+struct silt_str series_tag(const struct scan_series *series, struct silt_str key)
+{
+    for (size_t i = 0; i < series->tag_count; i++)
+        if (silt_str_equal(series->tags[i].key, key))
+            return series->tags[i].value;
+    return (struct silt_str){0};
+}
+
+bool series_passes(const struct slot *test, struct silt_str measurement, const struct scan_series *series)
+{
+    struct silt_str value =
+        silt_str_equal(test->name, SILT_STR("_name")) ? measurement : series_tag(series, test->name);
+
+    if (!value.p)
+        value = SILT_STR("");
+    if (test->regex)
+        return (test->op == OP_MATCH || test->op == OP_NOT_MATCH) &&
+               silt_regex_match(test->regex, value) == (test->op == OP_MATCH);
+    struct silt_str other = test->against_tag ? series_tag(series, test->value) : test->value;
+    return (test->op == OP_EQ || test->op == OP_NE) && silt_str_equal(value, other) == (test->op == OP_EQ);
+}
+
+enum verdict { VERDICT_NO, VERDICT_YES, VERDICT_ROWS };
+
+/* What the filter says of a series as a whole. */
+static enum verdict series_verdict(const struct plan *plan, const struct eval *eval, struct silt_str measurement,
+                                   const struct scan_series *series)
+{
+    if (eval->kind == EVAL_LITERAL)
+        return eval->literal.kind == SILT_CELL_BOOLEAN && eval->literal.boolean ? VERDICT_YES : VERDICT_NO;
+    if (eval->kind == EVAL_SLOT) {
+        const struct slot *slot = &plan->slots[eval->slot];
+        if (slot->kind == SLOT_TAG_TEST)
+            return series_passes(slot, measurement, series) ? VERDICT_YES : VERDICT_NO;
+        return VERDICT_ROWS;
+    }
+    if (eval->kind == EVAL_BINARY && (eval->op == OP_AND || eval->op == OP_OR)) {
+        enum verdict left = series_verdict(plan, eval->left, measurement, series);
+        enum verdict decides = eval->op == OP_AND ? VERDICT_NO : VERDICT_YES;
+        if (left == decides)
+            return decides;
+        enum verdict right = series_verdict(plan, eval->right, measurement, series);
+        if (right == decides)
+            return decides;
+        return left == VERDICT_ROWS || right == VERDICT_ROWS ? VERDICT_ROWS : left;
+    }
+    return VERDICT_ROWS;
+}
+
+static enum silt_status map_grow(struct group_map *map, const struct building *groups, size_t count,
+                                 struct exec *exec, struct silt_error *err)
+{
+    size_t capacity = map->capacity ? map->capacity * 2 : 64;
+    uint32_t *slots;
+    enum silt_status rc = exec_alloc(exec, capacity, sizeof(*slots), &slots, err);
+
+    if (rc != SILT_OK)
+        return rc;
+    memset(slots, 0, capacity * sizeof(*slots));
+    for (size_t i = 0; i < count; i++) {
+        size_t at = groups[i].hash & (capacity - 1);
+        while (slots[at])
+            at = (at + 1) & (capacity - 1);
+        slots[at] = (uint32_t)i + 1;
+    }
+    map->slots = slots;
+    map->capacity = capacity;
+    return SILT_OK;
+}
+
+struct build {
+    const struct plan *plan;
+    struct raw_series *raw;
+    size_t raw_count, raw_capacity;
+    struct building *groups;
+    size_t group_count, group_capacity;
+    struct group_map map;
+    struct silt_buffer key, order;
+};
+
+static enum silt_status group_of(struct build *build, const struct plan_source *source, const struct scan_series *series,
+                                 uint32_t *out, struct silt_error *err)
+{
+    const struct plan *plan = build->plan;
+    struct exec *exec = plan->exec;
+    enum silt_status rc;
+
+    build->key.len = build->order.len = 0;
+    silt_buffer_str(&build->key, source->name);
+    silt_buffer_char(&build->key, 0);
+    for (size_t i = 0; i < plan->dimension_count; i++) {
+        silt_buffer_str(&build->key, series_tag(series, plan->dimensions[i]));
+        silt_buffer_char(&build->key, 0);
+    }
+    struct silt_str key = {build->key.p, build->key.len};
+    uint64_t hash = silt_hash(key.p, key.len);
+    if ((build->group_count + 1) * 2 > build->map.capacity &&
+        (rc = map_grow(&build->map, build->groups, build->group_count, exec, err)) != SILT_OK)
+        return rc;
+    size_t at = hash & (build->map.capacity - 1);
+    while (build->map.slots[at]) {
+        const struct building *group = &build->groups[build->map.slots[at] - 1];
+        if (group->hash == hash && silt_str_equal(group->key, key)) {
+            *out = build->map.slots[at] - 1;
+            return SILT_OK;
+        }
+        at = (at + 1) & (build->map.capacity - 1);
+    }
+    if (build->group_count == build->group_capacity) {
+        size_t capacity = build->group_capacity ? build->group_capacity * 2 : 64;
+        struct building *groups;
+        if ((rc = exec_alloc(exec, capacity, sizeof(*groups), &groups, err)) != SILT_OK)
+            return rc;
+        if (build->group_count)
+            memcpy(groups, build->groups, build->group_count * sizeof(*groups));
+        build->groups = groups;
+        build->group_capacity = capacity;
+    }
+    struct silt_tag *tags;
+    if ((rc = exec_alloc(exec, plan->dimension_count + 1, sizeof(*tags), &tags, err)) != SILT_OK)
+        return rc;
+    /* the key as InfluxDB writes it: names of the tags that are there, then their values */
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < plan->dimension_count; i++) {
+            struct silt_str value = series_tag(series, plan->dimensions[i]);
+            tags[i].key = plan->dimensions[i];
+            tags[i].value = value.len ? value : SILT_STR("");
+            if (!value.len)
+                continue;
+            if (build->order.len)
+                silt_buffer_char(&build->order, '|');
+            silt_buffer_str(&build->order, pass ? value : plan->dimensions[i]);
+        }
+    struct building *group = &build->groups[build->group_count];
+    *group = (struct building){
+        .key = silt_arena_str(exec->arena, key),
+        .hash = hash,
+        .number = (uint32_t)build->group_count,
+        .group = {.name = source->name,
+                  .tags = tags,
+                  .order_key = silt_arena_str(exec->arena, (struct silt_str){build->order.p, build->order.len})},
+    };
+    build->map.slots[at] = (uint32_t)build->group_count + 1;
+    *out = (uint32_t)build->group_count++;
+    return SILT_OK;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return silt_str_compare(((const struct building *)a)->key, ((const struct building *)b)->key);
+}
+
+static enum silt_status add_source(struct build *build, uint32_t source_index, bool need_tags, struct silt_error *err)
+{
+    const struct plan *plan = build->plan;
+    struct exec *exec = plan->exec;
+    const struct plan_source *source = &plan->sources[source_index];
+    struct silt_series_set set;
+    uint32_t only_group = UINT32_MAX;
+    enum silt_status rc;
+
+    if ((rc = source->reader->ops->series(source->reader, source->name, plan->tag_filter, exec->arena, &set, err)) !=
+        SILT_OK)
+        return rc;
+    if (set.count == 0)
+        return SILT_OK;
+    if (build->raw_count + set.count > build->raw_capacity) {
+        size_t capacity = build->raw_count + set.count;
+        struct raw_series *raw;
+        if ((rc = exec_alloc(exec, capacity, sizeof(*raw), &raw, err)) != SILT_OK)
+            return rc;
+        if (build->raw_count)
+            memcpy(raw, build->raw, build->raw_count * sizeof(*raw));
+        build->raw = raw;
+        build->raw_capacity = capacity;
+    }
+    for (size_t i = 0; i < set.count; i++) {
+        struct raw_series *raw = &build->raw[build->raw_count];
+        *raw = (struct raw_series){.series = {.source = source_index, .id = set.ids[i]}};
+        if ((i & 1023) == 0 && (rc = exec_check(exec, err)) != SILT_OK)
+            return rc;
+        if (need_tags) {
+            struct silt_str key;
+            struct silt_tag *tags;
+            size_t count;
+            source->reader->ops->series_tags(source->reader, set.ids[i], exec->arena, &key, &tags, &count);
+            raw->series.tags = tags;
+            raw->series.tag_count = (uint32_t)count;
+        }
+        if (plan->filter && !plan->filter_is_exact) {
+            enum verdict verdict = series_verdict(plan, plan->filter, source->name, &raw->series);
+            if (verdict == VERDICT_NO)
+                continue;
+            raw->series.filtered = verdict == VERDICT_ROWS;
+        }
+        if (plan->dimension_count == 0 && only_group != UINT32_MAX) {
+            raw->group = only_group;
+        } else {
+            if ((rc = group_of(build, source, &raw->series, &raw->group, err)) != SILT_OK)
+                return rc;
+            only_group = raw->group;
+        }
+        build->raw_count++;
+    }
+    return silt_arena_exceeded(exec->arena) ? silt_fail(err, SILT_LIMIT, "query memory limit exceeded") : SILT_OK;
+}
+
+static int by_order_key(const void *a, const void *b)
+{
+    const struct scan_group *x = *(struct scan_group *const *)a, *y = *(struct scan_group *const *)b;
+    return silt_str_compare(x->order_key, y->order_key);
+}
+
+static bool group_in_shard(const struct scan *scan, const struct scan_group *group, uint32_t shard)
+{
+    for (size_t i = group->first; i < group->first + group->count; i++) {
+        struct silt_reader *reader = scan->plan->sources[scan->series[i].source].reader;
+        if (reader->ops->shard_has_series(reader, shard, scan->series[i].id))
+            return true;
+    }
+    return false;
+}
+
+/* Marks, per measurement and shard, the groups that SLIMIT and SOFFSET leave. */
+static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
+{
+    const struct select *select = scan->plan->compiled->select;
+    struct exec *exec = scan->plan->exec;
+    struct scan_group **sorted;
+    enum silt_status rc;
+
+    if (select->slimit == 0 && select->soffset == 0)
+        return SILT_OK;
+    if ((rc = exec_alloc(exec, scan->group_count + 1, sizeof(struct scan_group *), &sorted, err)) != SILT_OK)
+        return rc;
+    for (size_t first = 0, next; first < scan->group_count; first = next) {
+        for (next = first; next < scan->group_count; next++)
+            if (!silt_str_equal(scan->groups[next].name, scan->groups[first].name))
+                break;
+        uint32_t source = scan->series[scan->groups[first].first].source;
+        struct silt_reader *reader = scan->plan->sources[source].reader;
+        uint32_t shards = reader->ops->shard_count(reader);
+        size_t words = shards / 64 + 1;
+        for (size_t i = first; i < next; i++) {
+            if ((rc = exec_alloc(exec, words, 8, &scan->groups[i].shards, err)) != SILT_OK)
+                return rc;
+            memset(scan->groups[i].shards, 0, words * 8);
+        }
+        for (uint32_t shard = 0; shard < shards; shard++) {
+            size_t count = 0;
+            for (size_t i = first; i < next; i++)
+                if (group_in_shard(scan, &scan->groups[i], shard))
+                    sorted[count++] = &scan->groups[i];
+            if (count > 1)
+                qsort(sorted, count, sizeof(*sorted), by_order_key);
+            if (scan->plan->compiled->descending)
+                for (size_t i = 0; i < count / 2; i++) {
+                    struct scan_group *swap = sorted[i];
+                    sorted[i] = sorted[count - 1 - i];
+                    sorted[count - 1 - i] = swap;
+                }
+            for (size_t i = (size_t)select->soffset; i < count && i < (size_t)select->soffset + (size_t)select->slimit; i++)
+                sorted[i]->shards[shard / 64] |= (uint64_t)1 << (shard % 64);
+        }
+    }
+    return SILT_OK;
+}
+
+static enum silt_status arrange(struct build *build, struct scan *scan, struct silt_error *err)
+{
+    struct exec *exec = build->plan->exec;
+    uint32_t *place;
+    enum silt_status rc;
+
+    if (build->group_count > 1)
+        qsort(build->groups, build->group_count, sizeof(*build->groups), by_key);
+    if ((rc = exec_alloc(exec, build->group_count + 1, sizeof(*scan->groups), &scan->groups, err)) != SILT_OK ||
+        (rc = exec_alloc(exec, build->raw_count + 1, sizeof(*scan->series), &scan->series, err)) != SILT_OK ||
+        (rc = exec_alloc(exec, build->group_count + 1, sizeof(*place), &place, err)) != SILT_OK)
+        return rc;
+    for (size_t i = 0; i < build->group_count; i++) {
+        scan->groups[i] = build->groups[i].group;
+        place[build->groups[i].number] = (uint32_t)i;
+    }
+    for (size_t i = 0; i < build->raw_count; i++)
+        scan->groups[place[build->raw[i].group]].count++;
+    for (size_t i = 0, first = 0; i < build->group_count; i++) {
+        scan->groups[i].first = first;
+        first += scan->groups[i].count;
+        scan->groups[i].count = 0;
+    }
+    for (size_t i = 0; i < build->raw_count; i++) {
+        struct scan_group *group = &scan->groups[place[build->raw[i].group]];
+        scan->series[group->first + group->count++] = build->raw[i].series;
+    }
+    scan->group_count = build->group_count;
+    scan->series_count = build->raw_count;
+    return limit_groups(scan, err);
+}
+
+enum silt_status scan_make(const struct plan *plan, struct scan **out, struct silt_error *err)
+{
+    struct build build = {.plan = plan};
+    struct scan *scan = silt_arena_zalloc(plan->exec->arena, sizeof(*scan));
+    bool need_tags = plan->dimension_count > 0 || (plan->filter && !plan->filter_is_exact);
+    enum silt_status rc = SILT_OK;
+
+    *out = scan;
+    scan->plan = plan;
+    for (size_t i = 0; i < plan->slot_count; i++)
+        need_tags = need_tags || plan->slots[i].kind == SLOT_TAG;
+    for (size_t i = 0; rc == SILT_OK && i < plan->source_count; i++)
+        rc = add_source(&build, (uint32_t)i, need_tags, err);
+    uint64_t limit = plan->exec->options->limits.select_series;
+    if (rc == SILT_OK && limit && build.raw_count > limit)
+        rc = silt_fail(err, SILT_LIMIT, "max-select-series limit exceeded: (%zu/%llu)", build.raw_count,
+                       (unsigned long long)limit);
+    if (rc == SILT_OK)
+        rc = arrange(&build, scan, err);
+    silt_buffer_free(&build.key);
+    silt_buffer_free(&build.order);
+    return rc;
+}

@@ -1,0 +1,885 @@
+/* plan.c - implements plan.h: wildcards, types, names, slots and calls. */
+#include "query/plan.h"
+
+#include <stdlib.h>
+
+/* ---------------------------------------------------------------- types */
+
+enum data_type plan_type_of(const struct plan *plan, struct silt_str name)
+{
+    enum data_type best = DATA_UNKNOWN;
+
+    if (silt_str_equal(name, SILT_STR("_name")) || silt_str_equal(name, SILT_STR("_tagKey")) ||
+        silt_str_equal(name, SILT_STR("_seriesKey")))
+        return DATA_TAG;
+    for (size_t i = 0; i < plan->source_count; i++) {
+        const struct plan_source *source = &plan->sources[i];
+        for (size_t k = 0; k < source->field_count; k++)
+            if (silt_str_equal(source->fields[k].name, name) &&
+                data_type_rank(data_type_of(source->fields[k].type)) > data_type_rank(best))
+                best = data_type_of(source->fields[k].type);
+        if (best == DATA_UNKNOWN)
+            for (size_t k = 0; k < source->tag_key_count; k++)
+                if (silt_str_equal(source->tag_keys[k], name))
+                    best = DATA_TAG;
+    }
+    return best;
+}
+
+static void assign_types(const struct plan *plan, struct expr *expr)
+{
+    switch (expr->kind) {
+    case EXPR_REF: {
+        if (expr->ref.type != DATA_UNKNOWN && expr->ref.type != DATA_ANY_FIELD)
+            return;
+        enum data_type type = plan_type_of(plan, expr->ref.name);
+        if (type == DATA_TAG && expr->ref.type == DATA_ANY_FIELD)
+            return;
+        expr->ref.type = type;
+        return;
+    }
+    case EXPR_CALL:
+        for (size_t i = 0; i < expr->call.arg_count; i++)
+            assign_types(plan, expr->call.args[i]);
+        return;
+    case EXPR_BINARY:
+        assign_types(plan, expr->binary.left);
+        assign_types(plan, expr->binary.right);
+        return;
+    case EXPR_PAREN: assign_types(plan, expr->paren); return;
+    default: return;
+    }
+}
+
+static bool is_number_type(enum data_type type)
+{
+    return type == DATA_FLOAT || type == DATA_INTEGER || type == DATA_UNSIGNED;
+}
+
+static enum silt_status type_of(const struct plan *plan, const struct expr *expr, enum data_type *out,
+                                struct silt_error *err)
+{
+    enum silt_status rc;
+
+    *out = DATA_UNKNOWN;
+    switch (expr->kind) {
+    case EXPR_REF: *out = expr->ref.type == DATA_ANY_FIELD ? DATA_UNKNOWN : expr->ref.type; return SILT_OK;
+    case EXPR_INTEGER: *out = DATA_INTEGER; return SILT_OK;
+    case EXPR_UNSIGNED: *out = DATA_UNSIGNED; return SILT_OK;
+    case EXPR_NUMBER: *out = DATA_FLOAT; return SILT_OK;
+    case EXPR_STRING: *out = DATA_STRING; return SILT_OK;
+    case EXPR_BOOLEAN: *out = DATA_BOOLEAN; return SILT_OK;
+    case EXPR_PAREN: return type_of(plan, expr->paren, out, err);
+    case EXPR_CALL: {
+        enum data_type arg = DATA_UNKNOWN, second = DATA_UNKNOWN;
+        if (expr->call.arg_count > 0 && (rc = type_of(plan, expr->call.args[0], &arg, err)) != SILT_OK)
+            return rc;
+        const struct function *function = function_find(expr->call.name);
+        if (function) {
+            *out = function->gives != DATA_UNKNOWN ? function->gives : arg == DATA_TAG ? DATA_UNKNOWN : arg;
+            return SILT_OK;
+        }
+        switch (math_function_of(expr->call.name)) {
+        case MATH_ABS:
+        case MATH_CEIL:
+        case MATH_FLOOR:
+        case MATH_ROUND: *out = arg; return SILT_OK;
+        case MATH_POW:
+            if ((rc = type_of(plan, expr->call.args[1], &second, err)) != SILT_OK)
+                return rc;
+            *out = arg == DATA_FLOAT || second == DATA_FLOAT ? DATA_FLOAT : DATA_INTEGER;
+            return SILT_OK;
+        default: *out = DATA_FLOAT; return SILT_OK;
+        }
+    }
+    case EXPR_BINARY: {
+        enum data_type left, right;
+        enum expr_op op = expr->binary.op;
+        if ((rc = type_of(plan, expr->binary.left, &left, err)) != SILT_OK ||
+            (rc = type_of(plan, expr->binary.right, &right, err)) != SILT_OK)
+            return rc;
+        if (left == DATA_TAG || left == DATA_UNKNOWN || right == DATA_TAG || right == DATA_UNKNOWN) {
+            *out = left == DATA_TAG || left == DATA_UNKNOWN ? right : left;
+            return SILT_OK;
+        }
+        bool bits = op == OP_BIT_AND || op == OP_BIT_OR || op == OP_BIT_XOR;
+        bool fits = bits ? (left == right && (left == DATA_INTEGER || left == DATA_UNSIGNED || left == DATA_BOOLEAN)) ||
+                               (left != right && is_number_type(left) && is_number_type(right) && left != DATA_FLOAT &&
+                                right != DATA_FLOAT)
+                         : is_number_type(left) && is_number_type(right);
+        if (!fits) {
+            struct silt_str text = expr_text(expr, plan->exec->arena);
+            return silt_fail(err, SILT_INVALID, "type error: %.*s: incompatible types: %s and %s", SILT_FMT(text),
+                             data_type_name(left), data_type_name(right));
+        }
+        if (bits)
+            *out = left == DATA_BOOLEAN ? DATA_BOOLEAN : left == right ? left : DATA_UNSIGNED;
+        else if (left == DATA_FLOAT || right == DATA_FLOAT || op == OP_DIV)
+            *out = DATA_FLOAT;
+        else
+            *out = left == right ? left : DATA_UNSIGNED;
+        return SILT_OK;
+    }
+    default: return SILT_OK;
+    }
+}
+
+enum data_type plan_expr_type(const struct plan *plan, const struct expr *expr)
+{
+    enum data_type type;
+
+    return type_of(plan, expr, &type, NULL) == SILT_OK ? type : DATA_UNKNOWN;
+}
+
+/* ---------------------------------------------------------------- wildcards */
+
+struct named_type {
+    struct silt_str name;
+    enum data_type type;
+};
+
+/* In the order in which InfluxDB numbers its types. */
+static int type_order(enum data_type type)
+{
+    switch (type) {
+    case DATA_FLOAT: return 1;
+    case DATA_INTEGER: return 2;
+    case DATA_STRING: return 3;
+    case DATA_BOOLEAN: return 4;
+    case DATA_TAG: return 7;
+    case DATA_UNSIGNED: return 9;
+    default: return 0;
+    }
+}
+
+static int by_name_and_type(const void *a, const void *b)
+{
+    const struct named_type *x = a, *y = b;
+    int order = silt_str_compare(x->name, y->name);
+    return order ? order : type_order(x->type) - type_order(y->type);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return silt_str_compare(*(const struct silt_str *)a, *(const struct silt_str *)b);
+}
+
+struct schema {
+    struct named_type *names; /* fields, and tags when no dimension is a wildcard */
+    size_t count, field_count;
+    struct silt_str *tags;
+    size_t tag_count;
+};
+
+static size_t sort_unique(struct silt_str *items, size_t count)
+{
+    size_t kept = 0;
+
+    if (count > 1)
+        qsort(items, count, sizeof(*items), by_text);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || !silt_str_equal(items[i], items[kept - 1]))
+            items[kept++] = items[i];
+    return kept;
+}
+
+static enum silt_status schema_collect(const struct plan *plan, struct schema *schema, struct silt_error *err)
+{
+    size_t fields = 0, tags = 0;
+
+    for (size_t i = 0; i < plan->source_count; i++) {
+        fields += plan->sources[i].field_count;
+        tags += plan->sources[i].tag_key_count;
+    }
+    enum silt_status rc;
+    if ((rc = exec_alloc(plan->exec, fields + tags + 1, sizeof(*schema->names), &schema->names, err)) != SILT_OK ||
+        (rc = exec_alloc(plan->exec, tags + 1, sizeof(*schema->tags), &schema->tags, err)) != SILT_OK)
+        return rc;
+    schema->count = schema->tag_count = 0;
+    for (size_t i = 0; i < plan->source_count; i++) {
+        const struct plan_source *source = &plan->sources[i];
+        for (size_t k = 0; k < source->field_count; k++)
+            schema->names[schema->count++] =
+                (struct named_type){source->fields[k].name, data_type_of(source->fields[k].type)};
+        for (size_t k = 0; k < source->tag_key_count; k++)
+            schema->tags[schema->tag_count++] = source->tag_keys[k];
+    }
+    schema->tag_count = sort_unique(schema->tags, schema->tag_count);
+    if (schema->count > 1)
+        qsort(schema->names, schema->count, sizeof(*schema->names), by_name_and_type);
+    size_t kept = 0;
+    for (size_t i = 0; i < schema->count; i++) {
+        if (kept && silt_str_equal(schema->names[kept - 1].name, schema->names[i].name)) {
+            if (data_type_rank(schema->names[i].type) > data_type_rank(schema->names[kept - 1].type))
+                schema->names[kept - 1].type = schema->names[i].type;
+        } else {
+            schema->names[kept++] = schema->names[i];
+        }
+    }
+    schema->count = schema->field_count = kept;
+    return SILT_OK;
+}
+
+static bool dimension_is_wild(const struct expr *expr)
+{
+    return expr->kind == EXPR_WILDCARD || expr->kind == EXPR_REGEX;
+}
+
+static void add_field(struct plan *plan, size_t *capacity, struct expr *expr, struct silt_str alias)
+{
+    plan->fields = silt_arena_grow(plan->exec->arena, plan->fields, capacity, plan->field_count + 1, sizeof(*plan->fields));
+    plan->fields[plan->field_count++] = (struct select_field){.expr = expr, .alias = alias};
+}
+
+static bool has_wildcard(const struct expr *expr, bool *is_regex)
+{
+    switch (expr->kind) {
+    case EXPR_WILDCARD: return true;
+    case EXPR_REGEX: *is_regex = true; return true;
+    case EXPR_PAREN: return has_wildcard(expr->paren, is_regex);
+    case EXPR_BINARY:
+        return has_wildcard(expr->binary.left, is_regex) || has_wildcard(expr->binary.right, is_regex);
+    case EXPR_CALL:
+        for (size_t i = 0; i < expr->call.arg_count; i++)
+            if (has_wildcard(expr->call.args[i], is_regex))
+                return true;
+        return false;
+    default: return false;
+    }
+}
+
+static struct expr *innermost_call(struct expr *call)
+{
+    while (call->call.arg_count > 0 && call->call.args[0]->kind == EXPR_CALL)
+        call = call->call.args[0];
+    return call;
+}
+
+static struct silt_str field_name(const struct plan *plan, const struct select_field *field);
+
+static enum silt_status expand_call(struct plan *plan, size_t *capacity, const struct select_field *field,
+                                    const struct schema *schema, struct silt_error *err)
+{
+    struct exec *exec = plan->exec;
+    struct expr *inner = innermost_call(field->expr);
+    const struct expr *arg = inner->call.arg_count ? inner->call.args[0] : NULL;
+
+    if (!arg || (arg->kind != EXPR_WILDCARD && arg->kind != EXPR_REGEX)) {
+        add_field(plan, capacity, field->expr, field->alias);
+        return SILT_OK;
+    }
+    if (arg->kind == EXPR_WILDCARD && arg->ref.type == DATA_TAG)
+        return silt_fail(err, SILT_INVALID, "unable to use tag wildcard in %.*s()", SILT_FMT(inner->call.name));
+
+    const struct silt_regex *regex = arg->kind == EXPR_REGEX ? exec_regex(exec, arg->regex) : NULL;
+    const struct function *function = function_find(inner->call.name);
+    uint32_t types = function ? function->types : TYPES_NUMBER;
+    if (function && (function->id == FN_HOLT_WINTERS || function->id == FN_HOLT_WINTERS_WITH_FIT))
+        types &= ~TYPE_BIT(DATA_UNSIGNED);
+    struct silt_str name = field_name(plan, field);
+    for (size_t i = 0; i < schema->count; i++) {
+        const struct named_type *ref = &schema->names[i];
+        if (ref->type == DATA_TAG || !(types & TYPE_BIT(ref->type)))
+            continue;
+        if (regex && !silt_regex_match(regex, ref->name))
+            continue;
+        struct expr *copy = expr_clone(field->expr, exec->arena);
+        innermost_call(copy)->call.args[0] = expr_new_ref(exec->arena, ref->name, ref->type);
+        add_field(plan, capacity, copy,
+                  silt_arena_printf(exec->arena, "%.*s_%.*s", SILT_FMT(name), SILT_FMT(ref->name)));
+    }
+    return SILT_OK;
+}
+
+static enum silt_status expand_fields(struct plan *plan, const struct schema *schema, struct silt_error *err)
+{
+    const struct compiled *compiled = plan->compiled;
+    struct exec *exec = plan->exec;
+    size_t capacity = 0;
+    enum silt_status rc;
+
+    for (size_t i = 0; i < compiled->field_count; i++) {
+        const struct select_field *field = &compiled->fields[i];
+        bool is_regex = false;
+        switch (field->expr->kind) {
+        case EXPR_WILDCARD:
+        case EXPR_REGEX: {
+            bool regex_kind = field->expr->kind == EXPR_REGEX;
+            const struct silt_regex *regex = regex_kind ? exec_regex(exec, field->expr->regex) : NULL;
+            for (size_t k = 0; k < schema->count; k++) {
+                const struct named_type *ref = &schema->names[k];
+                if (regex ? !silt_regex_match(regex, ref->name)
+                          : (field->expr->ref.type == DATA_ANY_FIELD && ref->type == DATA_TAG) ||
+                                (field->expr->ref.type == DATA_TAG && ref->type != DATA_TAG))
+                    continue;
+                add_field(plan, &capacity, expr_new_ref(exec->arena, ref->name, ref->type), (struct silt_str){0});
+            }
+            break;
+        }
+        case EXPR_CALL:
+            if ((rc = expand_call(plan, &capacity, field, schema, err)) != SILT_OK)
+                return rc;
+            break;
+        case EXPR_BINARY:
+            if (has_wildcard(field->expr, &is_regex)) {
+                struct silt_str text = expr_text(field->expr, exec->arena);
+                return silt_fail(err, SILT_INVALID, "unsupported expression with %s: %.*s",
+                                 is_regex ? "regex field" : "wildcard", SILT_FMT(text));
+            }
+            add_field(plan, &capacity, field->expr, field->alias);
+            break;
+        default: add_field(plan, &capacity, field->expr, field->alias); break;
+        }
+    }
+    return SILT_OK;
+}
+
+static enum silt_status expand(struct plan *plan, const struct silt_str *extra, size_t extra_count,
+                               struct silt_error *err)
+{
+    const struct compiled *compiled = plan->compiled;
+    struct exec *exec = plan->exec;
+    struct schema schema;
+    bool wild = false;
+    enum silt_status rc;
+
+    if ((rc = schema_collect(plan, &schema, err)) != SILT_OK)
+        return rc;
+    for (size_t i = 0; i < compiled->dimension_count; i++)
+        wild = wild || dimension_is_wild(compiled->dimensions[i]);
+    if (!wild && schema.field_count > 0) { /* tags stand among the fields, but for those grouped by */
+        for (size_t i = 0; i < schema.tag_count; i++) {
+            bool grouped = false;
+            for (size_t k = 0; k < compiled->dimension_count && !grouped; k++)
+                grouped = silt_str_equal(compiled->dimensions[k]->ref.name, schema.tags[i]);
+            if (!grouped)
+                schema.names[schema.count++] = (struct named_type){schema.tags[i], DATA_TAG};
+        }
+        if (schema.count > 1)
+            qsort(schema.names, schema.count, sizeof(*schema.names), by_name_and_type);
+    }
+    if ((rc = expand_fields(plan, &schema, err)) != SILT_OK)
+        return rc;
+
+    size_t capacity = compiled->dimension_count + extra_count + 1 +
+                      (wild ? schema.tag_count * compiled->dimension_count : 0);
+    if ((rc = exec_alloc(exec, capacity, sizeof(*plan->dimensions), &plan->dimensions, err)) != SILT_OK)
+        return rc;
+    for (size_t i = 0; i < compiled->dimension_count; i++) {
+        const struct expr *dimension = compiled->dimensions[i];
+        if (dimension->kind == EXPR_REF) {
+            plan->dimensions[plan->dimension_count++] = dimension->ref.name;
+            continue;
+        }
+        const struct silt_regex *regex = dimension->kind == EXPR_REGEX ? exec_regex(exec, dimension->regex) : NULL;
+        for (size_t k = 0; k < schema.tag_count; k++)
+            if (!regex || silt_regex_match(regex, schema.tags[k]))
+                plan->dimensions[plan->dimension_count++] = schema.tags[k];
+    }
+    for (size_t i = 0; i < extra_count; i++)
+        plan->dimensions[plan->dimension_count++] = extra[i];
+    plan->dimension_count = sort_unique(plan->dimensions, plan->dimension_count);
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- column names */
+
+static void append_names(struct silt_buffer *out, const struct expr *expr)
+{
+    switch (expr->kind) {
+    case EXPR_REF:
+        if (out->len)
+            silt_buffer_char(out, '_');
+        silt_buffer_str(out, expr->ref.name);
+        return;
+    case EXPR_CALL:
+        if (out->len)
+            silt_buffer_char(out, '_');
+        silt_buffer_str(out, expr->call.name);
+        return;
+    case EXPR_BINARY:
+        append_names(out, expr->binary.left);
+        append_names(out, expr->binary.right);
+        return;
+    case EXPR_PAREN: append_names(out, expr->paren); return;
+    default: return;
+    }
+}
+
+static struct silt_str field_name(const struct plan *plan, const struct select_field *field)
+{
+    struct silt_buffer name = {0};
+
+    if (field->alias.len)
+        return field->alias;
+    append_names(&name, field->expr);
+    struct silt_str copy = silt_arena_str(plan->exec->arena, (struct silt_str){name.p, name.len});
+    silt_buffer_free(&name);
+    return copy;
+}
+
+static bool is_top_bottom(const struct expr *expr)
+{
+    return expr->kind == EXPR_CALL &&
+           (silt_str_equal(expr->call.name, SILT_STR("top")) || silt_str_equal(expr->call.name, SILT_STR("bottom")));
+}
+
+static bool name_taken(const struct plan *plan, struct silt_str name, size_t *hits)
+{
+    bool taken = false;
+
+    *hits = 0;
+    for (size_t i = 1; i < plan->column_count; i++)
+        if (plan->columns[i].p && silt_str_equal(plan->columns[i], name)) {
+            taken = true;
+            ++*hits;
+        }
+    return taken;
+}
+
+/* top(v, host, 2) shows host as a column of its own: made a field here. Then names, aliases first. */
+static void name_columns(struct plan *plan)
+{
+    struct exec *exec = plan->exec;
+    struct select_field *fields = plan->fields;
+    size_t count = plan->field_count, capacity = 0;
+
+    plan->fields = NULL;
+    plan->field_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        add_field(plan, &capacity, fields[i].expr, fields[i].alias);
+        if (!plan->compiled->has_target && is_top_bottom(fields[i].expr))
+            for (size_t k = 1; k + 1 < fields[i].expr->call.arg_count; k++)
+                add_field(plan, &capacity, fields[i].expr->call.args[k], (struct silt_str){0});
+    }
+    plan->column_count = plan->field_count + 1;
+    plan->columns = silt_arena_zalloc(exec->arena, plan->column_count * sizeof(*plan->columns));
+    plan->columns[0] = plan->compiled->time_name;
+    for (size_t i = 0; i < plan->field_count; i++)
+        if (plan->fields[i].alias.len)
+            plan->columns[i + 1] = plan->fields[i].alias;
+    for (size_t i = 0; i < plan->field_count; i++) {
+        if (plan->columns[i + 1].p)
+            continue;
+        struct silt_str name = field_name(plan, &plan->fields[i]), tried = name;
+        size_t hits;
+        for (size_t n = 1; name_taken(plan, tried, &hits); n++)
+            tried = silt_arena_printf(exec->arena, "%.*s_%zu", SILT_FMT(name), n);
+        plan->columns[i + 1] = tried;
+    }
+}
+
+/* ---------------------------------------------------------------- slots and calls */
+
+static uint32_t add_slot(struct plan *plan, const struct slot *slot)
+{
+    struct exec *exec = plan->exec;
+    struct slot copy = *slot;
+
+    for (size_t i = 0; slot->kind != SLOT_TAG_TEST && i < plan->slot_count; i++)
+        if (plan->slots[i].kind == slot->kind && plan->slots[i].type == slot->type &&
+            silt_str_equal(plan->slots[i].name, slot->name))
+            return (uint32_t)i;
+    if (slot->kind == SLOT_FIELD) {
+        size_t k = 0;
+        while (k < plan->reader_field_count && !silt_str_equal(plan->reader_fields[k].name, slot->name))
+            k++;
+        if (k == plan->reader_field_count) {
+            plan->reader_fields = silt_arena_grow(exec->arena, plan->reader_fields, &plan->reader_field_capacity, k + 1,
+                                                  sizeof(*plan->reader_fields));
+            plan->reader_fields[plan->reader_field_count++] =
+                (struct silt_field){.name = slot->name, .type = SILT_TYPE_NONE};
+        }
+        copy.reader_field = (uint32_t)k;
+    }
+    plan->slots = silt_arena_grow(exec->arena, plan->slots, &plan->slot_capacity, plan->slot_count + 1, sizeof(copy));
+    plan->slots[plan->slot_count] = copy;
+    return (uint32_t)plan->slot_count++;
+}
+
+/* -1: a name that is nothing here. */
+static int64_t slot_of_ref(struct plan *plan, const struct expr *ref)
+{
+    struct slot slot = {.name = ref->ref.name, .type = ref->ref.type};
+
+    switch (ref->ref.type) {
+    case DATA_FLOAT:
+    case DATA_INTEGER:
+    case DATA_UNSIGNED:
+    case DATA_STRING:
+    case DATA_BOOLEAN:
+        slot.kind = SLOT_FIELD;
+        /* a cast of something that is no field at all has nothing to read */
+        return data_type_rank(plan_type_of(plan, slot.name)) > data_type_rank(DATA_TAG) ? (int64_t)add_slot(plan, &slot)
+                                                                                       : -1;
+    case DATA_TAG: slot.kind = SLOT_TAG; return add_slot(plan, &slot);
+    default: return -1;
+    }
+}
+
+static enum silt_status make_call(struct plan *plan, const struct expr *expr, bool nested, struct plan_call **out,
+                                  struct silt_error *err)
+{
+    struct plan_call *call = silt_arena_zalloc(plan->exec->arena, sizeof(*call));
+    const struct expr *arg = expr->call.args[0];
+    size_t count = expr->call.arg_count;
+    enum silt_status rc;
+
+    *out = call;
+    call->expr = expr;
+    call->function = function_find(expr->call.name);
+    if (arg->kind == EXPR_CALL) {
+        if ((rc = make_call(plan, arg, true, &call->inner, err)) != SILT_OK)
+            return rc;
+        call->in = call->inner->out;
+        call->slot = call->inner->slot;
+    } else {
+        int64_t slot = arg->kind == EXPR_REF && arg->ref.type != DATA_TAG ? slot_of_ref(plan, arg) : -1;
+        call->in = slot >= 0 ? arg->ref.type : DATA_UNKNOWN;
+        call->slot = slot >= 0 ? (uint32_t)slot : 0;
+    }
+    call->out = call->in == DATA_UNKNOWN          ? DATA_UNKNOWN
+                : call->function->gives != DATA_UNKNOWN ? call->function->gives
+                                                        : call->in;
+    if (call->in != DATA_UNKNOWN && !(call->function->types & TYPE_BIT(call->in))) {
+        const char *name = call->function->id == FN_CUMULATIVE_SUM    ? "cumulative sum"
+                           : call->function->id == FN_MOVING_AVERAGE ? "moving average"
+                                                                     : call->function->name;
+        return silt_fail(err, SILT_INVALID, "unsupported %s iterator type: *query.%sInterruptIterator", name,
+                         data_type_name(call->in));
+    }
+    switch (call->function->id) {
+    case FN_PERCENTILE:
+        call->percentile = expr->call.args[1]->kind == EXPR_INTEGER ? (double)expr->call.args[1]->integer
+                                                                    : expr->call.args[1]->number;
+        break;
+    case FN_TOP:
+    case FN_BOTTOM:
+        call->count_argument = expr->call.args[count - 1]->integer;
+        if (count - 2 > sizeof(call->dimension_slots) / sizeof(call->dimension_slots[0]))
+            return silt_fail(err, SILT_LIMIT, "too many names in %s()", call->function->name);
+        for (size_t i = 1; i + 1 < count; i++) {
+            int64_t slot = slot_of_ref(plan, expr->call.args[i]);
+            if (slot >= 0)
+                call->dimension_slots[call->dimension_slot_count++] = (uint32_t)slot;
+        }
+        break;
+    case FN_SAMPLE:
+    case FN_MOVING_AVERAGE:
+    case FN_HOLT_WINTERS:
+    case FN_HOLT_WINTERS_WITH_FIT: call->count_argument = expr->call.args[1]->integer; break;
+    case FN_DERIVATIVE:
+    case FN_NON_NEGATIVE_DERIVATIVE: {
+        int64_t interval = plan->compiled->windows.interval;
+        call->count_argument = count == 2 ? expr->call.args[1]->integer
+                               : call->inner && interval ? interval
+                                                         : 1000000000;
+        break;
+    }
+    case FN_ELAPSED: call->count_argument = count == 2 ? expr->call.args[1]->integer : 1; break;
+    case FN_INTEGRAL: call->count_argument = count == 2 ? expr->call.args[1]->integer : 1000000000; break;
+    default: break;
+    }
+    (void)nested;
+    return SILT_OK;
+}
+
+struct binder {
+    struct plan *plan;
+    struct silt_error *err;
+    enum silt_status status;
+    bool counting; /* first round: collect calls and aux; second: give their places */
+};
+
+static int64_t bind_output(void *arg, const struct expr *expr)
+{
+    struct binder *binder = arg;
+    struct plan *plan = binder->plan;
+
+    switch (expr->kind) {
+    case EXPR_CALL: {
+        if (!function_find(expr->call.name))
+            return -2;
+        struct silt_str text = expr_text(expr, plan->exec->arena);
+        for (size_t i = 0; i < plan->call_count; i++)
+            if (silt_str_equal(expr_text(plan->calls[i]->expr, plan->exec->arena), text))
+                return (int64_t)i;
+        struct plan_call *call;
+        binder->status = make_call(plan, expr, false, &call, binder->err);
+        if (binder->status != SILT_OK)
+            return -1;
+        plan->calls = silt_arena_grow(plan->exec->arena, plan->calls, &plan->call_capacity, plan->call_count + 1,
+                                      sizeof(*plan->calls));
+        plan->calls[plan->call_count] = call;
+        return (int64_t)plan->call_count++;
+    }
+    case EXPR_REF: {
+        int64_t slot = slot_of_ref(plan, expr);
+        if (slot < 0)
+            return -1;
+        for (size_t i = 0; i < plan->aux_count; i++)
+            if (plan->aux[i] == (uint32_t)slot)
+                return (int64_t)(plan->call_count + i);
+        plan->aux = silt_arena_grow(plan->exec->arena, plan->aux, &plan->aux_capacity, plan->aux_count + 1,
+                                    sizeof(*plan->aux));
+        plan->aux[plan->aux_count++] = (uint32_t)slot;
+        return (int64_t)(plan->call_count + plan->aux_count - 1);
+    }
+    default: return -2;
+    }
+}
+
+
+
+static void sort_aux(struct plan *plan)
+{
+    const struct slot *slots = plan->slots;
+
+    for (size_t i = 1; i < plan->aux_count; i++) /* few: insertion sort */
+        for (size_t k = i; k > 0; k--) {
+            const struct slot *a = &slots[plan->aux[k - 1]], *b = &slots[plan->aux[k]];
+            int order = silt_str_compare(a->name, b->name);
+            if (order < 0 || (order == 0 && type_order(a->type) <= type_order(b->type)))
+                break;
+            uint32_t swap = plan->aux[k];
+            plan->aux[k] = plan->aux[k - 1];
+            plan->aux[k - 1] = swap;
+        }
+}
+
+static enum silt_status make_outputs(struct plan *plan, struct silt_error *err)
+{
+    struct exec *exec = plan->exec;
+    struct binder binder = {.plan = plan, .err = err, .status = SILT_OK};
+    enum silt_status rc;
+
+    plan->outputs = silt_arena_zalloc(exec->arena, (plan->field_count + 1) * sizeof(*plan->outputs));
+    plan->output_types = silt_arena_zalloc(exec->arena, (plan->field_count + 1) * sizeof(*plan->output_types));
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < plan->field_count; i++) {
+            plan->outputs[i] = eval_compile(exec, plan->fields[i].expr, bind_output, &binder);
+            if (binder.status != SILT_OK)
+                return binder.status;
+        }
+        if (round == 0)
+            sort_aux(plan);
+    }
+    for (size_t i = 0; i < plan->field_count; i++)
+        if ((rc = type_of(plan, plan->fields[i].expr, &plan->output_types[i], err)) != SILT_OK)
+            return rc;
+    plan->is_selector = plan->call_count == 1 && plan->calls[0]->function->selector;
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- filter */
+
+static bool is_tag_ref(const struct expr *expr)
+{
+    return expr->kind == EXPR_REF && (expr->ref.type == DATA_TAG || expr->ref.type == DATA_UNKNOWN);
+}
+
+static const struct expr *strip(const struct expr *expr)
+{
+    while (expr->kind == EXPR_PAREN)
+        expr = expr->paren;
+    return expr;
+}
+
+/* tag op (string | regex | tag), either way round; false: something for the rows. */
+static bool as_tag_test(struct plan *plan, const struct expr *expr, struct slot *out)
+{
+    if (expr->kind != EXPR_BINARY)
+        return false;
+    const struct expr *left = expr->binary.left, *right = expr->binary.right;
+    if (left->kind != EXPR_REF) {
+        const struct expr *swap = left;
+        left = right;
+        right = swap;
+    }
+    if (!is_tag_ref(left))
+        return false;
+    *out = (struct slot){.kind = SLOT_TAG_TEST, .name = left->ref.name, .op = expr->binary.op};
+    if (right->kind == EXPR_STRING) {
+        out->value = right->string;
+        return true;
+    }
+    if (right->kind == EXPR_REGEX) {
+        out->regex = exec_regex(plan->exec, right->regex);
+        return true;
+    }
+    if (is_tag_ref(right)) {
+        out->value = right->ref.name;
+        out->against_tag = true;
+        return true;
+    }
+    return false;
+}
+
+static int64_t bind_filter(void *arg, const struct expr *expr)
+{
+    struct plan *plan = arg;
+    struct slot test;
+
+    if (expr->kind == EXPR_REF)
+        return slot_of_ref(plan, expr);
+    if (as_tag_test(plan, expr, &test))
+        return add_slot(plan, &test);
+    return -2;
+}
+
+static bool match_regex(const void *regex, struct silt_str value)
+{
+    return silt_regex_match(regex, value);
+}
+
+/* What the source can check; *exact is cleared when that is less than what is asked. */
+static struct silt_tag_filter *push_down(struct plan *plan, const struct expr *expr, bool *exact)
+{
+    struct silt_tag_filter *filter = silt_arena_zalloc(plan->exec->arena, sizeof(*filter));
+    struct slot test;
+
+    expr = strip(expr);
+    filter->op = SILT_TAG_TRUE;
+    if (expr->kind == EXPR_BOOLEAN) {
+        filter->op = expr->boolean ? SILT_TAG_TRUE : SILT_TAG_FALSE;
+        return filter;
+    }
+    if (expr->kind == EXPR_BINARY && (expr->binary.op == OP_AND || expr->binary.op == OP_OR)) {
+        filter->op = expr->binary.op == OP_AND ? SILT_TAG_AND : SILT_TAG_OR;
+        filter->left = push_down(plan, expr->binary.left, exact);
+        filter->right = push_down(plan, expr->binary.right, exact);
+        return filter;
+    }
+    if (!as_tag_test(plan, expr, &test) || test.against_tag || silt_str_equal(test.name, SILT_STR("_name"))) {
+        *exact = false;
+        return filter;
+    }
+    filter->key = test.name;
+    filter->value = test.value;
+    filter->match = match_regex;
+    filter->match_arg = test.regex;
+    if (test.regex)
+        filter->op = test.op == OP_MATCH ? SILT_TAG_MATCH : test.op == OP_NOT_MATCH ? SILT_TAG_NOT_MATCH : SILT_TAG_FALSE;
+    else
+        filter->op = test.op == OP_EQ ? SILT_TAG_EQ : test.op == OP_NE ? SILT_TAG_NE : SILT_TAG_FALSE;
+    return filter;
+}
+
+/* A bare sum or the like stands for true. */
+static struct expr *without_bare_arithmetic(struct plan *plan, struct expr *expr)
+{
+    if (expr->kind == EXPR_PAREN) {
+        expr->paren = without_bare_arithmetic(plan, expr->paren);
+    } else if (expr->kind == EXPR_BINARY) {
+        enum expr_op op = expr->binary.op;
+        if (op == OP_AND || op == OP_OR) {
+            expr->binary.left = without_bare_arithmetic(plan, expr->binary.left);
+            expr->binary.right = without_bare_arithmetic(plan, expr->binary.right);
+        } else if (op >= OP_ADD) {
+            struct expr *yes = expr_new(plan->exec->arena, EXPR_BOOLEAN);
+            yes->boolean = true;
+            return yes;
+        }
+    }
+    return expr;
+}
+
+static void make_filter(struct plan *plan)
+{
+    if (!plan->compiled->condition.rest)
+        return;
+    struct expr *rest = expr_clone(plan->compiled->condition.rest, plan->exec->arena);
+    bool exact = true;
+
+    assign_types(plan, rest);
+    rest = without_bare_arithmetic(plan, rest);
+    plan->filter = eval_compile(plan->exec, rest, bind_filter, plan);
+    plan->tag_filter = push_down(plan, rest, &exact);
+    plan->filter_is_exact = exact;
+}
+
+/* ---------------------------------------------------------------- all together */
+
+/* Transformations of windows read one interval more than asked, to have a value to start from. */
+static bool needs_warm_up(const struct expr *expr)
+{
+    switch (expr->kind) {
+    case EXPR_PAREN: return needs_warm_up(expr->paren);
+    case EXPR_BINARY: return needs_warm_up(expr->binary.left) || needs_warm_up(expr->binary.right);
+    case EXPR_CALL: {
+        const struct function *function = function_find(expr->call.name);
+        if (function && function->class == CLASS_TRANSFORM && function->id != FN_CUMULATIVE_SUM &&
+            function->id != FN_INTEGRAL && expr->call.arg_count && expr->call.args[0]->kind == EXPR_CALL)
+            return true;
+        for (size_t i = 0; i < expr->call.arg_count; i++)
+            if (needs_warm_up(expr->call.args[i]))
+                return true;
+        return false;
+    }
+    default: return false;
+    }
+}
+
+enum silt_status plan_make(struct exec *exec, const struct compiled *compiled, const struct silt_str *extra_dimensions,
+                           size_t extra_dimension_count, struct plan **out, struct silt_error *err)
+{
+    struct plan *plan = silt_arena_zalloc(exec->arena, sizeof(*plan));
+    const struct windows *windows = &compiled->windows;
+    enum silt_status rc;
+
+    *out = plan;
+    plan->exec = exec;
+    plan->compiled = compiled;
+    plan->scan_min = windows->min;
+    plan->scan_max = windows->max;
+    for (size_t i = 0; windows->interval && i < compiled->field_count; i++)
+        if (needs_warm_up(compiled->fields[i].expr)) {
+            if (!compiled->descending && windows->min > SILT_TIME_MIN + windows->interval)
+                plan->scan_min = windows->min - windows->interval;
+            if (compiled->descending && windows->max < SILT_TIME_MAX - windows->interval)
+                plan->scan_max = windows->max + windows->interval;
+            break;
+        }
+    /* grouping by plain names is known before the sources are open, which is when subqueries need it */
+    size_t plain = 0;
+    if ((rc = exec_alloc(exec, compiled->dimension_count + extra_dimension_count + 1, sizeof(struct silt_str),
+                         &plan->dimensions, err)) != SILT_OK)
+        return rc;
+    for (size_t i = 0; i < compiled->dimension_count; i++)
+        if (compiled->dimensions[i]->kind == EXPR_REF)
+            plan->dimensions[plain++] = compiled->dimensions[i]->ref.name;
+    for (size_t i = 0; i < extra_dimension_count; i++)
+        plan->dimensions[plain++] = extra_dimensions[i];
+    plan->dimension_count = plain;
+    if ((rc = plan_open_sources(plan, err)) != SILT_OK)
+        return rc;
+    plan->dimension_count = 0;
+
+    if ((rc = expand(plan, extra_dimensions, extra_dimension_count, err)) != SILT_OK)
+        return rc;
+    for (size_t i = 0; i < plan->field_count; i++) {
+        plan->fields[i].expr = expr_clone(plan->fields[i].expr, exec->arena);
+        assign_types(plan, plan->fields[i].expr);
+    }
+    for (size_t i = 0; i < plan->field_count; i++) {
+        enum data_type type;
+        if ((rc = type_of(plan, plan->fields[i].expr, &type, err)) != SILT_OK)
+            return rc;
+    }
+    name_columns(plan);
+    if ((rc = make_outputs(plan, err)) != SILT_OK)
+        return rc;
+    make_filter(plan);
+    if (silt_arena_exceeded(exec->arena))
+        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+    return SILT_OK;
+}
+
+void plan_destroy(struct plan *plan)
+{
+    if (!plan)
+        return;
+    for (size_t i = 0; i < plan->reader_count; i++)
+        plan->readers[i]->ops->release(plan->readers[i]);
+    plan->reader_count = 0;
+}

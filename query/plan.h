@@ -1,0 +1,127 @@
+/*
+ * plan.h - a SELECT that has met its schema: which columns to read, what to compute, what to show.
+ *
+ *     sources     one per measurement (a subquery's answer is a source like any other), by name
+ *     slots       what is read of every row: fields with a type, tags, and tests of tags
+ *     calls       distinct function calls, each over one slot or over another call
+ *     outputs     one expression per column over [calls | aux slots]
+ */
+#ifndef QUERY_PLAN_H
+#define QUERY_PLAN_H
+
+#include "query/compile.h"
+#include "query/eval.h"
+#include "query/functions.h"
+#include "silt/reader.h"
+
+struct plan_source {
+    struct silt_reader *reader;
+    bool in_memory; /* rows of a subquery: times may repeat, a series is one cursor */
+    struct silt_str name;
+    struct silt_field *fields;
+    size_t field_count;
+    struct silt_str *tag_keys;
+    size_t tag_key_count;
+};
+
+enum slot_kind { SLOT_FIELD, SLOT_TAG, SLOT_TAG_TEST };
+
+struct slot {
+    enum slot_kind kind;
+    struct silt_str name;
+    enum data_type type;  /* FIELD: the type that is shown, others are cast or missing */
+    uint32_t reader_field; /* FIELD: index into plan->reader_fields */
+    /* TAG_TEST: name op (value | regex | other tag) */
+    enum expr_op op;
+    struct silt_str value;
+    const struct silt_regex *regex;
+    bool against_tag;
+};
+
+struct plan_call {
+    const struct expr *expr;
+    const struct function *function;
+    struct plan_call *inner; /* NULL: over the slot */
+    uint32_t slot;
+    enum data_type in, out;  /* DATA_UNKNOWN in: no such field, gives nothing */
+    uint32_t dimension_slots[16]; /* top, bottom: the names in the middle */
+    size_t dimension_slot_count;
+    int64_t count_argument;  /* n of top, bottom, sample, moving_average, ...; unit of derivative, elapsed */
+    double percentile;
+};
+
+struct plan {
+    struct exec *exec;
+    const struct compiled *compiled;
+    struct silt_reader **readers; /* to release */
+    size_t reader_count, reader_capacity;
+    struct plan_source *sources;
+    size_t source_count, source_capacity;
+    size_t merge_levels; /* how often partial means are taken again: 1, and 1 more when a regex names measurements */
+
+    struct select_field *fields; /* wildcards expanded, references typed */
+    size_t field_count;
+    struct silt_str *columns; /* time first */
+    size_t column_count;
+    struct silt_str *dimensions; /* tag keys, sorted, no duplicates */
+    size_t dimension_count;
+
+    struct slot *slots;
+    size_t slot_count, slot_capacity;
+    struct silt_field *reader_fields; /* names to ask of cursors, any type */
+    size_t reader_field_count, reader_field_capacity;
+    struct plan_call **calls; /* distinct, outermost */
+    size_t call_count, call_capacity;
+    uint32_t *aux; /* slots that outputs show, sorted by name then type */
+    size_t aux_count, aux_capacity;
+    bool is_selector; /* one call, a selector: keeps its point's time and companions */
+    struct eval **outputs; /* column 1 on: over calls, then aux */
+    enum data_type *output_types;
+    struct eval *filter; /* over slots; NULL: none */
+    const struct silt_tag_filter *tag_filter; /* what a source can check by itself; NULL: none */
+    bool filter_is_exact; /* tag_filter says all that the filter says */
+    silt_time scan_min, scan_max; /* what is read: the range, and a warm-up interval for transformations */
+};
+
+enum silt_status plan_make(struct exec *exec, const struct compiled *compiled, const struct silt_str *extra_dimensions,
+                           size_t extra_dimension_count, struct plan **out, struct silt_error *err);
+void plan_destroy(struct plan *plan); /* releases the readers; NULL is fine */
+
+/* The type of a name over all sources: the highest of float, integer, unsigned, string, boolean, tag. */
+enum data_type plan_type_of(const struct plan *plan, struct silt_str name);
+enum data_type plan_expr_type(const struct plan *plan, const struct expr *expr);
+
+/* sources.c: opens readers and fills plan->sources. */
+enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err);
+/* subquery.c: runs it and gives its rows as a reader. */
+enum silt_status subquery_open(struct exec *exec, const struct compiled *compiled, const struct silt_str *dimensions,
+                               size_t dimension_count, struct silt_reader **out, struct silt_error *err);
+
+static inline enum data_type data_type_of(enum silt_type type)
+{
+    switch (type) {
+    case SILT_TYPE_FLOAT: return DATA_FLOAT;
+    case SILT_TYPE_INTEGER: return DATA_INTEGER;
+    case SILT_TYPE_UNSIGNED: return DATA_UNSIGNED;
+    case SILT_TYPE_STRING: return DATA_STRING;
+    case SILT_TYPE_BOOLEAN: return DATA_BOOLEAN;
+    case SILT_TYPE_NONE: break;
+    }
+    return DATA_UNKNOWN;
+}
+
+/* Rank among types of one name: the higher is shown. */
+static inline int data_type_rank(enum data_type type)
+{
+    switch (type) {
+    case DATA_FLOAT: return 7;
+    case DATA_INTEGER: return 6;
+    case DATA_UNSIGNED: return 5;
+    case DATA_STRING: return 4;
+    case DATA_BOOLEAN: return 3;
+    case DATA_TAG: return 2;
+    default: return 0;
+    }
+}
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * points.h - what a call gives for one group: points in output order, and the calls that make points of points.
+ */
+#ifndef QUERY_POINTS_H
+#define QUERY_POINTS_H
+
+#include "query/scan.h"
+
+struct point {
+    silt_time time;
+    struct silt_cell value; /* NULL kind: a window filled with nothing */
+    uint32_t series;        /* of a selected point */
+    silt_time origin;       /* its own time */
+    bool selected;          /* series and origin hold: companions can be fetched */
+};
+
+struct points {
+    struct exec *exec;
+    struct point *items;
+    size_t count, capacity;
+    enum data_type type;
+    struct silt_arena *strings; /* made when first needed */
+};
+
+void points_init(struct points *points, struct exec *exec, enum data_type type);
+void points_free(struct points *points);
+enum silt_status points_add(struct points *points, const struct point *point, struct silt_error *err);
+/* The string is copied. */
+enum silt_status points_add_copy(struct points *points, const struct point *point, struct silt_error *err);
+
+/* window_calls.c: median, mode, stddev, distinct, percentile, sample, top, bottom over the points of each window;
+ * keys[i] is the combination of names of a top(v, name, n) that point i belongs to (NULL: none). Points keep their
+ * own time where keep_times says so, else they get the window's. */
+enum silt_status points_window_call(const struct plan *plan, const struct plan_call *call, const struct points *in,
+                                    const uint32_t *keys, bool keep_times, struct points *out, struct silt_error *err);
+/* transforms.c */
+enum silt_status points_transform(const struct plan *plan, const struct plan_call *call, const struct points *in,
+                                  struct points *out, struct silt_error *err);
+/* fill.c: a point for every window of the range. */
+enum silt_status points_fill(const struct plan *plan, const struct plan_call *call, const struct points *in,
+                             struct points *out, struct silt_error *err);
+/* A fill value as a type shows it: numbers convert, others stay as they are. */
+struct silt_cell fill_cast(struct silt_cell value, enum data_type type);
+struct silt_cell fill_value(const struct plan *plan);
+
+static inline double point_float(const struct point *point)
+{
+    switch (point->value.kind) {
+    case SILT_CELL_FLOAT: return point->value.f64;
+    case SILT_CELL_INTEGER: return (double)point->value.i64;
+    case SILT_CELL_UNSIGNED: return (double)point->value.u64;
+    default: return 0;
+    }
+}
+int cell_compare(const struct silt_cell *a, const struct silt_cell *b); /* of one kind */
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * query.c - silt_query_run: the statements of a request in order, each with memory of its own.
+ *
+ * After a statement that failed, the ones behind it are not run; InfluxDB answers for them with the numbers from the
+ * failed one on, one answer less than there are statements, and so does this.
+ */
+#include "query/exec.h"
+
+static enum silt_status sink_failed(struct exec *exec, enum silt_status rc)
+{
+    if (rc != SILT_OK && !exec->sink_failed) {
+        exec->sink_failed = true;
+        exec->sink_status = rc;
+    }
+    return rc;
+}
+
+enum silt_status exec_check(const struct exec *exec, struct silt_error *err)
+{
+    const struct silt_query_options *options = exec->options;
+
+    if (options->cancelled && atomic_load_explicit(options->cancelled, memory_order_relaxed))
+        return silt_fail(err, SILT_CANCELLED, "query interrupted");
+    if (options->deadline_monotonic_ns && silt_clock_monotonic_ns() > options->deadline_monotonic_ns)
+        return silt_fail(err, SILT_CANCELLED, "query-timeout limit exceeded");
+    return SILT_OK;
+}
+
+const struct silt_regex *exec_regex(struct exec *exec, struct silt_str pattern)
+{
+    struct exec_regex *entry;
+
+    for (entry = exec->regexes; entry; entry = entry->next)
+        if (silt_str_equal(silt_regex_pattern(entry->regex), pattern))
+            return entry->regex;
+    entry = silt_arena_zalloc(exec->arena, sizeof(*entry));
+    if (silt_regex_compile(pattern, &entry->regex, NULL) != SILT_OK)
+        return NULL;
+    entry->next = exec->regexes;
+    exec->regexes = entry;
+    return entry->regex;
+}
+
+enum silt_status exec_alloc(struct exec *exec, size_t count, size_t item_bytes, void *out, struct silt_error *err)
+{
+    size_t bytes;
+    void *p = NULL;
+
+    if (!__builtin_mul_overflow(count, item_bytes, &bytes))
+        p = silt_arena_try_alloc(exec->arena, bytes ? bytes : 1);
+    memcpy(out, &p, sizeof(p));
+    return p ? SILT_OK : silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+}
+
+enum silt_status exec_series(struct exec *exec, const struct silt_series_head *head)
+{
+    return sink_failed(exec, exec->sink->series(exec->sink, head));
+}
+
+enum silt_status exec_rows(struct exec *exec, const struct silt_cell *cells, size_t row_count)
+{
+    return sink_failed(exec, exec->sink->rows(exec->sink, cells, row_count));
+}
+
+static enum silt_status run_statement(struct exec *exec, const struct statement *statement, struct silt_error *err)
+{
+    enum silt_status rc = exec_check(exec, err);
+
+    if (rc != SILT_OK)
+        return rc;
+    switch (statement->kind) {
+    case STATEMENT_SELECT: return select_run(exec, statement->select, err);
+    case STATEMENT_SHOW_DATABASES:
+    case STATEMENT_SHOW_MEASUREMENTS:
+    case STATEMENT_SHOW_SERIES:
+    case STATEMENT_SHOW_TAG_KEYS:
+    case STATEMENT_SHOW_TAG_VALUES:
+    case STATEMENT_SHOW_FIELD_KEYS:
+    case STATEMENT_SHOW_SERIES_CARDINALITY:
+    case STATEMENT_SHOW_MEASUREMENT_CARDINALITY:
+    case STATEMENT_SHOW_TAG_KEY_CARDINALITY:
+    case STATEMENT_SHOW_TAG_VALUES_CARDINALITY:
+    case STATEMENT_SHOW_FIELD_KEY_CARDINALITY:
+    case STATEMENT_SHOW_RETENTION_POLICIES:
+    case STATEMENT_SHOW_SHARDS:
+    case STATEMENT_SHOW_SHARD_GROUPS: return show_run(exec, statement, err);
+    default: return change_run(exec, statement, err);
+    }
+}
+
+static const struct silt_zone *zone_of(const struct statement *statement)
+{
+    return statement->kind == STATEMENT_SELECT ? statement->select->zone : NULL;
+}
+
+static void warn_read_only(struct exec *exec, const struct silt_query *query, size_t index)
+{
+    struct silt_str text = silt_query_statement_text(query, index, exec->arena);
+    struct silt_str warning = silt_arena_printf(
+        exec->arena, "deprecated use of '%.*s' in a read only context, please use a POST request instead", SILT_FMT(text));
+
+    exec->sink->message(exec->sink, SILT_STR("warning"), warning);
+}
+
+enum silt_status silt_query_run(const struct silt_query *query, const struct silt_query_options *options,
+                                struct silt_sink *sink)
+{
+    struct exec exec = {.options = options, .sink = sink};
+    size_t count = query->statement_count;
+
+    silt_budget_init(&exec.budget, "query memory", options->limits.memory_bytes ? options->limits.memory_bytes : SIZE_MAX,
+                     options->budget);
+    for (size_t i = 0; i < count; i++) {
+        const struct statement *statement = &query->statements[i];
+        struct silt_error err = {0};
+        enum silt_status rc;
+
+        exec.arena = silt_arena_create(&exec.budget);
+        sink->zone = zone_of(statement);
+        rc = sink_failed(&exec, sink->begin(sink, (uint32_t)i));
+        if (rc == SILT_OK) {
+            rc = run_statement(&exec, statement, &err);
+            if (!exec.sink_failed) {
+                if (options->read_only_request && silt_query_statement_changes(query, i))
+                    warn_read_only(&exec, query, i);
+                if (rc != SILT_OK)
+                    sink->error(sink, silt_str_from(err.text[0] ? err.text : silt_status_name(rc)));
+                sink_failed(&exec, sink->end(sink));
+            }
+        }
+        for (struct exec_regex *entry = exec.regexes; entry; entry = entry->next)
+            silt_regex_free(entry->regex);
+        exec.regexes = NULL;
+        silt_arena_destroy(exec.arena);
+        sink->zone = NULL;
+        if (exec.sink_failed)
+            return exec.sink_status;
+        if (rc == SILT_OK)
+            continue;
+        for (; i + 1 < count; i++) {
+            if (sink_failed(&exec, sink->begin(sink, (uint32_t)i)) != SILT_OK)
+                return exec.sink_status;
+            sink->error(sink, SILT_STR("not executed"));
+            if (sink_failed(&exec, sink->end(sink)) != SILT_OK)
+                return exec.sink_status;
+        }
+        break;
+    }
+    return SILT_OK;
+}

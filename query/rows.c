@@ -1,0 +1,333 @@
+/* rows.c - implements rows.h. */
+#include "query/rows.h"
+
+#define OWN_CURSORS_MAX 8
+#define BUFFERED_CELLS_MAX ((size_t)1 << 18)
+#define BUFFER_ROWS_MAX 512
+
+struct stream {
+    struct lane *lane; /* NULL: the shared one */
+    uint32_t series;
+    bool finished;     /* nothing behind the buffer */
+    bool sought;       /* an own cursor stands where the buffer ends */
+    silt_time resume;  /* a shared cursor goes on from here */
+    size_t count, at;
+    silt_time *times;
+    uint32_t *shards;
+    struct silt_cell *cells; /* wanted_count per row */
+    struct silt_arena *strings;
+};
+
+struct rows {
+    const struct scan *scan;
+    const struct scan_group *group;
+    struct silt_arena *arena;
+    const uint32_t *wanted;
+    size_t wanted_count, must;
+    size_t compare;
+    bool descending, started;
+    silt_time min, max;
+    size_t buffer_rows;
+    struct lane *shared;
+    struct lane *lanes[OWN_CURSORS_MAX];
+    size_t lane_count;
+    struct lane **memory_lanes; /* subqueries: a cursor each */
+    struct stream *streams;
+    struct stream **heap; /* of the shard under way */
+    size_t heap_count;
+    uint32_t shard;
+    struct stream *given; /* whose row the caller has */
+    struct silt_cell *out;
+    struct lane_column *columns;
+};
+
+/* ---------------------------------------------------------------- buffers */
+
+static enum silt_status copy_rows(struct rows *rows, struct stream *stream, struct lane *lane,
+                                  const struct lane_batch *batch, bool *full, struct silt_error *err)
+{
+    const struct plan *plan = rows->scan->plan;
+    const silt_time *times;
+    struct lane_column *columns = rows->columns;
+    bool any = false;
+    enum silt_status rc;
+
+    for (size_t c = 0; c < rows->wanted_count; c++) {
+        if (plan->slots[rows->wanted[c]].kind != SLOT_FIELD)
+            continue;
+        if ((rc = lane_column(lane, rows->wanted[c], &columns[c], err)) != SILT_OK)
+            return rc;
+        any = any || (c < rows->must && columns[c].valid_count > 0);
+    }
+    *full = false;
+    if (!any)
+        return SILT_OK;
+    if ((rc = lane_times(lane, &times, err)) != SILT_OK)
+        return rc;
+    for (size_t row = 0; row < batch->count; row++) {
+        bool has = false;
+        for (size_t c = 0; c < rows->must && !has; c++)
+            has = plan->slots[rows->wanted[c]].kind == SLOT_FIELD && row_valid(columns[c].valid, row);
+        if (!has)
+            continue;
+        if (stream->count == rows->buffer_rows) {
+            *full = true; /* the rest of the batch is read again from `resume` */
+            return SILT_OK;
+        }
+        struct silt_cell *cells = stream->cells + stream->count * rows->wanted_count;
+        for (size_t c = 0; c < rows->wanted_count; c++) {
+            uint32_t slot = rows->wanted[c];
+            if (plan->slots[slot].kind == SLOT_FIELD) {
+                cells[c] = column_cell(plan, slot, &columns[c], row);
+                if (cells[c].kind == SILT_CELL_STRING) {
+                    if (!stream->strings)
+                        stream->strings = silt_arena_create(&plan->exec->budget);
+                    cells[c].string = silt_arena_str(stream->strings, cells[c].string);
+                }
+            } else {
+                cells[c] = lane_tag_cell(lane, slot);
+            }
+        }
+        stream->times[stream->count] = times[row];
+        stream->shards[stream->count++] = batch->shard;
+        if (rows->descending)
+            stream->resume = times[row] - 1;
+        else
+            stream->resume = times[row] + 1;
+    }
+    return stream->strings && silt_arena_exceeded(stream->strings)
+               ? silt_fail(err, SILT_LIMIT, "query memory limit exceeded")
+               : SILT_OK;
+}
+
+static enum silt_status refill(struct rows *rows, struct stream *stream, struct silt_error *err)
+{
+    struct lane *lane = stream->lane ? stream->lane : rows->shared;
+    struct lane_batch batch;
+    bool full = false;
+    enum silt_status rc;
+
+    stream->count = stream->at = 0;
+    if (stream->strings)
+        silt_arena_reset(stream->strings);
+    if (stream->finished)
+        return SILT_OK;
+    if (!stream->sought || !stream->lane) {
+        silt_time min = rows->descending ? rows->min : stream->resume;
+        silt_time max = rows->descending ? stream->resume : rows->max;
+        if (min > max) {
+            stream->finished = true;
+            return SILT_OK;
+        }
+        if ((rc = lane_seek(lane, stream->series, rows->group, min, max, rows->descending, err)) != SILT_OK)
+            return rc;
+        stream->sought = true;
+    }
+    while (stream->count == 0) {
+        if ((rc = lane_next(lane, &batch, err)) != SILT_OK)
+            return rc;
+        if (batch.count == 0) {
+            stream->finished = true;
+            return SILT_OK;
+        }
+        if ((rc = copy_rows(rows, stream, lane, &batch, &full, err)) != SILT_OK)
+            return rc;
+    }
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- the heap, as container/heap moves things */
+
+static int compare_companions(const struct rows *rows, const struct silt_cell *a, const struct silt_cell *b)
+{
+    for (size_t i = 0; i < rows->compare; i++) {
+        if (a[i].kind != SILT_CELL_STRING || b[i].kind != SILT_CELL_STRING)
+            return 0;
+        int order = silt_str_compare(a[i].string, b[i].string);
+        if (order)
+            return order;
+    }
+    return 0;
+}
+
+static bool less(const struct rows *rows, size_t i, size_t j)
+{
+    const struct stream *a = rows->heap[i], *b = rows->heap[j];
+    silt_time x = a->times[a->at], y = b->times[b->at];
+    int order = x != y ? (x < y ? -1 : 1)
+                       : compare_companions(rows, a->cells + a->at * rows->wanted_count,
+                                            b->cells + b->at * rows->wanted_count);
+    return rows->descending ? order > 0 : order < 0;
+}
+
+static void swap(struct rows *rows, size_t i, size_t j)
+{
+    struct stream *stream = rows->heap[i];
+    rows->heap[i] = rows->heap[j];
+    rows->heap[j] = stream;
+}
+
+static void heap_down(struct rows *rows, size_t at, size_t count)
+{
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= count)
+            return;
+        if (child + 1 < count && less(rows, child + 1, child))
+            child++;
+        if (!less(rows, child, at))
+            return;
+        swap(rows, at, child);
+        at = child;
+    }
+}
+
+static void heap_up(struct rows *rows, size_t at)
+{
+    while (at > 0) {
+        size_t parent = (at - 1) / 2;
+        if (!less(rows, at, parent))
+            return;
+        swap(rows, at, parent);
+        at = parent;
+    }
+}
+
+static struct stream *heap_pop(struct rows *rows)
+{
+    swap(rows, 0, rows->heap_count - 1);
+    heap_down(rows, 0, rows->heap_count - 1);
+    return rows->heap[--rows->heap_count];
+}
+
+/* The streams whose next row lies in the earliest shard that is left (descending: the latest). */
+static void start_shard(struct rows *rows)
+{
+    bool any = false;
+
+    rows->heap_count = 0;
+    for (size_t i = 0; i < rows->group->count; i++) {
+        const struct stream *stream = &rows->streams[i];
+        if (stream->at == stream->count)
+            continue;
+        uint32_t shard = stream->shards[stream->at];
+        if (!any || (rows->descending ? shard > rows->shard : shard < rows->shard))
+            rows->shard = shard;
+        any = true;
+    }
+    for (size_t n = 0; any && n < rows->group->count; n++) {
+        struct stream *stream = &rows->streams[rows->descending ? rows->group->count - 1 - n : n];
+        if (stream->at < stream->count && stream->shards[stream->at] == rows->shard)
+            rows->heap[rows->heap_count++] = stream;
+    }
+    for (size_t i = rows->heap_count / 2; i > 0; i--)
+        heap_down(rows, i - 1, rows->heap_count);
+}
+
+/* ---------------------------------------------------------------- in and out */
+
+enum silt_status rows_open(const struct scan *scan, const struct scan_group *group, const uint32_t *wanted,
+                           size_t wanted_count, size_t must, size_t compare, silt_time min, silt_time max,
+                           struct rows **out, struct silt_error *err)
+{
+    const struct plan *plan = scan->plan;
+    struct silt_arena *arena = silt_arena_create(&plan->exec->budget);
+    struct rows *rows = silt_arena_zalloc(arena, sizeof(*rows));
+    bool in_memory = false;
+    enum silt_status rc;
+
+    *out = rows;
+    *rows = (struct rows){.scan = scan, .group = group, .arena = arena, .wanted = wanted, .wanted_count = wanted_count,
+                          .must = must, .compare = compare, .descending = plan->compiled->descending, .min = min,
+                          .max = max};
+    for (size_t i = 0; i < group->count; i++)
+        in_memory = in_memory || plan->sources[scan->series[group->first + i].source].in_memory;
+    bool own = in_memory || group->count <= OWN_CURSORS_MAX;
+    size_t width = wanted_count ? wanted_count : 1;
+    rows->buffer_rows = own ? BATCH_ROWS_MAX : BUFFERED_CELLS_MAX / (group->count * width);
+    if (!own && rows->buffer_rows > BUFFER_ROWS_MAX)
+        rows->buffer_rows = BUFFER_ROWS_MAX;
+    if (rows->buffer_rows < 4)
+        rows->buffer_rows = 4;
+
+    size_t cells = group->count * rows->buffer_rows * width;
+    rows->streams = silt_arena_try_alloc(arena, group->count * sizeof(*rows->streams));
+    rows->heap = silt_arena_try_alloc(arena, group->count * sizeof(*rows->heap));
+    rows->out = silt_arena_try_alloc(arena, width * sizeof(*rows->out));
+    rows->columns = silt_arena_try_alloc(arena, width * sizeof(*rows->columns));
+    struct silt_cell *buffer = silt_arena_try_alloc(arena, cells * sizeof(*buffer));
+    silt_time *times = silt_arena_try_alloc(arena, group->count * rows->buffer_rows * sizeof(*times));
+    uint32_t *shards = silt_arena_try_alloc(arena, group->count * rows->buffer_rows * sizeof(*shards));
+    if (in_memory)
+        rows->memory_lanes = silt_arena_try_alloc(arena, group->count * sizeof(*rows->memory_lanes));
+    if (!rows->streams || !rows->heap || !rows->out || !rows->columns || !buffer || !times || !shards ||
+        (in_memory && !rows->memory_lanes)) {
+        rows->streams = NULL;
+        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+    }
+
+    for (size_t i = 0; i < group->count; i++)
+        rows->streams[i] = (struct stream){
+            .series = (uint32_t)(group->first + i),
+            .resume = rows->descending ? max : min,
+            .times = times + i * rows->buffer_rows,
+            .shards = shards + i * rows->buffer_rows,
+            .cells = buffer + i * rows->buffer_rows * width,
+        };
+    for (size_t i = 0; own && i < group->count; i++) {
+        if ((rc = lane_create(scan, &rows->streams[i].lane, err)) != SILT_OK)
+            return rc;
+        if (in_memory)
+            rows->memory_lanes[rows->lane_count++] = rows->streams[i].lane;
+        else
+            rows->lanes[rows->lane_count++] = rows->streams[i].lane;
+    }
+    return own ? SILT_OK : lane_create(scan, &rows->shared, err);
+}
+
+enum silt_status rows_next(struct rows *rows, struct row *row, bool *more, struct silt_error *err)
+{
+    enum silt_status rc;
+
+    if (!rows->started) {
+        rows->started = true;
+        for (size_t i = 0; i < rows->group->count; i++)
+            if ((rc = refill(rows, &rows->streams[i], err)) != SILT_OK)
+                return rc;
+        start_shard(rows);
+    }
+    *more = false;
+    if (rows->given) { /* only now: its cells were the caller's */
+        struct stream *stream = rows->given;
+        rows->given = NULL;
+        if (++stream->at == stream->count && (rc = refill(rows, stream, err)) != SILT_OK)
+            return rc;
+        if (stream->at < stream->count && stream->shards[stream->at] == rows->shard) {
+            rows->heap[rows->heap_count++] = stream;
+            heap_up(rows, rows->heap_count - 1);
+        }
+    }
+    if (rows->heap_count == 0) {
+        start_shard(rows);
+        if (rows->heap_count == 0)
+            return SILT_OK;
+    }
+    struct stream *stream = heap_pop(rows);
+    *row = (struct row){stream->times[stream->at], stream->shards[stream->at], stream->series,
+                        stream->cells + stream->at * rows->wanted_count};
+    rows->given = stream;
+    *more = true;
+    return SILT_OK;
+}
+
+void rows_close(struct rows *rows)
+{
+    if (!rows)
+        return;
+    for (size_t i = 0; i < rows->lane_count; i++)
+        lane_destroy(rows->memory_lanes ? rows->memory_lanes[i] : rows->lanes[i]);
+    lane_destroy(rows->shared);
+    for (size_t i = 0; rows->streams && i < rows->group->count; i++)
+        silt_arena_destroy(rows->streams[i].strings);
+    silt_arena_destroy(rows->arena);
+}

@@ -1,0 +1,30 @@
+/*
+ * rows.h - the rows of a group in output order: many series merged by time.
+ *
+ * Rows of equal time stand in the order that InfluxDB's heap gives them, which is Go's container/heap step by step,
+ * with string companions compared first. Series are read through a bounded buffer of rows each: few have a cursor of
+ * their own, many share one that is sought again when a buffer runs dry.
+ */
+#ifndef QUERY_ROWS_H
+#define QUERY_ROWS_H
+
+#include "query/scan.h"
+
+struct row {
+    silt_time time;
+    uint32_t shard, series;
+    const struct silt_cell *cells; /* one per wanted slot; borrowed until the next call */
+};
+
+struct rows;
+
+/* wanted: slots; a row is given when at least one of the first `must` field slots among them has a value.
+ * compare: among so many cells, strings decide between equal times. */
+enum silt_status rows_open(const struct scan *scan, const struct scan_group *group, const uint32_t *wanted,
+                           size_t wanted_count, size_t must, size_t compare, silt_time min, silt_time max,
+                           struct rows **out, struct silt_error *err);
+/* *more false at the end. */
+enum silt_status rows_next(struct rows *rows, struct row *row, bool *more, struct silt_error *err);
+void rows_close(struct rows *rows); /* NULL is fine */
+
+#endif

@@ -1,0 +1,371 @@
+/* scan.c - lanes: reading a series batch by batch (see scan.h). */
+#include "query/scan.h"
+
+#include "silt/kernels.h"
+
+struct lane_cursor {
+    struct silt_reader *reader;
+    struct silt_cursor *cursor;
+};
+
+struct slot_column {
+    bool loaded;
+    bool one_type; /* the source stores this field in the slot's type alone: block statistics can be used */
+    struct lane_column column;
+    uint64_t *valid;   /* scratch: BATCH_ROWS_MAX bits */
+    union silt_value *cast; /* scratch: BATCH_ROWS_MAX values */
+};
+
+struct lane {
+    const struct scan *scan;
+    struct silt_arena *arena;
+    struct lane_cursor *cursors; /* one per reader, made when first needed */
+    struct silt_cursor *cursor;
+    const struct silt_reader_ops *ops;
+    size_t series;
+    uint32_t source_seen; /* the source that one_type was found for, + 1 */
+    const struct scan_group *group;
+    struct lane_batch batch;
+    bool filtered, mask_loaded;
+    uint64_t mask[BATCH_ROWS_MAX / 64];
+    struct slot_column *columns;
+    struct silt_cell *cells; /* per slot: tags and tests of the series, fields of the row under test */
+};
+
+enum silt_status lane_create(const struct scan *scan, struct lane **out, struct silt_error *err)
+{
+    const struct plan *plan = scan->plan;
+    struct silt_arena *arena = silt_arena_create(&plan->exec->budget);
+    struct lane *lane = silt_arena_zalloc(arena, sizeof(*lane));
+
+    *out = lane;
+    lane->scan = scan;
+    lane->arena = arena;
+    lane->cursors = silt_arena_zalloc(arena, (plan->reader_count + 1) * sizeof(*lane->cursors));
+    lane->columns = silt_arena_zalloc(arena, (plan->slot_count + 1) * sizeof(*lane->columns));
+    lane->cells = silt_arena_zalloc(arena, (plan->slot_count + 1) * sizeof(*lane->cells));
+    if (silt_arena_exceeded(arena)) {
+        lane_destroy(lane);
+        *out = NULL;
+        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+    }
+    return SILT_OK;
+}
+
+void lane_destroy(struct lane *lane)
+{
+    if (!lane)
+        return;
+    for (size_t i = 0; i < lane->scan->plan->reader_count; i++)
+        if (lane->cursors[i].cursor)
+            lane->cursors[i].reader->ops->cursor_destroy(lane->cursors[i].cursor);
+    silt_arena_destroy(lane->arena);
+}
+
+static enum silt_status cursor_for(struct lane *lane, struct silt_reader *reader, struct silt_error *err)
+{
+    const struct plan *plan = lane->scan->plan;
+    size_t i = 0;
+
+    while (plan->readers[i] != reader)
+        i++;
+    if (!lane->cursors[i].cursor) {
+        enum silt_status rc = reader->ops->cursor_create(reader, &plan->exec->budget, &lane->cursors[i].cursor, err);
+        if (rc != SILT_OK) {
+            lane->cursors[i].cursor = NULL;
+            return rc;
+        }
+        lane->cursors[i].reader = reader;
+    }
+    lane->cursor = lane->cursors[i].cursor;
+    lane->ops = reader->ops;
+    return SILT_OK;
+}
+
+static void find_types(struct lane *lane, uint32_t source_index)
+{
+    const struct plan *plan = lane->scan->plan;
+    const struct plan_source *source = &plan->sources[source_index];
+
+    lane->source_seen = source_index + 1;
+    for (size_t i = 0; i < plan->slot_count; i++) {
+        bool one_type = plan->slots[i].kind == SLOT_FIELD;
+        for (size_t k = 0; one_type && k < source->field_count; k++)
+            if (silt_str_equal(source->fields[k].name, plan->slots[i].name))
+                one_type = data_type_of(source->fields[k].type) == plan->slots[i].type;
+        lane->columns[i].one_type = one_type;
+    }
+}
+
+enum silt_status lane_seek(struct lane *lane, size_t index, const struct scan_group *group, silt_time min, silt_time max,
+                           bool descending, struct silt_error *err)
+{
+    const struct plan *plan = lane->scan->plan;
+    const struct scan_series *series = &lane->scan->series[index];
+    const struct plan_source *source = &plan->sources[series->source];
+    enum silt_status rc;
+
+    lane->series = index;
+    lane->group = group;
+    lane->filtered = series->filtered;
+    if (lane->source_seen != series->source + 1)
+        find_types(lane, series->source);
+    for (size_t i = 0; i < plan->slot_count; i++) {
+        const struct slot *slot = &plan->slots[i];
+        if (slot->kind == SLOT_TAG) {
+            struct silt_str value = silt_str_equal(slot->name, SILT_STR("_name")) ? source->name
+                                                                                 : series_tag(series, slot->name);
+            lane->cells[i] = value.len ? cell_string(value) : cell_null();
+        } else if (slot->kind == SLOT_TAG_TEST && lane->filtered) {
+            lane->cells[i] = (struct silt_cell){.kind = SILT_CELL_BOOLEAN,
+                                                .boolean = series_passes(slot, source->name, series)};
+        }
+    }
+    if ((rc = cursor_for(lane, source->reader, err)) != SILT_OK)
+        return rc;
+    return lane->ops->cursor_seek(lane->cursor, source->name, series->id, plan->reader_fields, plan->reader_field_count,
+                                  min, max, descending, err);
+}
+
+enum silt_status lane_next(struct lane *lane, struct lane_batch *batch, struct silt_error *err)
+{
+    struct exec *exec = lane->scan->plan->exec;
+    struct silt_rows rows;
+    enum silt_status rc;
+
+    do {
+        if ((rc = exec_check(exec, err)) != SILT_OK)
+            return rc;
+        if ((rc = lane->ops->cursor_next(lane->cursor, &rows, err)) != SILT_OK)
+            return rc;
+    } while (rows.count && lane->group && lane->group->shards &&
+             !(lane->group->shards[rows.shard / 64] >> (rows.shard % 64) & 1));
+    for (size_t i = 0; i < lane->scan->plan->slot_count; i++)
+        lane->columns[i].loaded = false;
+    lane->mask_loaded = false;
+    lane->batch = (struct lane_batch){
+        .count = rows.count, .shard = rows.shard, .first = rows.first, .last = rows.last,
+        .has_stats = rows.count && rows.has_stats && !lane->filtered};
+    *batch = lane->batch;
+    return SILT_OK;
+}
+
+enum silt_status lane_times(struct lane *lane, const silt_time **times, struct silt_error *err)
+{
+    return lane->ops->cursor_times(lane->cursor, times, err);
+}
+
+bool lane_stats(struct lane *lane, uint32_t slot, struct silt_block_stats *out)
+{
+    return lane->batch.has_stats && lane->columns[slot].one_type &&
+           lane->ops->cursor_stats(lane->cursor, lane->scan->plan->slots[slot].reader_field, out);
+}
+
+/* ---------------------------------------------------------------- columns */
+
+static size_t count_valid(const uint64_t *valid, size_t count)
+{
+    return valid ? silt_count_valid(valid, count) : count;
+}
+
+static int64_t float_to_integer(double value)
+{
+    if (!(value >= -9223372036854775808.0 && value < 9223372036854775808.0))
+        return INT64_MIN;
+    return (int64_t)value;
+}
+
+/* Stored numbers as numbers of another type; false: the types do not meet. */
+static bool cast_column(struct slot_column *to, enum data_type want, const struct silt_column *from, size_t count)
+{
+    union silt_value *out = to->cast;
+
+    switch (from->type) {
+    case SILT_TYPE_FLOAT:
+        if (want == DATA_INTEGER)
+            for (size_t i = 0; i < count; i++)
+                out[i].i64 = float_to_integer(from->f64[i]);
+        else if (want == DATA_UNSIGNED)
+            for (size_t i = 0; i < count; i++)
+                out[i].u64 = from->f64[i] >= 0 && from->f64[i] < 18446744073709551616.0 ? (uint64_t)from->f64[i] : 0;
+        else
+            return false;
+        break;
+    case SILT_TYPE_INTEGER:
+        if (want == DATA_FLOAT)
+            for (size_t i = 0; i < count; i++)
+                out[i].f64 = (double)from->i64[i];
+        else if (want == DATA_UNSIGNED)
+            for (size_t i = 0; i < count; i++)
+                out[i].u64 = (uint64_t)from->i64[i];
+        else
+            return false;
+        break;
+    case SILT_TYPE_UNSIGNED:
+        if (want == DATA_FLOAT)
+            for (size_t i = 0; i < count; i++)
+                out[i].f64 = (double)from->u64[i];
+        else if (want == DATA_INTEGER)
+            for (size_t i = 0; i < count; i++)
+                out[i].i64 = (int64_t)from->u64[i];
+        else
+            return false;
+        break;
+    default: return false;
+    }
+    to->column.u64 = (const uint64_t *)out;
+    return true;
+}
+
+static const uint64_t no_rows[BATCH_ROWS_MAX / 64];
+
+/* The slot's column before the filter. */
+static enum silt_status load_column(struct lane *lane, uint32_t slot, struct silt_error *err)
+{
+    const struct slot *s = &lane->scan->plan->slots[slot];
+    struct slot_column *to = &lane->columns[slot];
+    struct silt_column column;
+    enum silt_status rc;
+
+    if (to->loaded)
+        return SILT_OK;
+    if ((rc = lane->ops->cursor_column(lane->cursor, s->reader_field, &column, err)) != SILT_OK)
+        return rc;
+    to->loaded = true;
+    to->column = (struct lane_column){.valid = column.valid};
+    enum data_type stored = data_type_of(column.type);
+    if (stored == s->type) {
+        to->column.u64 = column.u64;
+    } else if (stored != DATA_UNKNOWN) {
+        if (!to->cast && !(to->cast = silt_arena_try_alloc(lane->arena, BATCH_ROWS_MAX * sizeof(*to->cast))))
+            return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+        if (!cast_column(to, s->type, &column, lane->batch.count))
+            to->column.valid = no_rows;
+    } else {
+        to->column.valid = no_rows;
+    }
+    to->column.valid_count = count_valid(to->column.valid, lane->batch.count);
+    return SILT_OK;
+}
+
+struct silt_cell column_cell(const struct plan *plan, uint32_t slot, const struct lane_column *column, size_t row)
+{
+    if (!row_valid(column->valid, row))
+        return cell_null();
+    switch (plan->slots[slot].type) {
+    case DATA_FLOAT: return (struct silt_cell){.kind = SILT_CELL_FLOAT, .f64 = column->f64[row]};
+    case DATA_INTEGER: return cell_integer(column->i64[row]);
+    case DATA_UNSIGNED: return (struct silt_cell){.kind = SILT_CELL_UNSIGNED, .u64 = column->u64[row]};
+    case DATA_BOOLEAN: return (struct silt_cell){.kind = SILT_CELL_BOOLEAN, .boolean = column->boolean[row] != 0};
+    case DATA_STRING: return cell_string(column->string[row]);
+    default: return cell_null();
+    }
+}
+
+/* The field slots that an expression reads. */
+static enum silt_status load_operands(struct lane *lane, const struct eval *eval, struct silt_error *err)
+{
+    enum silt_status rc;
+
+    if (!eval)
+        return SILT_OK;
+    if (eval->kind == EVAL_SLOT)
+        return lane->scan->plan->slots[eval->slot].kind == SLOT_FIELD ? load_column(lane, eval->slot, err) : SILT_OK;
+    if ((rc = load_operands(lane, eval->left, err)) != SILT_OK)
+        return rc;
+    return load_operands(lane, eval->right, err);
+}
+
+/* slot op number, the commonest filter: a tight loop. false: not of that shape. */
+static bool fill_mask_simple(struct lane *lane, const struct eval *eval, uint64_t *mask)
+{
+    const struct plan *plan = lane->scan->plan;
+    size_t count = lane->batch.count;
+
+    if (eval->kind != EVAL_BINARY || eval->op < OP_EQ || eval->op > OP_GE || eval->left->kind != EVAL_SLOT ||
+        eval->right->kind != EVAL_LITERAL || plan->slots[eval->left->slot].type != DATA_FLOAT ||
+        plan->slots[eval->left->slot].kind != SLOT_FIELD)
+        return false;
+    const struct silt_cell *literal = &eval->right->literal;
+    if (literal->kind != SILT_CELL_FLOAT && literal->kind != SILT_CELL_INTEGER)
+        return false;
+    double bound = literal->kind == SILT_CELL_FLOAT ? literal->f64 : (double)literal->i64;
+    const struct lane_column *column = &lane->columns[eval->left->slot].column;
+    if (column->valid_count == 0)
+        return true;
+    for (size_t word = 0; word * 64 < count; word++) {
+        size_t rows = count - word * 64 < 64 ? count - word * 64 : 64;
+        const double *v = column->f64 + word * 64;
+        uint64_t bits = 0;
+#define FILL(op)                                                                                                       \
+    for (size_t i = 0; i < rows; i++)                                                                                  \
+        bits |= (uint64_t)(v[i] op bound) << i;
+        switch (eval->op) {
+        case OP_EQ: FILL(==) break;
+        case OP_NE: FILL(!=) break;
+        case OP_LT: FILL(<) break;
+        case OP_LE: FILL(<=) break;
+        case OP_GT: FILL(>) break;
+        case OP_GE: FILL(>=) break;
+        default: return false;
+        }
+#undef FILL
+        mask[word] = column->valid ? bits & column->valid[word] : bits;
+    }
+    return true;
+}
+
+static void fill_mask(struct lane *lane, const struct eval *eval, uint64_t *mask)
+{
+    const struct plan *plan = lane->scan->plan;
+
+    if (eval->kind == EVAL_BINARY && (eval->op == OP_AND || eval->op == OP_OR)) {
+        uint64_t right[BATCH_ROWS_MAX / 64] = {0};
+        fill_mask(lane, eval->left, mask);
+        fill_mask(lane, eval->right, right);
+        for (size_t i = 0; i * 64 < lane->batch.count; i++)
+            mask[i] = eval->op == OP_AND ? mask[i] & right[i] : mask[i] | right[i];
+        return;
+    }
+    if (fill_mask_simple(lane, eval, mask))
+        return;
+    for (size_t row = 0; row < lane->batch.count; row++) {
+        for (size_t i = 0; i < plan->slot_count; i++)
+            if (plan->slots[i].kind == SLOT_FIELD && lane->columns[i].loaded)
+                lane->cells[i] = column_cell(plan, (uint32_t)i, &lane->columns[i].column, row);
+        if (eval_true(eval, lane->cells))
+            mask[row >> 6] |= (uint64_t)1 << (row & 63);
+    }
+}
+
+enum silt_status lane_column(struct lane *lane, uint32_t slot, struct lane_column *out, struct silt_error *err)
+{
+    const struct plan *plan = lane->scan->plan;
+    struct slot_column *to = &lane->columns[slot];
+    enum silt_status rc = load_column(lane, slot, err);
+
+    if (rc != SILT_OK)
+        return rc;
+    *out = to->column;
+    if (!lane->filtered)
+        return SILT_OK;
+    if (!lane->mask_loaded) {
+        if ((rc = load_operands(lane, plan->filter, err)) != SILT_OK)
+            return rc;
+        memset(lane->mask, 0, sizeof(lane->mask));
+        fill_mask(lane, plan->filter, lane->mask);
+        lane->mask_loaded = true;
+    }
+    if (!to->valid && !(to->valid = silt_arena_try_alloc(lane->arena, BATCH_ROWS_MAX / 8)))
+        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+    for (size_t i = 0; i * 64 < lane->batch.count; i++)
+        to->valid[i] = out->valid ? lane->mask[i] & out->valid[i] : lane->mask[i];
+    out->valid = to->valid;
+    out->valid_count = count_valid(to->valid, lane->batch.count);
+    return SILT_OK;
+}
+
+struct silt_cell lane_tag_cell(const struct lane *lane, uint32_t slot)
+{
+    return lane->cells[slot];
+}

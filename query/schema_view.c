@@ -1,0 +1,265 @@
+/* schema_view.c - implements schema_view.h. */
+#include "query/schema_view.h"
+
+#include <stdlib.h>
+
+static int by_text(const void *a, const void *b)
+{
+    return silt_str_compare(*(const struct silt_str *)a, *(const struct silt_str *)b);
+}
+
+size_t strings_sort_unique(struct silt_str *items, size_t count)
+{
+    size_t kept = 0;
+
+    if (count > 1)
+        qsort(items, count, sizeof(*items), by_text);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || !silt_str_equal(items[i], items[kept - 1]))
+            items[kept++] = items[i];
+    return kept;
+}
+
+struct strings {
+    struct exec *exec;
+    struct silt_str *items;
+    size_t count, capacity;
+};
+
+static enum silt_status strings_append(struct strings *strings, const struct silt_str *items, size_t count,
+                                       struct silt_error *err)
+{
+    if (strings->count + count > strings->capacity) {
+        size_t capacity = strings->capacity * 2 > strings->count + count ? strings->capacity * 2 : strings->count + count;
+        struct silt_str *grown;
+        enum silt_status rc = exec_alloc(strings->exec, capacity, sizeof(*grown), &grown, err);
+        if (rc != SILT_OK)
+            return rc;
+        if (strings->count)
+            memcpy(grown, strings->items, strings->count * sizeof(*grown));
+        strings->items = grown;
+        strings->capacity = capacity;
+    }
+    if (count)
+        memcpy(strings->items + strings->count, items, count * sizeof(*items));
+    strings->count += count;
+    return SILT_OK;
+}
+
+static enum silt_status strings_give(struct strings *strings, struct silt_str **out, size_t *count)
+{
+    *count = strings_sort_unique(strings->items, strings->count);
+    *out = strings->items;
+    return SILT_OK;
+}
+
+enum silt_status schema_view_open(struct exec *exec, struct silt_str database, struct silt_str rp, bool all_policies,
+                                  silt_time min, silt_time max, struct schema_view *view, struct silt_error *err)
+{
+    struct silt_source *source = exec->options->source;
+    struct silt_policy *policies, one = {.name = rp};
+    struct strings names = {.exec = exec};
+    size_t count = 1;
+    enum silt_status rc;
+
+    *view = (struct schema_view){.exec = exec, .database = database};
+    if (database.len == 0)
+        return silt_fail(err, SILT_INVALID, "database name required");
+    policies = &one;
+    if (all_policies && (rc = source->policies(source, database, exec->arena, &policies, &count, err)) != SILT_OK)
+        return rc;
+    if ((rc = exec_alloc(exec, count, sizeof(*view->readers), &view->readers, err)) != SILT_OK)
+        return rc;
+    for (size_t i = 0; i < count; i++) {
+        struct silt_reader *reader;
+        struct silt_str *found;
+        size_t found_count;
+        if ((rc = source->open(source, database, policies[i].name, min, max, &reader, err)) != SILT_OK)
+            return rc;
+        view->readers[view->reader_count++] = reader;
+        if ((rc = reader->ops->measurements(reader, exec->arena, &found, &found_count, err)) != SILT_OK ||
+            (rc = strings_append(&names, found, found_count, err)) != SILT_OK)
+            return rc;
+    }
+    return strings_give(&names, &view->measurements, &view->measurement_count);
+}
+
+void schema_view_close(struct schema_view *view)
+{
+    for (size_t i = 0; i < view->reader_count; i++)
+        view->readers[i]->ops->release(view->readers[i]);
+    view->reader_count = 0;
+}
+
+enum silt_status schema_tag_keys(const struct schema_view *view, struct silt_str measurement,
+                                 const struct silt_tag_filter *filter, struct silt_str **out, size_t *count,
+                                 struct silt_error *err)
+{
+    struct strings keys = {.exec = view->exec};
+    struct silt_arena *arena = view->exec->arena;
+    enum silt_status rc;
+
+    for (size_t i = 0; i < view->reader_count; i++) {
+        struct silt_reader *reader = view->readers[i];
+        struct silt_str *found;
+        size_t found_count;
+        if ((rc = reader->ops->tag_keys(reader, measurement, arena, &found, &found_count, err)) != SILT_OK)
+            return rc;
+        for (size_t k = 0; k < found_count; k++) {
+            if (filter) { /* a key counts when a series that matches has it */
+                struct silt_str *values;
+                size_t value_count;
+                if ((rc = reader->ops->tag_values(reader, measurement, found[k], filter, arena, &values, &value_count,
+                                                  err)) != SILT_OK)
+                    return rc;
+                if (value_count == 0)
+                    continue;
+            }
+            if ((rc = strings_append(&keys, &found[k], 1, err)) != SILT_OK)
+                return rc;
+        }
+    }
+    return strings_give(&keys, out, count);
+}
+
+enum silt_status schema_tag_values(const struct schema_view *view, struct silt_str measurement, struct silt_str key,
+                                   const struct silt_tag_filter *filter, struct silt_str **out, size_t *count,
+                                   struct silt_error *err)
+{
+    struct strings values = {.exec = view->exec};
+    enum silt_status rc;
+
+    for (size_t i = 0; i < view->reader_count; i++) {
+        struct silt_reader *reader = view->readers[i];
+        struct silt_str *found;
+        size_t found_count;
+        if ((rc = reader->ops->tag_values(reader, measurement, key, filter, view->exec->arena, &found, &found_count,
+                                          err)) != SILT_OK ||
+            (rc = strings_append(&values, found, found_count, err)) != SILT_OK)
+            return rc;
+    }
+    return strings_give(&values, out, count);
+}
+
+enum silt_status schema_series_keys(const struct schema_view *view, struct silt_str measurement,
+                                    const struct silt_tag_filter *filter, struct silt_str **out, size_t *count,
+                                    struct silt_error *err)
+{
+    struct strings keys = {.exec = view->exec};
+    struct silt_arena *arena = view->exec->arena;
+    enum silt_status rc;
+
+    for (size_t i = 0; i < view->reader_count; i++) {
+        struct silt_reader *reader = view->readers[i];
+        struct silt_series_set set;
+        struct silt_str *found;
+        if ((rc = reader->ops->series(reader, measurement, filter, arena, &set, err)) != SILT_OK ||
+            (rc = exec_alloc(view->exec, set.count + 1, sizeof(*found), &found, err)) != SILT_OK)
+            return rc;
+        for (size_t k = 0; k < set.count; k++) {
+            struct silt_tag *tags;
+            size_t tag_count;
+            reader->ops->series_tags(reader, set.ids[k], arena, &found[k], &tags, &tag_count);
+        }
+        if ((rc = strings_append(&keys, found, set.count, err)) != SILT_OK)
+            return rc;
+    }
+    return strings_give(&keys, out, count);
+}
+
+static int by_name_then_type(const void *a, const void *b)
+{
+    const struct silt_field *x = a, *y = b;
+    int order = silt_str_compare(x->name, y->name);
+    return order ? order : (int)x->type - (int)y->type;
+}
+
+enum silt_status schema_fields(const struct schema_view *view, struct silt_str measurement, struct silt_field **out,
+                               size_t *count, struct silt_error *err)
+{
+    struct silt_field *all = NULL;
+    size_t total = 0, kept = 0;
+    enum silt_status rc;
+
+    for (size_t i = 0; i < view->reader_count; i++) {
+        struct silt_field *found, *joined;
+        size_t found_count;
+        if ((rc = view->readers[i]->ops->fields(view->readers[i], measurement, view->exec->arena, &found, &found_count,
+                                                err)) != SILT_OK ||
+            (rc = exec_alloc(view->exec, total + found_count + 1, sizeof(*joined), &joined, err)) != SILT_OK)
+            return rc;
+        if (total)
+            memcpy(joined, all, total * sizeof(*joined));
+        if (found_count)
+            memcpy(joined + total, found, found_count * sizeof(*joined));
+        all = joined;
+        total += found_count;
+    }
+    if (total > 1)
+        qsort(all, total, sizeof(*all), by_name_then_type);
+    for (size_t i = 0; i < total; i++)
+        if (kept == 0 || by_name_then_type(&all[i], &all[kept - 1]) != 0)
+            all[kept++] = all[i];
+    *out = all;
+    *count = kept;
+    return SILT_OK;
+}
+
+static bool match_regex(const void *regex, struct silt_str value)
+{
+    return silt_regex_match(regex, value);
+}
+
+enum silt_status schema_tag_filter(struct exec *exec, const struct expr *expr, struct silt_tag_filter **out,
+                                   struct silt_error *err)
+{
+    enum silt_status rc;
+
+    *out = NULL;
+    if (!expr)
+        return SILT_OK;
+    while (expr->kind == EXPR_PAREN)
+        expr = expr->paren;
+
+    struct silt_tag_filter *filter = silt_arena_zalloc(exec->arena, sizeof(*filter));
+    if (expr->kind == EXPR_BOOLEAN) {
+        filter->op = expr->boolean ? SILT_TAG_TRUE : SILT_TAG_FALSE;
+        *out = filter;
+        return SILT_OK;
+    }
+    if (expr->kind != EXPR_BINARY)
+        return silt_fail(err, SILT_INVALID, "invalid tag comparison operator");
+    if (expr->binary.op == OP_AND || expr->binary.op == OP_OR) {
+        struct silt_tag_filter *left, *right;
+        if ((rc = schema_tag_filter(exec, expr->binary.left, &left, err)) != SILT_OK ||
+            (rc = schema_tag_filter(exec, expr->binary.right, &right, err)) != SILT_OK)
+            return rc;
+        filter->op = expr->binary.op == OP_AND ? SILT_TAG_AND : SILT_TAG_OR;
+        filter->left = left;
+        filter->right = right;
+        *out = filter;
+        return SILT_OK;
+    }
+    const struct expr *name = expr->binary.left, *value = expr->binary.right;
+    if (name->kind != EXPR_REF) {
+        name = expr->binary.right;
+        value = expr->binary.left;
+    }
+    if (name->kind != EXPR_REF)
+        return silt_fail(err, SILT_INVALID, "invalid tag comparison operator");
+    filter->key = name->ref.name;
+    if (value->kind == EXPR_STRING && (expr->binary.op == OP_EQ || expr->binary.op == OP_NE)) {
+        filter->op = expr->binary.op == OP_EQ ? SILT_TAG_EQ : SILT_TAG_NE;
+        filter->value = value->string;
+    } else if (value->kind == EXPR_REGEX && (expr->binary.op == OP_MATCH || expr->binary.op == OP_NOT_MATCH)) {
+        filter->op = expr->binary.op == OP_MATCH ? SILT_TAG_MATCH : SILT_TAG_NOT_MATCH;
+        filter->match = match_regex;
+        filter->match_arg = exec_regex(exec, value->regex);
+    } else if (value->kind == EXPR_REF && (expr->binary.op == OP_EQ || expr->binary.op == OP_NE)) {
+        filter->op = SILT_TAG_FALSE; /* a name in double quotes: another tag, of which none is known here */
+    } else {
+        return silt_fail(err, SILT_INVALID, "invalid tag comparison operator");
+    }
+    *out = filter;
+    return SILT_OK;
+}

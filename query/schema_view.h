@@ -1,0 +1,43 @@
+/*
+ * schema_view.h - a database's measurements, tags and fields over its policies, as SHOW and DELETE need them.
+ */
+#ifndef QUERY_SCHEMA_VIEW_H
+#define QUERY_SCHEMA_VIEW_H
+
+#include "query/condition.h"
+#include "silt/reader.h"
+
+struct schema_view {
+    struct exec *exec;
+    struct silt_str database;
+    struct silt_reader **readers; /* one per policy */
+    size_t reader_count;
+    struct silt_str *measurements; /* sorted, of all readers */
+    size_t measurement_count;
+};
+
+/* rp empty and all_policies false: the default policy. Close it whatever was returned. */
+enum silt_status schema_view_open(struct exec *exec, struct silt_str database, struct silt_str rp, bool all_policies,
+                                  silt_time min, silt_time max, struct schema_view *view, struct silt_error *err);
+void schema_view_close(struct schema_view *view);
+
+/* Each over all readers of the view, sorted, without duplicates. */
+enum silt_status schema_tag_keys(const struct schema_view *view, struct silt_str measurement,
+                                 const struct silt_tag_filter *filter, struct silt_str **out, size_t *count,
+                                 struct silt_error *err);
+enum silt_status schema_tag_values(const struct schema_view *view, struct silt_str measurement, struct silt_str key,
+                                   const struct silt_tag_filter *filter, struct silt_str **out, size_t *count,
+                                   struct silt_error *err);
+enum silt_status schema_series_keys(const struct schema_view *view, struct silt_str measurement,
+                                    const struct silt_tag_filter *filter, struct silt_str **out, size_t *count,
+                                    struct silt_error *err);
+enum silt_status schema_fields(const struct schema_view *view, struct silt_str measurement, struct silt_field **out,
+                               size_t *count, struct silt_error *err);
+
+/* A condition over tags alone; `invalid tag comparison operator` for anything else. NULL out: no condition. */
+enum silt_status schema_tag_filter(struct exec *exec, const struct expr *condition, struct silt_tag_filter **out,
+                                   struct silt_error *err);
+
+size_t strings_sort_unique(struct silt_str *items, size_t count);
+
+#endif

@@ -1,0 +1,567 @@
+/*
+ * select_run.c - carrying out a SELECT: groups one after the other, rows in blocks to the sink.
+ *
+ * Without calls, rows come straight from the merged series. With calls, every call gives points for the group, and a
+ * row is made for every time that one of them has. Cells that a row has nothing for keep what fill() says, which for
+ * fill(previous) is what the row before had, over the edge of a group as well.
+ */
+#include "query/cells.h"
+#include "query/points.h"
+#include "query/rows.h"
+#include "query/statements.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define BLOCK_ROWS 1000
+#define GROUPS_AT_ONCE 128
+
+struct output {
+    const struct plan *plan;
+    struct exec *exec;
+    const struct scan_group *group; /* whose head was sent */
+    struct silt_cell *block;
+    size_t row_count;
+    struct silt_arena *strings; /* of the block */
+    struct silt_cell *env;      /* call values, then companions */
+    struct silt_buffer *kept;   /* per env cell: a string that outlives its row */
+    bool previous;              /* missing cells keep their value */
+    struct silt_cell fill;
+};
+
+/* ---------------------------------------------------------------- rows out */
+
+static enum silt_status flush(struct output *output)
+{
+    enum silt_status rc = SILT_OK;
+
+    if (output->row_count)
+        rc = exec_rows(output->exec, output->block, output->row_count);
+    output->row_count = 0;
+    silt_arena_reset(output->strings);
+    return rc;
+}
+
+static enum silt_status start_series(struct output *output, const struct scan_group *group)
+{
+    struct silt_series_head head = {
+        .name = group->name, .tags = group->tags, .tag_count = output->plan->dimension_count,
+        .columns = output->plan->columns, .column_count = output->plan->column_count};
+    enum silt_status rc = flush(output);
+
+    output->group = group;
+    return rc == SILT_OK ? exec_series(output->exec, &head) : rc;
+}
+
+static enum silt_status put_row(struct output *output, const struct scan_group *group, silt_time time,
+                                struct silt_error *err)
+{
+    const struct plan *plan = output->plan;
+    enum silt_status rc;
+
+    if (output->group != group && (rc = start_series(output, group)) != SILT_OK)
+        return rc;
+    struct silt_cell *row = output->block + output->row_count * plan->column_count;
+    row[0] = (struct silt_cell){.kind = SILT_CELL_TIME, .i64 = time};
+    for (size_t i = 0; i < plan->field_count; i++) {
+        const struct eval *eval = plan->outputs[i];
+        struct silt_cell cell = eval->kind == EVAL_SLOT ? output->env[eval->slot] : eval_run(eval, output->env, false);
+        if (cell.kind == SILT_CELL_FLOAT && isnan(cell.f64))
+            cell = cell_null();
+        else if (cell.kind == SILT_CELL_STRING)
+            cell.string = silt_arena_str(output->strings, cell.string);
+        row[i + 1] = cell;
+    }
+    if (silt_arena_exceeded(output->strings))
+        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+    if (++output->row_count == BLOCK_ROWS && (rc = flush(output)) != SILT_OK)
+        return rc;
+    return SILT_OK;
+}
+
+/* Sets a cell of the row to come. */
+static void set_env(struct output *output, size_t at, struct silt_cell value, enum data_type type)
+{
+    if (value.kind == SILT_CELL_NULL) {
+        if (!output->previous)
+            output->env[at] = fill_cast(output->fill, type);
+        return;
+    }
+    if (value.kind == SILT_CELL_STRING && output->previous) {
+        output->kept[at].len = 0;
+        silt_buffer_str(&output->kept[at], value.string);
+        value.string = (struct silt_str){output->kept[at].p ? output->kept[at].p : "", output->kept[at].len};
+    }
+    output->env[at] = value;
+}
+
+/* ---------------------------------------------------------------- raw rows */
+
+static enum silt_status raw_group(struct output *output, const struct scan *scan, const struct scan_group *group,
+                                  struct silt_error *err)
+{
+    const struct plan *plan = output->plan;
+    const struct select *select = plan->compiled->select;
+    uint64_t skip = (uint64_t)select->offset, left = select->limit ? (uint64_t)select->limit : UINT64_MAX;
+    struct rows *rows = NULL;
+    struct row row;
+    bool more;
+    enum silt_status rc = rows_open(scan, group, plan->aux, plan->aux_count, plan->aux_count, plan->aux_count,
+                                    plan->scan_min, plan->scan_max, &rows, err);
+
+    while (rc == SILT_OK && left > 0 && (rc = rows_next(rows, &row, &more, err)) == SILT_OK && more) {
+        if (skip > 0) {
+            skip--;
+            continue;
+        }
+        left--;
+        for (size_t i = 0; i < plan->aux_count; i++)
+            set_env(output, i, row.cells[i], plan->slots[plan->aux[i]].type);
+        rc = put_row(output, group, row.time, err);
+    }
+    rows_close(rows);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- points of calls */
+
+struct evaluation {
+    const struct plan *plan;
+    const struct scan *scan;
+    struct leaf *leaves;
+    const struct plan_call **leaf_calls;
+    size_t leaf_count;
+    const struct scan_group *group;
+    const struct cells *cells; /* of the group */
+};
+
+static bool is_leaf(const struct plan_call *call)
+{
+    return call->function->class == CLASS_REDUCE && !call->inner;
+}
+
+static void collect_leaves(struct evaluation *e, const struct plan_call *call, bool outermost)
+{
+    if (call->in == DATA_UNKNOWN)
+        return;
+    if (!is_leaf(call)) {
+        if (call->inner)
+            collect_leaves(e, call->inner, false);
+        return;
+    }
+    for (size_t i = 0; i < e->leaf_count; i++)
+        if (e->leaves[i].id == call->function->id && e->leaves[i].slot == call->slot)
+            return;
+    e->leaves[e->leaf_count] = (struct leaf){
+        .id = call->function->id,
+        .slot = call->slot,
+        .type = call->in,
+        .need_time = outermost && e->plan->is_selector &&
+                     (e->plan->compiled->windows.interval == 0 || e->plan->aux_count > 0),
+    };
+    e->leaf_calls[e->leaf_count++] = call;
+}
+
+static struct silt_cell value_cell(enum data_type type, union silt_value value)
+{
+    switch (type) {
+    case DATA_FLOAT: return (struct silt_cell){.kind = SILT_CELL_FLOAT, .f64 = value.f64};
+    case DATA_INTEGER: return cell_integer(value.i64);
+    case DATA_UNSIGNED: return (struct silt_cell){.kind = SILT_CELL_UNSIGNED, .u64 = value.u64};
+    case DATA_BOOLEAN: return (struct silt_cell){.kind = SILT_CELL_BOOLEAN, .boolean = value.u64 & 1};
+    case DATA_STRING: return cell_string(silt_bytes_str(value.string));
+    default: return cell_null();
+    }
+}
+
+static struct silt_cell leaf_cell(const struct leaf *leaf, const struct cell_value *value)
+{
+    switch (leaf->id) {
+    case FN_COUNT: return cell_integer(value->count);
+    case FN_MEAN: return (struct silt_cell){.kind = SILT_CELL_FLOAT, .f64 = value->value.f64};
+    case FN_SPREAD:
+        if (leaf->type == DATA_FLOAT)
+            return (struct silt_cell){.kind = SILT_CELL_FLOAT, .f64 = value->other.f64 - value->value.f64};
+        return value_cell(leaf->type, (union silt_value){.u64 = value->other.u64 - value->value.u64});
+    default: return value_cell(leaf->type, value->value);
+    }
+}
+
+static enum silt_status leaf_points(struct evaluation *e, const struct plan_call *call, bool keep_time,
+                                    struct points *out, struct silt_error *err)
+{
+    size_t index = 0;
+    enum silt_status rc;
+
+    while (e->leaves[index].id != call->function->id || e->leaves[index].slot != call->slot)
+        index++;
+    for (size_t i = 0; i < e->cells->count; i++) {
+        const struct cell_value *value = &e->cells->values[i * e->leaf_count + index];
+        if (value->count == 0)
+            continue;
+        silt_time start = e->cells->keys[i].start;
+        struct point point = {
+            .time = keep_time ? value->time : start == SILT_TIME_MIN ? 0 : start,
+            .value = leaf_cell(&e->leaves[index], value),
+            .series = value->series,
+            .origin = value->time,
+            .selected = call->function->selector,
+        };
+        if ((rc = points_add(out, &point, err)) != SILT_OK)
+            return rc;
+    }
+    return SILT_OK;
+}
+
+/* top(v, host, 2): numbers the combinations of the names' values. */
+struct combinations {
+    struct silt_buffer text;
+    struct silt_buffer *known;
+    size_t count, capacity;
+};
+
+static uint32_t combination_of(struct combinations *all, const struct silt_cell *cells, size_t count)
+{
+    all->text.len = 0;
+    for (size_t i = 0; i < count; i++) {
+        silt_buffer_printf(&all->text, "%d:", (int)cells[i].kind);
+        if (cells[i].kind == SILT_CELL_STRING)
+            silt_buffer_str(&all->text, cells[i].string);
+        else if (cells[i].kind == SILT_CELL_BOOLEAN)
+            silt_buffer_char(&all->text, (char)cells[i].boolean);
+        else if (cells[i].kind != SILT_CELL_NULL)
+            silt_buffer_append(&all->text, &cells[i].u64, 8);
+        silt_buffer_char(&all->text, 0);
+    }
+    for (size_t i = 0; i < all->count; i++)
+        if (all->known[i].len == all->text.len && memcmp(all->known[i].p, all->text.p, all->text.len) == 0)
+            return (uint32_t)i;
+    if (all->count == all->capacity) {
+        all->capacity = all->capacity ? all->capacity * 2 : 16;
+        all->known = silt_realloc(all->known, all->capacity * sizeof(*all->known));
+    }
+    all->known[all->count] = (struct silt_buffer){0};
+    silt_buffer_append(&all->known[all->count], all->text.p, all->text.len);
+    return (uint32_t)all->count++;
+}
+
+/* The stored points of the call's field, and for top and bottom the combination that each belongs to. */
+static enum silt_status gather(struct evaluation *e, const struct plan_call *call, struct points *out, uint32_t **keys,
+                               struct silt_error *err)
+{
+    const struct plan *plan = e->plan;
+    uint32_t wanted[1 + sizeof(call->dimension_slots) / sizeof(call->dimension_slots[0])];
+    size_t width = 1 + call->dimension_slot_count, capacity = 0;
+    struct combinations all = {0};
+    struct rows *rows = NULL;
+    struct row row;
+    bool more;
+
+    wanted[0] = call->slot;
+    for (size_t i = 0; i < call->dimension_slot_count; i++)
+        wanted[i + 1] = call->dimension_slots[i];
+    *keys = NULL;
+    enum silt_status rc = rows_open(e->scan, e->group, wanted, width, 1, 0, plan->scan_min, plan->scan_max, &rows, err);
+    while (rc == SILT_OK && (rc = rows_next(rows, &row, &more, err)) == SILT_OK && more) {
+        struct point point = {
+            .time = row.time, .value = row.cells[0], .series = row.series, .origin = row.time, .selected = true};
+        if (width > 1) {
+            if (out->count == capacity) {
+                capacity = capacity ? capacity * 2 : 64;
+                *keys = silt_realloc(*keys, capacity * sizeof(**keys));
+            }
+            (*keys)[out->count] = combination_of(&all, row.cells + 1, width - 1);
+        }
+        rc = points_add_copy(out, &point, err);
+    }
+    rows_close(rows);
+    for (size_t i = 0; i < all.count; i++)
+        silt_buffer_free(&all.known[i]);
+    free(all.known);
+    silt_buffer_free(&all.text);
+    return rc;
+}
+
+static enum silt_status call_points(struct evaluation *e, const struct plan_call *call, bool outermost,
+                                    struct points *out, struct silt_error *err)
+{
+    const struct plan *plan = e->plan;
+    bool interval = plan->compiled->windows.interval != 0;
+    bool keep_time = outermost && plan->is_selector && !interval;
+    struct points in, made;
+    uint32_t *keys = NULL;
+    enum silt_status rc;
+
+    points_init(&in, plan->exec, call->in);
+    points_init(&made, plan->exec, call->out);
+    if (is_leaf(call)) {
+        rc = leaf_points(e, call, keep_time, &made, err);
+    } else {
+        rc = call->inner ? call_points(e, call->inner, false, &in, err) : gather(e, call, &in, &keys, err);
+        if (rc == SILT_OK && call->function->class == CLASS_TRANSFORM)
+            rc = points_transform(plan, call, &in, &made, err);
+        else if (rc == SILT_OK)
+            rc = points_window_call(plan, call, &in, keys, keep_time, &made, err);
+    }
+    free(keys);
+    points_free(&in);
+
+    bool fills = interval && plan->compiled->fill != FILL_NONE && call->function->class != CLASS_TRANSFORM;
+    switch (call->function->id) {
+    case FN_TOP:
+    case FN_BOTTOM:
+    case FN_SAMPLE:
+    case FN_DISTINCT: fills = false; break;
+    default: break;
+    }
+    if (rc != SILT_OK || !fills) {
+        *out = made;
+        return rc;
+    }
+    points_init(out, plan->exec, call->out);
+    rc = points_fill(plan, call, &made, out, err);
+    if (made.strings) { /* still pointed to */
+        out->strings = made.strings;
+        made.strings = NULL;
+    }
+    points_free(&made);
+    return rc;
+}
+
+static void limit_points(const struct plan *plan, struct points *points)
+{
+    const struct select *select = plan->compiled->select;
+    size_t skip = select->offset < (int64_t)points->count ? (size_t)select->offset : points->count;
+
+    points->count -= skip;
+    if (skip && points->count)
+        memmove(points->items, points->items + skip, points->count * sizeof(*points->items));
+    if (select->limit && (uint64_t)select->limit < points->count)
+        points->count = (size_t)select->limit;
+}
+
+/* ---------------------------------------------------------------- joining the calls of a group */
+
+struct companion_reader {
+    const struct plan *plan;
+    const struct scan *scan;
+    struct lane *lane;
+    bool fields; /* some companion is a field: the point has to be read */
+    struct silt_arena *strings;
+};
+
+static enum silt_status read_companions(struct companion_reader *reader, const struct point *point,
+                                        struct silt_cell *cells, struct silt_error *err)
+{
+    const struct plan *plan = reader->plan;
+    struct lane_batch batch = {0};
+    enum silt_status rc;
+
+    for (size_t i = 0; i < plan->aux_count; i++)
+        cells[i] = cell_null();
+    if (!point->selected || point->value.kind == SILT_CELL_NULL)
+        return SILT_OK;
+    if (!reader->lane && (rc = lane_create(reader->scan, &reader->lane, err)) != SILT_OK)
+        return rc;
+    if ((rc = lane_seek(reader->lane, point->series, NULL, point->origin, point->origin, false, err)) != SILT_OK)
+        return rc;
+    if (reader->fields && (rc = lane_next(reader->lane, &batch, err)) != SILT_OK)
+        return rc;
+    silt_arena_reset(reader->strings);
+    for (size_t i = 0; i < plan->aux_count; i++) {
+        uint32_t slot = plan->aux[i];
+        struct lane_column column;
+        if (plan->slots[slot].kind != SLOT_FIELD) {
+            cells[i] = lane_tag_cell(reader->lane, slot);
+            continue;
+        }
+        if (batch.count == 0)
+            continue;
+        if ((rc = lane_column(reader->lane, slot, &column, err)) != SILT_OK)
+            return rc;
+        cells[i] = column_cell(plan, slot, &column, 0);
+        if (cells[i].kind == SILT_CELL_STRING)
+            cells[i].string = silt_arena_str(reader->strings, cells[i].string);
+    }
+    return SILT_OK;
+}
+
+static enum silt_status join_group(struct output *output, struct companion_reader *reader,
+                                   const struct scan_group *group, struct points *const *calls, struct silt_cell *aux,
+                                   struct silt_error *err)
+{
+    const struct plan *plan = output->plan;
+    bool descending = plan->compiled->descending;
+    size_t *at = silt_calloc(plan->call_count, sizeof(*at));
+    enum silt_status rc = SILT_OK;
+
+    while (rc == SILT_OK) {
+        const struct point *next = NULL;
+        for (size_t i = 0; i < plan->call_count; i++) {
+            if (!calls[i] || at[i] == calls[i]->count)
+                continue;
+            const struct point *point = &calls[i]->items[at[i]];
+            if (!next || (descending ? point->time > next->time : point->time < next->time))
+                next = point;
+        }
+        if (!next)
+            break;
+        silt_time time = next->time;
+        for (size_t i = 0; rc == SILT_OK && i < plan->call_count; i++) {
+            if (!calls[i])
+                continue; /* a call over a field that does not exist: null for good */
+            bool has = at[i] < calls[i]->count && calls[i]->items[at[i]].time == time;
+            const struct point *point = has ? &calls[i]->items[at[i]++] : NULL;
+            set_env(output, i, has ? point->value : cell_null(), plan->calls[i]->out);
+            if (plan->aux_count == 0)
+                continue;
+            if (has)
+                rc = read_companions(reader, point, aux, err);
+            else
+                for (size_t k = 0; k < plan->aux_count; k++)
+                    aux[k] = cell_null();
+            for (size_t k = 0; rc == SILT_OK && k < plan->aux_count; k++)
+                set_env(output, plan->call_count + k, aux[k], plan->slots[plan->aux[k]].type);
+        }
+        if (rc == SILT_OK)
+            rc = put_row(output, group, time, err);
+    }
+    free(at);
+    return rc;
+}
+
+static enum silt_status call_group(struct output *output, struct evaluation *e, struct companion_reader *reader,
+                                   struct silt_cell *aux, struct silt_error *err)
+{
+    const struct plan *plan = output->plan;
+    struct points *points = silt_calloc(plan->call_count, sizeof(*points));
+    struct points **calls = silt_calloc(plan->call_count, sizeof(*calls));
+    enum silt_status rc = SILT_OK;
+
+    for (size_t i = 0; i < plan->call_count; i++)
+        points_init(&points[i], plan->exec, plan->calls[i]->out);
+    for (size_t i = 0; rc == SILT_OK && i < plan->call_count; i++) {
+        if (plan->calls[i]->in == DATA_UNKNOWN)
+            continue;
+        rc = call_points(e, plan->calls[i], true, &points[i], err);
+        limit_points(plan, &points[i]);
+        calls[i] = &points[i];
+    }
+    if (rc == SILT_OK)
+        rc = join_group(output, reader, e->group, calls, aux, err);
+    for (size_t i = 0; i < plan->call_count; i++)
+        points_free(&points[i]);
+    free(points);
+    free(calls);
+    return rc;
+}
+
+static enum silt_status run_calls(struct output *output, const struct scan *scan, struct silt_error *err)
+{
+    const struct plan *plan = output->plan;
+    struct exec *exec = output->exec;
+    struct evaluation e = {.plan = plan, .scan = scan};
+    struct companion_reader reader = {.plan = plan, .scan = scan};
+    struct cells *cells = silt_calloc(GROUPS_AT_ONCE, sizeof(*cells));
+    struct silt_cell *aux = silt_calloc(plan->aux_count + 1, sizeof(*aux));
+    enum silt_status rc = SILT_OK;
+
+    e.leaves = silt_arena_zalloc(exec->arena, (plan->call_count + 1) * sizeof(*e.leaves));
+    e.leaf_calls = silt_arena_zalloc(exec->arena, (plan->call_count + 1) * sizeof(*e.leaf_calls));
+    for (size_t i = 0; i < plan->call_count; i++)
+        collect_leaves(&e, plan->calls[i], true);
+    for (size_t i = 0; i < plan->aux_count; i++)
+        reader.fields = reader.fields || plan->slots[plan->aux[i]].kind == SLOT_FIELD;
+    reader.strings = silt_arena_create(&exec->budget);
+
+    for (size_t done = 0; rc == SILT_OK && done < scan->group_count;) {
+        size_t count = scan->group_count - done < GROUPS_AT_ONCE ? scan->group_count - done : GROUPS_AT_ONCE;
+        size_t first = plan->compiled->descending ? scan->group_count - done - count : done;
+        for (size_t i = 0; i < count; i++)
+            cells_init(&cells[i], exec, e.leaf_count);
+        if (e.leaf_count)
+            rc = cells_reduce(scan, e.leaves, e.leaf_count, first, count, cells, err);
+        for (size_t i = 0; rc == SILT_OK && i < count; i++) {
+            size_t index = plan->compiled->descending ? count - 1 - i : i;
+            e.group = &scan->groups[first + index];
+            e.cells = &cells[index];
+            rc = call_group(output, &e, &reader, aux, err);
+        }
+        for (size_t i = 0; i < count; i++)
+            cells_free(&cells[i]);
+        done += count;
+    }
+    lane_destroy(reader.lane);
+    silt_arena_destroy(reader.strings);
+    free(cells);
+    free(aux);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- the statement */
+
+static enum silt_status check_buckets(const struct plan *plan, struct silt_error *err)
+{
+    const struct windows *windows = &plan->compiled->windows;
+    uint64_t limit = plan->exec->options->limits.select_buckets;
+    silt_time first, last, end;
+
+    if (!limit || !windows->interval || !plan->compiled->has_lower)
+        return SILT_OK;
+    windows_of(windows, windows->min, &first, &end);
+    windows_of(windows, windows->max, &last, &end);
+    uint64_t buckets = last < first ? 0 : ((uint64_t)last - (uint64_t)first) / (uint64_t)windows->interval + 1;
+    if (buckets > limit)
+        return silt_fail(err, SILT_LIMIT, "max-select-buckets limit exceeded: (%llu/%llu)", (unsigned long long)buckets,
+                         (unsigned long long)limit);
+    return SILT_OK;
+}
+
+enum silt_status plan_run(struct plan *plan, struct silt_error *err)
+{
+    struct exec *exec = plan->exec;
+    struct output output = {.plan = plan, .exec = exec};
+    size_t env_count = plan->call_count + plan->aux_count + 1;
+    struct scan *scan;
+    enum silt_status rc;
+
+    if (plan->call_count + plan->aux_count == 0 || plan->source_count == 0)
+        return SILT_OK;
+    if ((rc = check_buckets(plan, err)) != SILT_OK || (rc = scan_make(plan, &scan, err)) != SILT_OK)
+        return rc;
+    if ((rc = exec_alloc(exec, BLOCK_ROWS * plan->column_count, sizeof(*output.block), &output.block, err)) != SILT_OK)
+        return rc;
+    output.strings = silt_arena_create(&exec->budget);
+    output.env = silt_arena_zalloc(exec->arena, env_count * sizeof(*output.env));
+    output.kept = silt_arena_zalloc(exec->arena, env_count * sizeof(*output.kept));
+    output.previous = plan->compiled->fill == FILL_PREVIOUS;
+    output.fill = fill_value(plan);
+    if (plan->call_count == 0) {
+        for (size_t i = 0; rc == SILT_OK && i < scan->group_count; i++)
+            rc = raw_group(&output, scan, &scan->groups[plan->compiled->descending ? scan->group_count - 1 - i : i], err);
+    } else {
+        rc = run_calls(&output, scan, err);
+    }
+    if (rc == SILT_OK)
+        rc = flush(&output);
+    for (size_t i = 0; i < env_count; i++)
+        silt_buffer_free(&output.kept[i]);
+    silt_arena_destroy(output.strings);
+    return rc;
+}
+
+enum silt_status select_run(struct exec *exec, const struct select *select, struct silt_error *err)
+{
+    struct compiled *compiled;
+    struct plan *plan = NULL;
+    enum silt_status rc = select_compile(exec, select, NULL, &compiled, err);
+
+    if (rc == SILT_OK && select->into)
+        rc = silt_fail(err, SILT_UNSUPPORTED, "SELECT ... INTO is not supported");
+    if (rc == SILT_OK)
+        rc = plan_make(exec, compiled, NULL, 0, &plan, err);
+    if (rc == SILT_OK)
+        rc = plan_run(plan, err);
+    plan_destroy(plan);
+    return rc;
+}

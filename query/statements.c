@@ -1,0 +1,152 @@
+/*
+ * statements.c - statements that change things: checked here, carried out by silt_admin. And an honest refusal for
+ * what is not carried out at all.
+ */
+#include "query/schema_view.h"
+
+static enum silt_status not_supported(const struct statement *statement, struct silt_error *err)
+{
+    return silt_fail(err, SILT_UNSUPPORTED, "%s is not supported", statement_kind_name(statement->kind));
+}
+
+static struct silt_str database_or_default(const struct exec *exec, struct silt_str named)
+{
+    return named.len ? named : exec->options->database;
+}
+
+static bool mentions_field(const struct expr *expr, const struct silt_field *fields, size_t count)
+{
+    if (!expr)
+        return false;
+    switch (expr->kind) {
+    case EXPR_REF:
+        for (size_t i = 0; i < count; i++)
+            if (silt_str_equal(fields[i].name, expr->ref.name))
+                return true;
+        return false;
+    case EXPR_PAREN: return mentions_field(expr->paren, fields, count);
+    case EXPR_BINARY:
+        return mentions_field(expr->binary.left, fields, count) || mentions_field(expr->binary.right, fields, count);
+    default: return false;
+    }
+}
+
+static uint64_t first_shard_of(struct exec *exec, struct silt_str database)
+{
+    struct silt_source *source = exec->options->source;
+    struct silt_shard_info *shards;
+    size_t count;
+
+    if (source->shards(source, exec->arena, &shards, &count) == SILT_OK)
+        for (size_t i = 0; i < count; i++)
+            if (silt_str_equal(shards[i].database, database))
+                return shards[i].id;
+    return 0;
+}
+
+static bool source_names(struct exec *exec, const struct delete_statement *statement, struct silt_str measurement)
+{
+    for (size_t i = 0; i < statement->source_count; i++) {
+        const struct source *source = &statement->sources[i];
+        if (source->is_regex ? silt_regex_match(exec_regex(exec, source->regex), measurement)
+                             : silt_str_equal(source->name, measurement))
+            return true;
+    }
+    return statement->source_count == 0;
+}
+
+/* DELETE and DROP SERIES, measurement by measurement. */
+static enum silt_status delete_run(struct exec *exec, const struct statement *statement, struct silt_error *err)
+{
+    const struct delete_statement *what = &statement->delete_points;
+    bool whole_series = statement->kind == STATEMENT_DROP_SERIES;
+    struct silt_admin *admin = exec->options->admin;
+    struct silt_tag_filter *filter;
+    struct schema_view view = {0};
+    struct condition condition;
+    enum silt_status rc;
+
+    if (!admin || (whole_series ? !admin->drop_series : !admin->delete_points))
+        return not_supported(statement, err);
+    if (whole_series && expr_mentions_time(what->condition))
+        return silt_fail(err, SILT_INVALID, "DROP SERIES doesn't support time in WHERE clause");
+    struct silt_str database = exec->options->database;
+    if (database.len == 0)
+        return silt_fail(err, SILT_NOT_FOUND, "database not found: ");
+    if ((rc = condition_split(exec, what->condition, NULL, &condition, err)) != SILT_OK)
+        return rc;
+    rc = schema_view_open(exec, database, (struct silt_str){0}, true, SILT_TIME_MIN, SILT_TIME_MAX, &view, err);
+    for (size_t i = 0; rc == SILT_OK && i < view.measurement_count; i++) {
+        struct silt_field *fields;
+        size_t count;
+        if (!source_names(exec, what, view.measurements[i]))
+            continue;
+        rc = schema_fields(&view, view.measurements[i], &fields, &count, err);
+        if (rc == SILT_OK && mentions_field(condition.rest, fields, count))
+            rc = silt_fail(err, SILT_INVALID, "shard %llu: fields not supported in WHERE clause during deletion",
+                           (unsigned long long)first_shard_of(exec, database));
+    }
+    if (rc == SILT_OK)
+        rc = schema_tag_filter(exec, condition.rest, &filter, err);
+    for (size_t i = 0; rc == SILT_OK && i < view.reader_count; i++)
+        view.readers[i]->ops->release(view.readers[i]); /* what is deleted must not be pinned by us */
+    if (rc == SILT_OK)
+        view.reader_count = 0;
+    for (size_t i = 0; rc == SILT_OK && i < view.measurement_count; i++) {
+        if (!source_names(exec, what, view.measurements[i]))
+            continue;
+        if (whole_series)
+            rc = admin->drop_series(admin, database, view.measurements[i], filter, err);
+        else
+            rc = admin->delete_points(admin, database, view.measurements[i], filter, condition.min, condition.max, err);
+    }
+    schema_view_close(&view);
+    return rc;
+}
+
+enum silt_status change_run(struct exec *exec, const struct statement *statement, struct silt_error *err)
+{
+    struct silt_admin *admin = exec->options->admin;
+
+    switch (statement->kind) {
+    case STATEMENT_CREATE_DATABASE:
+        if (!admin || !admin->create_database)
+            break;
+        return admin->create_database(admin, statement->create_database.name, statement->create_database.policy_name,
+                                      statement->create_database.has_with ? &statement->create_database.policy : NULL,
+                                      err);
+    case STATEMENT_DROP_DATABASE:
+        if (!admin || !admin->drop_database)
+            break;
+        return admin->drop_database(admin, statement->named.name, err);
+    case STATEMENT_CREATE_RETENTION_POLICY:
+        if (!admin || !admin->create_policy)
+            break;
+        return admin->create_policy(admin, statement->policy.database, statement->policy.name, &statement->policy.policy,
+                                    err);
+    case STATEMENT_ALTER_RETENTION_POLICY:
+        if (!admin || !admin->alter_policy)
+            break;
+        return admin->alter_policy(admin, statement->policy.database, statement->policy.name, &statement->policy.policy,
+                                   err);
+    case STATEMENT_DROP_RETENTION_POLICY:
+        if (!admin || !admin->drop_policy)
+            break;
+        return admin->drop_policy(admin, database_or_default(exec, statement->on_database.database),
+                                  statement->on_database.name, err);
+    case STATEMENT_DROP_SHARD:
+        if (!admin || !admin->drop_shard)
+            break;
+        return admin->drop_shard(admin, statement->drop_shard.id, err);
+    case STATEMENT_DROP_MEASUREMENT:
+        if (!admin || !admin->drop_measurement)
+            break;
+        if (exec->options->database.len == 0)
+            return silt_fail(err, SILT_NOT_FOUND, "database not found: ");
+        return admin->drop_measurement(admin, exec->options->database, statement->named.name, err);
+    case STATEMENT_DROP_SERIES:
+    case STATEMENT_DELETE: return delete_run(exec, statement, err);
+    default: break;
+    }
+    return not_supported(statement, err);
+}

@@ -1,0 +1,276 @@
+/*
+ * handle_query.c - GET and POST /query: InfluxQL, run by a worker, answered as it runs.
+ *
+ *     loop: pend -> worker: parameters -> parse -> run -> sink -> [gzip] -> stream -> loop -> client
+ *
+ * Until the first bytes leave, the worker may borrow from the request. Then the client's end of the connection can
+ * take the request away at any time; so all text that is needed later is copied first.
+ */
+#include "server/json_read.h"
+#include "server/json_sink.h"
+#include "server/params.h"
+#include "server/stream.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+struct query_job {
+    struct silt_job job;
+    struct http_server *server;
+    struct stream *stream;
+};
+
+struct query_request {
+    struct silt_arena *arena;
+    struct params params;
+    struct silt_str text, database, rp;
+    struct silt_query *query;
+    struct silt_query_options options;
+    struct json_sink_options sink;
+    bool async, gzip;
+};
+
+/* ---------------------------------------------------------------- parameters */
+
+static struct silt_str trim(struct silt_str text)
+{
+    while (text.len && isspace((unsigned char)text.p[0])) {
+        text.p++;
+        text.len--;
+    }
+    while (text.len && isspace((unsigned char)text.p[text.len - 1]))
+        text.len--;
+    return text;
+}
+
+static bool is_true(struct silt_str value)
+{
+    return silt_str_equal(value, SILT_STR("true"));
+}
+
+/* Any word that is not a coarser unit asks for nanoseconds; no word for RFC 3339. */
+static int64_t epoch_ns(struct silt_str name)
+{
+    static const struct {
+        const char *name;
+        int64_t ns;
+    } units[] = {{"u", 1000},          {"\xC2\xB5", 1000},  {"ms", 1000000},
+                 {"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000}};
+
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+        if (silt_str_equal(name, silt_str_from(units[i].name)))
+            return units[i].ns;
+    return name.len ? 1 : 0;
+}
+
+static bool contains(struct silt_str text, const char *word)
+{
+    return text.len && memmem(text.p, text.len, word, strlen(word));
+}
+
+/* Copies what is borrowed from the request, for it may outlive it. */
+static enum silt_status read_params(struct query_request *request, h2o_req_t *req, struct silt_error *err)
+{
+    struct silt_str url = silt_arena_str(request->arena, http_query_string(req)), body, type;
+    enum silt_status rc = params_add_urlencoded(&request->params, url, true, request->arena, err);
+
+    if (rc != SILT_OK || !http_is_method(req, "POST") || req->entity.len == 0)
+        return rc;
+    char *copy = silt_arena_try_alloc(request->arena, req->entity.len);
+    if (!copy)
+        return silt_fail(err, SILT_LIMIT, "no memory for a query of %zu bytes", req->entity.len);
+    memcpy(copy, req->entity.base, req->entity.len);
+    body = (struct silt_str){copy, req->entity.len};
+    type = silt_arena_str(request->arena, http_header(req, "content-type"));
+    return params_add_body(&request->params, type, body, request->arena, err);
+}
+
+/* 0, or the HTTP status of a request that cannot be run, with err. */
+static int read_request(struct query_request *request, struct http_server *server, h2o_req_t *req,
+                        struct silt_error *err)
+{
+    const struct params *params = &request->params;
+    struct silt_param *bound = NULL;
+    struct silt_error inner;
+    size_t bound_count = 0;
+    int64_t chunk_rows;
+
+    if (read_params(request, req, err) != SILT_OK)
+        return 400;
+    request->text = trim(params_get(params, "q"));
+    if (request->text.len == 0)
+        request->text = trim(params_get_file(params, "q"));
+    if (request->text.len == 0) {
+        silt_fail(err, SILT_INVALID, "missing required parameter \"q\"");
+        return 400;
+    }
+    request->database = params_get(params, "db");
+    request->rp = params_get(params, "rp");
+    struct silt_str json = params_get(params, "params");
+    if (json.len && json_read_params(json, request->arena, &bound, &bound_count, err) != SILT_OK)
+        return 400;
+    if (silt_query_parse(request->text, bound, bound_count, request->arena, &request->query, &inner) != SILT_OK) {
+        silt_fail(err, SILT_INVALID, "error parsing query: %s", inner.text);
+        return 400;
+    }
+    if (silt_arena_exceeded(request->arena)) {
+        silt_fail(err, SILT_LIMIT, "the query's text needs more memory than allowed");
+        return 400;
+    }
+    request->async = is_true(params_get(params, "async"));
+    request->gzip = contains(http_header(req, "accept-encoding"), "gzip");
+    request->sink.pretty = is_true(params_get_url(params, "pretty"));
+    request->sink.chunked = is_true(params_get(params, "chunked"));
+    request->sink.chunk_rows = JSON_CHUNK_ROWS;
+    struct silt_str size = params_get(params, "chunk_size");
+    if (size.len && silt_parse_int(size.p, size.len, &chunk_rows, NULL) && chunk_rows > 0)
+        request->sink.chunk_rows = (uint64_t)chunk_rows;
+    request->sink.rows_max = server->options->rows_max;
+    request->sink.epoch_ns = epoch_ns(trim(params_get(params, "epoch")));
+    request->options.read_only_request = http_is_method(req, "GET");
+    return 0;
+}
+
+static void set_options(struct query_request *request, struct http_server *server, const _Atomic bool *cancelled)
+{
+    const struct silt_server_options *from = server->options;
+    struct silt_query_options *to = &request->options;
+
+    to->source = silt_storage_source(server->storage);
+    to->admin = server->admin;
+    to->pool = server->compute_pool;
+    to->budget = &server->query_budget;
+    to->limits.memory_bytes = from->query_memory_bytes;
+    to->limits.select_points = from->select_points_max;
+    to->limits.select_series = from->select_series_max;
+    to->limits.select_buckets = from->select_buckets_max;
+    to->database = request->database;
+    to->rp = request->rp;
+    to->now = silt_clock_now();
+    if (from->query_timeout_ms)
+        to->deadline_monotonic_ns = silt_clock_monotonic_ns() + from->query_timeout_ms * 1000000;
+    to->cancelled = cancelled;
+}
+
+/* ---------------------------------------------------------------- running */
+
+/* Runs the statements into sink, or says that too many queries run already. */
+static void run_statements(struct query_request *request, struct http_server *server, struct silt_sink *sink)
+{
+    size_t limit = (size_t)server->options->queries_max;
+    size_t running = atomic_fetch_add(&server->query_count, 1);
+    char text[96];
+
+    if (limit && running >= limit) {
+        int len = snprintf(text, sizeof(text), "max-concurrent-queries limit exceeded(%zu, %zu)", running, limit);
+        if (sink->begin(sink, 0) == SILT_OK) {
+            sink->error(sink, (struct silt_str){text, (size_t)len});
+            sink->end(sink);
+        }
+    } else {
+        silt_query_run(request->query, &request->options, sink); /* why it ended, the sink knows */
+    }
+    atomic_fetch_sub(&server->query_count, 1);
+}
+
+static void run_into_stream(struct query_request *request, struct http_server *server, struct stream *stream)
+{
+    struct json_sink sink;
+    struct gzip_output *gzip = NULL;
+    struct output *output;
+
+    stream_set_type(stream, "application/json", request->gzip);
+    output = stream_output(stream);
+    if (request->gzip) {
+        gzip = gzip_output_create(output);
+        output = gzip_output_base(gzip);
+    }
+    set_options(request, server, stream_gone(stream));
+    json_sink_init(&sink, &request->sink, output);
+    run_statements(request, server, &sink.base);
+    enum silt_status rc = json_sink_finish(&sink);
+    json_sink_deinit(&sink);
+    gzip_output_destroy(gzip);
+    if (rc == SILT_OK) {
+        stream_finish(stream);
+        return;
+    }
+    if (rc != SILT_CANCELLED)
+        silt_log(SILT_LOG_WARN, "an answer had to be broken off", "reason=\"%s\"",
+                 rc == SILT_INVALID ? "a number that JSON cannot have" : silt_status_name(rc));
+    stream_abort(stream);
+}
+
+/* ---------------------------------------------------------------- async: nobody listens */
+
+static enum silt_status drop_begin(struct silt_sink *sink, uint32_t statement_id)
+{
+    return SILT_OK;
+}
+
+static enum silt_status drop_series(struct silt_sink *sink, const struct silt_series_head *head)
+{
+    return SILT_OK;
+}
+
+static enum silt_status drop_rows(struct silt_sink *sink, const struct silt_cell *cells, size_t row_count)
+{
+    return SILT_OK;
+}
+
+static void drop_message(struct silt_sink *sink, struct silt_str level, struct silt_str text)
+{
+}
+
+static void log_error(struct silt_sink *sink, struct silt_str text)
+{
+    silt_log(SILT_LOG_INFO, "error in an asynchronous query", "error=\"%.*s\"", SILT_FMT(text));
+}
+
+static enum silt_status drop_end(struct silt_sink *sink)
+{
+    return SILT_OK;
+}
+
+static void run_async(struct query_request *request, struct http_server *server)
+{
+    struct silt_sink sink = {drop_begin, drop_series, drop_rows, drop_message, log_error, drop_end, NULL};
+
+    set_options(request, server, &server->stopping);
+    run_statements(request, server, &sink);
+}
+
+static void run_on_worker(struct silt_job *base)
+{
+    struct query_job *job = H2O_STRUCT_FROM_MEMBER(struct query_job, job, base);
+    struct query_request request = {.arena = silt_arena_create(&job->server->query_budget)};
+    struct silt_error err;
+    int status = read_request(&request, job->server, stream_request(job->stream), &err);
+
+    if (status) {
+        stream_reply(job->stream, status, silt_str_from(err.text));
+    } else if (request.async) {
+        stream_reply(job->stream, 204, SILT_STR(""));
+        run_async(&request, job->server);
+    } else {
+        run_into_stream(&request, job->server, job->stream);
+    }
+    silt_arena_destroy(request.arena);
+    free(job);
+}
+
+void handle_query(struct http_loop *loop, h2o_req_t *req)
+{
+    struct http_server *server = loop->server;
+
+    http_note_user(req);
+    if (silt_pool_queued(server->query_pool) >= server->options->query_queue_max) {
+        http_error(req, 503, SILT_STR("too many queries are waiting"));
+        return;
+    }
+    struct query_job *job = silt_calloc(1, sizeof(*job));
+    job->job.run = run_on_worker;
+    job->server = server;
+    job->stream = stream_create(req);
+    silt_pool_submit(server->query_pool, &job->job);
+}

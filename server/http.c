@@ -1,0 +1,701 @@
+/*
+ * http.c - loops, listeners, connections and the watchdog of http.h.
+ *
+ * The library keeps one timeout for a whole request, idle time included, and none for a client that does not read. So
+ * its own is set out of the way, and the watchdog tells the phases apart:
+ *
+ *     idle      idle-timeout since the last byte          header    header-timeout since its first byte
+ *     body      stall-timeout since the last byte, request-timeout in all
+ *     handler   no limit here; is the client still there?
+ *     response  stall-timeout since the client took a byte
+ *
+ * A connection is ended by shutdown(2): the library sees the end of the stream and cleans up by itself.
+ */
+#include "server/http.h"
+#include "server/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <h2o/http1.h>
+#include <h2o/http2.h>
+#include <linux/tcp.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define TICK_MS 250
+#define LINGER_MS 3000
+#define LINGER_BYTES_MAX ((size_t)64 << 20)
+#define ACCEPTS_AT_ONCE 64
+#define NS_PER_MS 1000000ULL
+#define GIVE_UP_MS 10000 /* after everything was cancelled */
+
+/* ---------------------------------------------------------------- pending requests */
+
+struct http_ref { /* in the request's pool: tells the job when the request goes */
+    struct http_pending *pending;
+};
+
+struct http_connection *http_connection_of(h2o_req_t *req)
+{
+    h2o_socket_t *socket = req->conn->callbacks->get_socket(req->conn);
+
+    return socket ? socket->on_close.data : NULL;
+}
+
+static void set_gone(struct http_pending *pending)
+{
+    if (!atomic_exchange(&pending->gone, true) && pending->on_gone)
+        pending->on_gone(pending);
+}
+
+static void on_request_disposed(void *arg)
+{
+    struct http_ref *ref = arg;
+
+    if (!ref->pending)
+        return;
+    struct http_connection *connection = http_connection_of(ref->pending->req);
+    if (connection && connection->pending == ref->pending)
+        connection->pending = NULL;
+    ref->pending->req = NULL;
+    set_gone(ref->pending);
+    ref->pending = NULL;
+}
+
+void http_pend(struct http_pending *pending, h2o_req_t *req, void (*on_gone)(struct http_pending *pending))
+{
+    struct http_connection *connection = http_connection_of(req);
+
+    pending->req = req;
+    pending->loop = http_loop_of(req);
+    pending->on_gone = on_gone;
+    atomic_store(&pending->gone, false);
+    pending->ref = h2o_mem_alloc_shared(&req->pool, sizeof(*pending->ref), on_request_disposed);
+    pending->ref->pending = pending;
+    pending->loop->pending_count++;
+    if (connection)
+        connection->pending = pending;
+    if (pending->loop->cancelled_all)
+        set_gone(pending);
+}
+
+h2o_req_t *http_unpend(struct http_pending *pending)
+{
+    h2o_req_t *req = pending->req;
+
+    pending->loop->pending_count--;
+    if (req) {
+        struct http_connection *connection = http_connection_of(req);
+        pending->ref->pending = NULL;
+        if (connection && connection->pending == pending)
+            connection->pending = NULL;
+        pending->req = NULL;
+    }
+    return req;
+}
+
+void http_post(struct http_loop *loop, struct http_message *message)
+{
+    h2o_multithread_send_message(&loop->receiver, &message->base);
+}
+
+static void on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+    while (!h2o_linklist_is_empty(messages)) {
+        h2o_multithread_message_t *base = H2O_STRUCT_FROM_MEMBER(h2o_multithread_message_t, link, messages->next);
+        struct http_message *message = H2O_STRUCT_FROM_MEMBER(struct http_message, base, base);
+        h2o_linklist_unlink(&base->link);
+        message->run(message);
+    }
+}
+
+/* ---------------------------------------------------------------- lingering after 413 */
+
+/*
+ * The library answers a body that is too large and closes at once; the unread rest then makes the kernel send a reset,
+ * and the client may lose the answer. So a copy of the socket is read empty for a while.
+ */
+struct lingering {
+    struct http_loop *loop;
+    h2o_socket_t *socket;
+    size_t left;
+    h2o_timeout_entry_t timeout;
+};
+
+static void linger_end(struct lingering *linger)
+{
+    h2o_timeout_unlink(&linger->timeout);
+    h2o_socket_close(linger->socket);
+    linger->loop->linger_count--;
+    free(linger);
+}
+
+static void on_linger_read(h2o_socket_t *socket, const char *failure)
+{
+    struct lingering *linger = socket->data;
+    size_t got = socket->input->size;
+
+    h2o_buffer_consume(&socket->input, got);
+    if (failure || got >= linger->left || linger->loop->cancelled_all) {
+        linger_end(linger);
+        return;
+    }
+    linger->left -= got;
+}
+
+static void on_linger_timeout(h2o_timeout_entry_t *entry)
+{
+    linger_end(H2O_STRUCT_FROM_MEMBER(struct lingering, timeout, entry));
+}
+
+static void linger_start(struct http_loop *loop, int fd)
+{
+    struct lingering *linger = silt_calloc(1, sizeof(*linger));
+
+    shutdown(fd, SHUT_WR);
+    linger->loop = loop;
+    linger->left = LINGER_BYTES_MAX;
+    linger->socket = h2o_evloop_socket_create(loop->evloop, fd, 0);
+    linger->socket->data = linger;
+    linger->timeout.cb = on_linger_timeout;
+    h2o_timeout_link(loop->evloop, &loop->linger_timeout, &linger->timeout);
+    loop->linger_count++;
+    h2o_socket_read_start(linger->socket, on_linger_read);
+}
+
+/* ---------------------------------------------------------------- connections */
+
+static void on_connection_closed(void *arg)
+{
+    struct http_connection *connection = arg;
+    struct http_loop *loop = connection->loop;
+
+    *connection->previous = connection->next;
+    if (connection->next)
+        connection->next->previous = connection->previous;
+    loop->connection_count--;
+    atomic_fetch_sub(&loop->server->connection_count, 1);
+    if (connection->linger_fd != -1)
+        linger_start(loop, connection->linger_fd);
+    free(connection);
+}
+
+static void name_peer(struct http_connection *connection)
+{
+    struct sockaddr_storage address;
+    socklen_t len = h2o_socket_getpeername(connection->socket, (struct sockaddr *)&address);
+
+    snprintf(connection->peer, sizeof(connection->peer), "-");
+    if (len)
+        getnameinfo((struct sockaddr *)&address, len, connection->peer, sizeof(connection->peer), NULL, 0,
+                    NI_NUMERICHOST);
+}
+
+static void on_accept(h2o_socket_t *listener, const char *failure)
+{
+    struct http_loop *loop = listener->data;
+    struct http_server *server = loop->server;
+
+    if (failure)
+        return;
+    for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+        if (atomic_load(&server->connection_count) >= server->options->connections_max) {
+            /* Accepting on would fail for want of descriptors and spin; the watchdog goes on when some have left. */
+            h2o_socket_read_stop(listener);
+            loop->paused = true;
+            return;
+        }
+        h2o_socket_t *socket = h2o_evloop_socket_accept(listener);
+        if (!socket)
+            return;
+        struct http_connection *connection = silt_calloc(1, sizeof(*connection));
+        connection->loop = loop;
+        connection->socket = socket;
+        connection->linger_fd = -1;
+        connection->progress_ns = connection->checked_ns = silt_clock_monotonic_ns();
+        connection->next = loop->connections;
+        connection->previous = &loop->connections;
+        if (connection->next)
+            connection->next->previous = &connection->next;
+        loop->connections = connection;
+        loop->connection_count++;
+        atomic_fetch_add(&server->connection_count, 1);
+        name_peer(connection);
+        socket->on_close.cb = on_connection_closed;
+        socket->on_close.data = connection;
+        h2o_accept(&loop->accept, socket);
+    }
+}
+
+/* ---------------------------------------------------------------- watchdog */
+
+static void end_connection(struct http_connection *connection)
+{
+    shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
+}
+
+/* Has a byte moved since the last look? */
+static void look_at_progress(struct http_connection *connection, uint64_t now)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+
+    connection->checked_ns = now;
+    if (getsockopt(h2o_socket_get_fd(connection->socket), IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return;
+    if (info.tcpi_bytes_received != connection->bytes_in || info.tcpi_bytes_acked != connection->bytes_out) {
+        connection->bytes_in = info.tcpi_bytes_received;
+        connection->bytes_out = info.tcpi_bytes_acked;
+        connection->progress_ns = now;
+    }
+}
+
+static bool client_left(struct http_connection *connection)
+{
+    struct pollfd look = {h2o_socket_get_fd(connection->socket), POLLRDHUP, 0};
+
+    /* Sees the end of the stream behind bytes that nobody has read yet. */
+    return poll(&look, 1, 0) == 1 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+static enum http_phase phase_of(h2o_req_t *req, struct http_connection *connection)
+{
+    if (req->version == 0)
+        return req->timestamps.request_begin_at.tv_sec == 0 ? HTTP_IDLE : HTTP_HEADER;
+    if (connection->pending)
+        return h2o_socket_is_writing(connection->socket) ? HTTP_RESPONSE : HTTP_HANDLER;
+    return req->pathconf == NULL ? HTTP_BODY : HTTP_RESPONSE;
+}
+
+struct look {
+    struct http_loop *loop;
+    uint64_t now;
+};
+
+static int look_at_request(h2o_req_t *req, void *arg)
+{
+    struct look *look = arg;
+    const struct silt_server_options *options = look->loop->server->options;
+    struct http_connection *connection = http_connection_of(req);
+    uint64_t now = look->now;
+
+    if (!connection)
+        return 0;
+    enum http_phase phase = phase_of(req, connection);
+    struct timeval begin = req->timestamps.request_begin_at;
+    if (phase != connection->phase || begin.tv_sec != connection->request_begin.tv_sec ||
+        begin.tv_usec != connection->request_begin.tv_usec) {
+        connection->phase = phase;
+        connection->request_begin = begin;
+        connection->phase_since_ns = now;
+        if (phase != HTTP_IDLE)
+            connection->progress_ns = now;
+    }
+    uint64_t idle_ns = options->idle_ms * NS_PER_MS;
+    if (phase != HTTP_HANDLER && (phase != HTTP_IDLE || now - connection->checked_ns >= idle_ns / 4))
+        look_at_progress(connection, now);
+    uint64_t in_phase = now - connection->phase_since_ns, still = now - connection->progress_ns;
+
+    switch (phase) {
+    case HTTP_IDLE:
+        if (look->loop->draining || still > idle_ns)
+            end_connection(connection);
+        break;
+    case HTTP_HEADER:
+        if (in_phase > options->header_ms * NS_PER_MS)
+            end_connection(connection);
+        break;
+    case HTTP_BODY:
+        if (still > options->stall_ms * NS_PER_MS || in_phase > options->request_ms * NS_PER_MS)
+            end_connection(connection);
+        break;
+    case HTTP_RESPONSE:
+        if (still > options->stall_ms * NS_PER_MS)
+            end_connection(connection);
+        break;
+    case HTTP_HANDLER:
+        if (client_left(connection))
+            set_gone(connection->pending);
+        break;
+    }
+    return 0;
+}
+
+static void cancel_everything(struct http_loop *loop)
+{
+    struct http_connection *next;
+
+    loop->cancelled_all = true;
+    for (struct http_connection *c = loop->connections; c; c = next) {
+        next = c->next;
+        if (c->pending)
+            set_gone(c->pending);
+        end_connection(c);
+    }
+}
+
+static void on_tick(h2o_timeout_entry_t *entry)
+{
+    struct http_loop *loop = H2O_STRUCT_FROM_MEMBER(struct http_loop, tick, entry);
+    struct http_server *server = loop->server;
+    struct look look = {loop, silt_clock_monotonic_ns()};
+
+    server->config.http1.callbacks.foreach_request(&loop->context, look_at_request, &look);
+    if (loop->paused && !loop->draining &&
+        atomic_load(&server->connection_count) < server->options->connections_max) {
+        loop->paused = false;
+        h2o_socket_read_start(loop->listener, on_accept);
+    }
+    if (loop->draining && look.now > loop->drain_deadline_ns)
+        cancel_everything(loop);
+    access_log_flush(loop->log);
+    h2o_timeout_link(loop->evloop, &loop->tick_timeout, &loop->tick);
+}
+
+/* ---------------------------------------------------------------- routes */
+
+struct route {
+    const char *path;
+    const char *allow;     /* in the order InfluxDB names them */
+    bool bare_options;     /* OPTIONS is answered 200 */
+    void (*handle)(struct http_loop *loop, h2o_req_t *req);
+};
+
+/* The library matches whole segments, first match wins; on_request asks for the exact path. */
+static const struct route routes[] = {
+    {"/query", "OPTIONS, GET, POST", true, handle_query},
+    {"/write", "OPTIONS, POST", true, handle_write},
+    {"/ping", "GET, HEAD", false, handle_ping},
+    {"/status", "GET, HEAD", false, handle_status},
+    {"/health", "GET", false, handle_health},
+};
+
+struct route_handler {
+    h2o_handler_t base;
+    const struct route *route; /* NULL: nothing here */
+};
+
+static bool allows(const struct route *route, const h2o_req_t *req)
+{
+    const char *p = route->allow;
+    size_t len = req->method.len;
+
+    while (*p) {
+        size_t word = strcspn(p, ",");
+        if (word == len && memcmp(p, req->method.base, len) == 0)
+            return true;
+        p += word;
+        p += strspn(p, ", ");
+    }
+    return false;
+}
+
+static size_t header_bytes(const h2o_req_t *req)
+{
+    size_t bytes = req->input.method.len + req->input.path.len;
+
+    for (size_t i = 0; i < req->headers.size; i++)
+        bytes += (req->headers.entries[i].name ? req->headers.entries[i].name->len : 0) +
+                 req->headers.entries[i].value.len + 4;
+    return bytes;
+}
+
+static int on_request(h2o_handler_t *self, h2o_req_t *req)
+{
+    const struct route *route = ((struct route_handler *)self)->route;
+    struct http_loop *loop = http_loop_of(req);
+    const struct silt_server_options *options = loop->server->options;
+    struct http_connection *connection = http_connection_of(req);
+
+    if (connection) {
+        connection->begun_ns = silt_clock_monotonic_ns();
+        connection->request_id = connection->user = h2o_iovec_init(NULL, 0);
+        connection->own_reply = false;
+    }
+    if (loop->draining)
+        req->http1_is_persistent = 0;
+    if (!route || !silt_str_equal(http_str(req->path_normalized), silt_str_from(route->path)))
+        http_not_found(req);
+    else if (!allows(route, req))
+        http_method_not_allowed(req, route->allow);
+    else if (header_bytes(req) > options->header_bytes_max)
+        http_error(req, 431, SILT_STR("request header fields too large"));
+    else if (req->entity.len > options->body_bytes_max)
+        http_error(req, 413, SILT_STR("Request Entity Too Large"));
+    else if (route->bare_options && http_is_method(req, "OPTIONS"))
+        http_reply(req, 200, NULL, SILT_STR(""));
+    else
+        route->handle(loop, req);
+    return 0;
+}
+
+static void register_path(struct http_server *server, h2o_hostconf_t *host, const struct route *route)
+{
+    h2o_pathconf_t *path = route ? h2o_config_register_path(host, route->path, 0) : &host->fallback_path;
+    struct route_handler *handler = (void *)h2o_create_handler(path, sizeof(*handler));
+
+    handler->base.on_req = on_request;
+    handler->route = route;
+    http_register_error_filter(path);
+    if (server->options->access_log)
+        access_log_register(path);
+}
+
+/* ---------------------------------------------------------------- loops */
+
+static void on_stop(struct http_message *message)
+{
+    struct http_loop *loop = H2O_STRUCT_FROM_MEMBER(struct http_loop, stop, message);
+
+    loop->draining = true;
+    loop->drain_deadline_ns = silt_clock_monotonic_ns() + loop->server->options->stop_ms * NS_PER_MS;
+    h2o_socket_read_stop(loop->listener);
+    h2o_socket_close(loop->listener);
+    loop->listener = NULL;
+    h2o_context_request_shutdown(&loop->context);
+}
+
+/* On the loop's own thread, for the library's buffers point to its thread-local data. */
+static void dispose_loop(struct http_loop *loop)
+{
+    for (int i = 0; i < 3; i++)
+        h2o_evloop_run(loop->evloop, 0);
+    handle_write_free_spares(loop);
+    h2o_timeout_unlink(&loop->tick);
+    h2o_timeout_dispose(loop->evloop, &loop->tick_timeout);
+    h2o_timeout_dispose(loop->evloop, &loop->linger_timeout);
+    h2o_timeout_unlink(&loop->context.http2._graceful_shutdown_timeout);
+    h2o_multithread_unregister_receiver(loop->context.queue, &loop->receiver);
+    h2o_multithread_queue_t *queue = loop->context.queue;
+    h2o_context_dispose(&loop->context);
+    free(queue);
+    h2o_evloop_destroy(loop->evloop);
+    access_log_destroy(loop->log);
+    loop->log = NULL;
+}
+
+static void *run_loop(void *arg)
+{
+    struct http_loop *loop = arg;
+    bool given_up = false;
+
+    while (!given_up) {
+        if (h2o_evloop_run(loop->evloop, INT32_MAX) != 0 && errno != EINTR) {
+            silt_log(SILT_LOG_ERROR, "event loop failed", "loop=%u errno=%d", loop->index, errno);
+            abort();
+        }
+        if (!loop->draining)
+            continue;
+        if (loop->connection_count == 0 && loop->linger_count == 0 && loop->pending_count == 0)
+            break;
+        given_up = silt_clock_monotonic_ns() > loop->drain_deadline_ns + GIVE_UP_MS * NS_PER_MS;
+    }
+    if (given_up)
+        return loop; /* something still refers to it: it is left as it is */
+    dispose_loop(loop);
+    return NULL;
+}
+
+static enum silt_status listen_on(const char *address, uint16_t port_wanted, int *out, uint16_t *port,
+                                  struct silt_error *err)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
+    char host[256], service[8];
+    uint16_t ignored;
+    int on = 1, off = 0, fd = -1, failure = 0;
+    enum silt_status rc = config_split_address(address, host, sizeof(host), &ignored, err);
+
+    if (rc != SILT_OK)
+        return rc;
+    snprintf(service, sizeof(service), "%u", port_wanted);
+    int code = getaddrinfo(*host ? host : NULL, service, &hints, &found);
+    if (code)
+        return silt_fail(err, SILT_INVALID, "http.bind-address: %s: %s", address, gai_strerror(code));
+    /* Of every address, IPv6 takes IPv4 along. */
+    for (int family_turn = 0; family_turn < 2 && fd < 0; family_turn++)
+        for (struct addrinfo *a = found; a && fd < 0; a = a->ai_next) {
+            if (!*host && (a->ai_family == AF_INET6) != (family_turn == 0))
+                continue;
+            fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+            if (fd < 0) {
+                failure = errno;
+                continue;
+            }
+            setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+            setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+            if (a->ai_family == AF_INET6)
+                setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, *host ? &on : &off, sizeof(on));
+            if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
+                failure = errno;
+                close(fd);
+                fd = -1;
+            }
+        }
+    freeaddrinfo(found);
+    if (fd < 0)
+        return silt_fail_errno(err, failure, "cannot listen on %s", address);
+    struct sockaddr_storage bound;
+    socklen_t len = sizeof(bound);
+    getsockname(fd, (struct sockaddr *)&bound, &len);
+    *port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                              : ((struct sockaddr_in *)&bound)->sin_port);
+    *out = fd;
+    return SILT_OK;
+}
+
+/* SO_REUSEPORT would let a second server share the port: one listener without it finds out first. */
+static enum silt_status check_port_free(const char *address, struct silt_error *err)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
+    char host[256], service[8];
+    uint16_t port;
+    int on = 1;
+    enum silt_status rc = config_split_address(address, host, sizeof(host), &port, err);
+
+    snprintf(service, sizeof(service), "%u", port);
+    if (rc != SILT_OK || port == 0 || getaddrinfo(*host ? host : NULL, service, &hints, &found) != 0)
+        return rc; /* listen_on says why */
+    for (struct addrinfo *a = found; a && rc == SILT_OK; a = a->ai_next) {
+        int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+            continue;
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        if (a->ai_family == AF_INET6)
+            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+        if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 && errno == EADDRINUSE)
+            rc = silt_fail_errno(err, EADDRINUSE, "cannot listen on %s", address);
+        close(fd);
+    }
+    freeaddrinfo(found);
+    return rc;
+}
+
+/* Descriptors for the connections and as many again for files. */
+static enum silt_status check_descriptors(const struct silt_server_options *options, struct silt_error *err)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)options->connections_max + 512;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return silt_fail_errno(err, errno, "getrlimit");
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur < wanted)
+        return silt_fail(err, SILT_LIMIT,
+                         "http.max-connections: %llu connections need %llu open files, but only %llu are allowed",
+                         (unsigned long long)options->connections_max, (unsigned long long)wanted,
+                         (unsigned long long)limit.rlim_cur);
+    return SILT_OK;
+}
+
+static void configure(struct http_server *server)
+{
+    h2o_globalconf_t *config = &server->config;
+
+    /* Bodies stay in memory: the library would otherwise move them to files from 32 MB on. */
+    h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX;
+    h2o_config_init(config);
+    config->server_name = h2o_iovec_init(NULL, 0);
+    /* One more than allowed: the library refuses a chunked body of exactly its limit. */
+    config->max_request_entity_size = server->options->body_bytes_max + 1;
+    config->http1.req_timeout = 24 * 3600 * 1000;
+    config->http1.upgrade_to_http2 = 0;
+    h2o_hostconf_t *host = h2o_config_register_host(config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+        register_path(server, host, &routes[i]);
+    register_path(server, host, NULL);
+}
+
+static void *start_loop(void *arg)
+{
+    struct http_loop *loop = arg;
+
+    loop->evloop = h2o_evloop_create();
+    h2o_context_init(&loop->context, loop->evloop, &loop->server->config);
+    h2o_multithread_register_receiver(loop->context.queue, &loop->receiver, on_messages);
+    loop->accept = (h2o_accept_ctx_t){.ctx = &loop->context, .hosts = loop->server->config.hosts};
+    loop->stop.run = on_stop;
+    loop->log = loop->server->options->access_log ? access_log_create(loop->server->log_fd) : NULL;
+    loop->listener = h2o_evloop_socket_create(loop->evloop, loop->listen_fd, H2O_SOCKET_FLAG_DONT_READ);
+    loop->listener->data = loop;
+    h2o_socket_read_start(loop->listener, on_accept);
+    h2o_timeout_init(loop->evloop, &loop->linger_timeout, LINGER_MS);
+    h2o_timeout_init(loop->evloop, &loop->tick_timeout, TICK_MS);
+    loop->tick.cb = on_tick;
+    h2o_timeout_link(loop->evloop, &loop->tick_timeout, &loop->tick);
+    pthread_barrier_wait(&loop->server->ready);
+    return run_loop(loop);
+}
+
+static unsigned count_loops(const struct silt_server_options *options)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return options->loop_count ? (unsigned)options->loop_count : cores > 0 ? (unsigned)cores : 1;
+}
+
+enum silt_status http_start(struct http_server *server, struct silt_error *err)
+{
+    const struct silt_server_options *options = server->options;
+    char host[256];
+    uint16_t port;
+    enum silt_status rc;
+
+    server->loop_count = count_loops(options);
+    if ((rc = config_split_address(options->http_bind, host, sizeof(host), &port, err)) != SILT_OK ||
+        (rc = check_descriptors(options, err)) != SILT_OK ||
+        (rc = check_port_free(options->http_bind, err)) != SILT_OK)
+        return rc;
+    server->loops = silt_calloc(server->loop_count, sizeof(*server->loops));
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        struct http_loop *loop = &server->loops[i];
+        loop->server = server;
+        loop->index = i;
+        rc = listen_on(options->http_bind, port, &loop->listen_fd, &port, err);
+        if (rc != SILT_OK) {
+            while (i-- > 0)
+                close(server->loops[i].listen_fd);
+            free(server->loops);
+            server->loops = NULL;
+            return rc;
+        }
+    }
+    server->port = port;
+    configure(server);
+
+    pthread_barrier_init(&server->ready, NULL, server->loop_count + 1);
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        int failure = pthread_create(&server->loops[i].thread, NULL, start_loop, &server->loops[i]);
+        silt_assert(!failure);
+    }
+    pthread_barrier_wait(&server->ready);
+    return SILT_OK;
+}
+
+enum silt_status http_stop(struct http_server *server, struct silt_error *err)
+{
+    unsigned stuck = 0;
+
+    atomic_store(&server->stopping, true);
+    for (unsigned i = 0; i < server->loop_count; i++)
+        http_post(&server->loops[i], &server->loops[i].stop);
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        void *left = NULL;
+        pthread_join(server->loops[i].thread, &left);
+        stuck += left != NULL;
+    }
+    if (stuck)
+        return silt_fail(err, SILT_BUSY, "requests did not end in time");
+    pthread_barrier_destroy(&server->ready);
+    h2o_config_dispose(&server->config);
+    free(server->loops);
+    server->loops = NULL;
+    return SILT_OK;
+}

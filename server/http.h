@@ -1,0 +1,174 @@
+/*
+ * http.h - the HTTP front end: event loops, listeners, connections, routes, the life of a request.
+ *
+ *     loop 0..n-1   each a thread with its own SO_REUSEPORT listener, connections and timers
+ *        request -> route -> handler: answers at once (reply.c), or
+ *                                     pends the request and gives work to a pool; the worker's last act is
+ *                                     http_post(), which runs a function on the request's loop
+ *
+ * HTTP/1 only: while a request is pending, the library neither reads the socket nor runs a timer for it, so request
+ * and body stay where they are and a worker may borrow them. A watchdog looks at every connection a few times a
+ * second and ends those that idle, crawl, or do not read; it also notices clients that left.
+ *
+ * Threads: a loop's data belongs to its thread. Only http_post and the counters of struct http_server are for all.
+ */
+#ifndef SERVER_HTTP_H
+#define SERVER_HTTP_H
+
+#include <h2o.h>
+#include <pthread.h>
+
+#include "silt/pool.h"
+#include "silt/server.h"
+
+struct http_server;
+struct http_loop;
+struct http_pending;
+
+/* ---------------------------------------------------------------- connections and loops */
+
+enum http_phase { HTTP_IDLE, HTTP_HEADER, HTTP_BODY, HTTP_HANDLER, HTTP_RESPONSE };
+
+struct http_connection {
+    struct http_loop *loop;
+    h2o_socket_t *socket;
+    struct http_connection *next, **previous;
+    char peer[64]; /* numeric address */
+
+    /* the request under way */
+    uint64_t begun_ns;           /* monotonic, when its handler was called */
+    h2o_iovec_t request_id;      /* in the request's pool */
+    h2o_iovec_t user;            /* the same; for the log */
+    bool own_reply;              /* the response is ours, not the library's own error */
+    struct http_pending *pending;
+
+    /* watchdog */
+    enum http_phase phase;
+    struct timeval request_begin;
+    uint64_t phase_since_ns, progress_ns, checked_ns;
+    uint64_t bytes_in, bytes_out;
+    int linger_fd; /* kept past the library's close, to read what the client still sends; -1: none */
+};
+
+struct http_message {
+    h2o_multithread_message_t base;
+    void (*run)(struct http_message *message);
+};
+
+struct access_log;
+
+struct http_loop {
+    struct http_server *server;
+    unsigned index;
+    pthread_t thread;
+    int listen_fd;
+    h2o_evloop_t *evloop;
+    h2o_context_t context;
+    h2o_accept_ctx_t accept;
+    h2o_multithread_receiver_t receiver;
+    h2o_socket_t *listener;
+    bool paused; /* the listener, at the bound on connections */
+    h2o_timeout_t tick_timeout, linger_timeout;
+    h2o_timeout_entry_t tick;
+    struct http_connection *connections;
+    size_t connection_count, linger_count;
+    size_t pending_count; /* jobs that will still post to this loop */
+    bool draining;
+    uint64_t drain_deadline_ns;
+    bool cancelled_all;
+    struct http_message stop;
+    struct access_log *log;
+    struct write_job *free_writes; /* handle_write.c's spare jobs */
+    size_t free_write_count;
+    uint64_t request_serial;
+};
+
+struct http_server {
+    const struct silt_server_options *options;
+    struct silt_storage *storage;
+    struct silt_admin *admin;
+    struct silt_pool *write_pool, *query_pool; /* jobs that may wait */
+    struct silt_pool *compute_pool;            /* a query's loops; its jobs never wait for a client */
+    struct silt_budget query_budget, write_budget;
+    h2o_globalconf_t config;
+    struct http_loop *loops;
+    pthread_barrier_t ready; /* all loops listen */
+    unsigned loop_count;
+    uint16_t port;
+    int log_fd;
+    _Atomic size_t connection_count;
+    _Atomic size_t query_count; /* running */
+    _Atomic bool stopping;
+};
+
+/* Listen and start the loops. Everything but config, loops, loop_count, port and the counters is set before. */
+enum silt_status http_start(struct http_server *server, struct silt_error *err);
+/* Drain and end the loops; every job has posted when this returns SILT_OK. SILT_BUSY: some never did. */
+enum silt_status http_stop(struct http_server *server, struct silt_error *err);
+
+/* Run message->run on the loop. Any thread; message stays until it has run. */
+void http_post(struct http_loop *loop, struct http_message *message);
+
+/* ---------------------------------------------------------------- pending requests */
+
+/* Part of a job. Loop thread only, but for gone. */
+struct http_pending {
+    h2o_req_t *req; /* NULL once the request is no more */
+    struct http_loop *loop;
+    struct http_ref *ref;
+    _Atomic bool gone; /* the client left; or the server wants an end */
+    void (*on_gone)(struct http_pending *pending); /* may be NULL */
+};
+
+void http_pend(struct http_pending *pending, h2o_req_t *req, void (*on_gone)(struct http_pending *pending));
+/* The request, to be answered now, or NULL. After this the job is on its own. */
+h2o_req_t *http_unpend(struct http_pending *pending);
+
+static inline struct http_loop *http_loop_of(h2o_req_t *req)
+{
+    return H2O_STRUCT_FROM_MEMBER(struct http_loop, context, req->conn->ctx);
+}
+struct http_connection *http_connection_of(h2o_req_t *req);
+
+/* ---------------------------------------------------------------- requests and replies (http_reply.c) */
+
+static inline struct silt_str http_str(h2o_iovec_t v)
+{
+    return (struct silt_str){v.base ? v.base : "", v.base ? v.len : 0};
+}
+bool http_is_method(const h2o_req_t *req, const char *method);
+struct silt_str http_header(const h2o_req_t *req, const char *lower_case_name);
+struct silt_str http_query_string(const h2o_req_t *req);
+
+/* Version, build, request id, CORS: what every routed response carries. */
+void http_add_standard_headers(h2o_req_t *req);
+void http_add_header(h2o_req_t *req, const char *name, struct silt_str value); /* name static; value copied */
+/* body is copied. content_type NULL: none. */
+void http_reply(h2o_req_t *req, int status, const char *content_type, struct silt_str body);
+/* {"error":"text"}, with X-Influxdb-Error. */
+void http_error(h2o_req_t *req, int status, struct silt_str text);
+void http_not_found(h2o_req_t *req);
+void http_method_not_allowed(h2o_req_t *req, const char *allowed);
+const char *http_reason(int status);
+/* Who asks, for the access log; reads the header and the query string. */
+void http_note_user(h2o_req_t *req);
+/* Puts our JSON in place of the library's own error pages. */
+void http_register_error_filter(h2o_pathconf_t *path);
+
+/* ---------------------------------------------------------------- routes (handle_*.c) */
+
+void handle_write(struct http_loop *loop, h2o_req_t *req);
+void handle_query(struct http_loop *loop, h2o_req_t *req);
+void handle_ping(struct http_loop *loop, h2o_req_t *req);
+void handle_status(struct http_loop *loop, h2o_req_t *req);
+void handle_health(struct http_loop *loop, h2o_req_t *req);
+void handle_write_free_spares(struct http_loop *loop);
+
+/* ---------------------------------------------------------------- access log (access_log.c) */
+
+struct access_log *access_log_create(int fd);
+void access_log_destroy(struct access_log *log); /* flushes; NULL is fine */
+void access_log_flush(struct access_log *log);
+void access_log_register(h2o_pathconf_t *path);
+
+#endif

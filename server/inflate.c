@@ -1,0 +1,58 @@
+/*
+ * inflate.c - see inflate.h. The length a gzip trailer claims is not believed: the output grows as bytes come, and
+ * stops at the bound, so that a small body cannot become a large one unnoticed.
+ */
+#include "server/inflate.h"
+
+#include <zlib.h>
+
+#define STEP_BYTES 65536
+
+static enum silt_status inflate_members(z_stream *z, struct silt_str body, size_t bytes_max, struct silt_buffer *out,
+                                        struct silt_error *err)
+{
+    size_t start = out->len;
+
+    z->next_in = (Bytef *)(uintptr_t)body.p;
+    z->avail_in = (uInt)body.len;
+    for (;;) {
+        silt_buffer_reserve(out, STEP_BYTES);
+        size_t room = out->capacity - out->len;
+        z->next_out = (Bytef *)out->p + out->len;
+        z->avail_out = room > UINT32_MAX ? UINT32_MAX : (uInt)room;
+        uInt before = z->avail_out;
+        int code = inflate(z, Z_NO_FLUSH);
+        out->len += before - z->avail_out;
+        if (out->len - start > bytes_max)
+            return silt_fail(err, SILT_LIMIT, "unpacked body larger than %zu bytes", bytes_max);
+        if (code == Z_STREAM_END) {
+            if (z->avail_in == 0)
+                return SILT_OK;
+            inflateReset(z); /* another member follows */
+            continue;
+        }
+        if (code == Z_BUF_ERROR || (code == Z_OK && z->avail_in == 0 && z->avail_out))
+            return silt_fail(err, SILT_INVALID, "unexpected EOF");
+        if (code == Z_DATA_ERROR && z->msg && strstr(z->msg, "header"))
+            return silt_fail(err, SILT_INVALID, "gzip: invalid header");
+        if (code == Z_DATA_ERROR && z->msg && strstr(z->msg, "check"))
+            return silt_fail(err, SILT_INVALID, "gzip: invalid checksum");
+        if (code != Z_OK)
+            return silt_fail(err, SILT_INVALID, "flate: corrupt input");
+    }
+}
+
+enum silt_status inflate_gzip(struct silt_str body, size_t bytes_max, struct silt_buffer *out, struct silt_error *err)
+{
+    z_stream z = {0};
+
+    if (body.len == 0)
+        return silt_fail(err, SILT_INVALID, "EOF");
+    if (body.len > UINT32_MAX)
+        return silt_fail(err, SILT_LIMIT, "body too large");
+    if (inflateInit2(&z, 15 + 16) != Z_OK)
+        return silt_fail(err, SILT_LIMIT, "no memory to unpack the body");
+    enum silt_status rc = inflate_members(&z, body, bytes_max, out, err);
+    inflateEnd(&z);
+    return rc;
+}

@@ -1,0 +1,608 @@
+/*
+ * json_sink.c - see json_sink.h.
+ *
+ * Structure (braces, keys, series heads) is put together in a small buffer and copied; rows, the bulk, go straight
+ * into the output. A result stays open until the next statement begins, for InfluxDB answers one statement twice when
+ * it stops after an error, and the later answer replaces the earlier.
+ */
+#include "server/json_sink.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define CELL_BYTES_MAX (SILT_NUMBER_TEXT_MAX + 8)
+#define NS_PER_SECOND 1000000000
+
+/* ---------------------------------------------------------------- structure */
+
+static void newline(struct json_sink *s)
+{
+    if (!s->options.pretty)
+        return;
+    silt_buffer_char(&s->text, '\n');
+    for (unsigned i = 0; i < s->depth; i++)
+        silt_buffer_append(&s->text, "    ", 4);
+}
+
+/* Before each member or element. */
+static void separate(struct json_sink *s)
+{
+    if (!s->fresh)
+        silt_buffer_char(&s->text, ',');
+    s->fresh = false;
+    newline(s);
+}
+
+static void open_container(struct json_sink *s, char bracket)
+{
+    silt_buffer_char(&s->text, bracket);
+    s->depth++;
+    s->fresh = true;
+}
+
+static void close_container(struct json_sink *s, char bracket)
+{
+    s->depth--;
+    if (!s->fresh)
+        newline(s);
+    s->fresh = false;
+    silt_buffer_char(&s->text, bracket);
+}
+
+static void put_key(struct json_sink *s, const char *key)
+{
+    separate(s);
+    silt_buffer_printf(&s->text, "\"%s\":%s", key, s->options.pretty ? " " : "");
+}
+
+static void put_string_member(struct json_sink *s, const char *key, struct silt_str value)
+{
+    put_key(s, key);
+    silt_buffer_json_string(&s->text, value);
+}
+
+static enum silt_status emit(struct json_sink *s)
+{
+    enum silt_status rc = output_write(s->output, s->text.p, s->text.len);
+    s->text.len = 0;
+    return rc;
+}
+
+/* ---------------------------------------------------------------- documents, results, series */
+
+static enum silt_status open_document(struct json_sink *s)
+{
+    enum silt_status rc = output_room(s->output, 256);
+
+    s->document_start = s->output->next;
+    s->document_flushed = s->output->flushed;
+    s->document = true;
+    s->depth = 0;
+    open_container(s, '{');
+    put_key(s, "results");
+    open_container(s, '[');
+    return rc;
+}
+
+static enum silt_status open_result(struct json_sink *s)
+{
+    enum silt_status rc;
+
+    if (!s->document && (rc = open_document(s)) != SILT_OK)
+        return rc;
+    separate(s);
+    open_container(s, '{');
+    put_key(s, "statement_id");
+    silt_buffer_printf(&s->text, "%u", s->statement_id);
+    if ((rc = emit(s)) != SILT_OK)
+        return rc;
+    s->result = true;
+    s->has_error = false;
+    s->result_start = s->output->next;
+    s->result_flushed = s->output->flushed;
+    return SILT_OK;
+}
+
+static void close_series(struct json_sink *s, bool partial)
+{
+    if (!s->series)
+        return;
+    if (s->values)
+        close_container(s, ']');
+    if (partial) {
+        put_key(s, "partial");
+        silt_buffer_append(&s->text, "true", 4);
+    }
+    close_container(s, '}');
+    s->series = s->values = false;
+}
+
+static void close_series_list(struct json_sink *s)
+{
+    close_series(s, false);
+    if (s->series_list)
+        close_container(s, ']');
+    s->series_list = false;
+}
+
+static enum silt_status close_result(struct json_sink *s, bool partial)
+{
+    if (!s->result)
+        return SILT_OK;
+    close_series_list(s);
+    if (s->messages)
+        close_container(s, ']');
+    s->messages = false;
+    if (partial) {
+        put_key(s, "partial");
+        silt_buffer_append(&s->text, "true", 4);
+    }
+    if (s->has_error) {
+        put_key(s, "error");
+        silt_buffer_append(&s->text, s->error.p, s->error.len);
+    }
+    close_container(s, '}');
+    s->result = s->has_error = false;
+    return emit(s);
+}
+
+static enum silt_status close_document(struct json_sink *s)
+{
+    if (!s->document)
+        return SILT_OK;
+    close_container(s, ']');
+    close_container(s, '}');
+    silt_buffer_char(&s->text, '\n');
+    s->document = false;
+    return emit(s);
+}
+
+/* Chunked: the document ends here, more of the statement follows in the next. */
+static enum silt_status next_document(struct json_sink *s, bool series_partial)
+{
+    enum silt_status rc;
+
+    close_series(s, series_partial);
+    if ((rc = close_result(s, true)) != SILT_OK || (rc = close_document(s)) != SILT_OK ||
+        (rc = s->output->flush(s->output, OUTPUT_SOON)) != SILT_OK)
+        return rc;
+    return open_result(s);
+}
+
+static enum silt_status open_series(struct json_sink *s)
+{
+    if (!s->series_list) {
+        put_key(s, "series");
+        open_container(s, '[');
+        s->series_list = true;
+    }
+    separate(s);
+    silt_buffer_append(&s->text, s->head.p, s->head.len);
+    s->depth++;
+    s->fresh = false;
+    s->series = true;
+    s->series_rows = 0;
+    return emit(s);
+}
+
+/* The series object up to its columns, as it stands one level below the series list. */
+static void make_head(struct json_sink *s, const struct silt_series_head *head)
+{
+    struct silt_buffer text = s->text;
+    unsigned depth = s->depth;
+    bool fresh = s->fresh;
+
+    s->text = s->head;
+    s->text.len = 0;
+    s->depth = 4; /* document, results, result, series list */
+    open_container(s, '{');
+    if (head->name.len)
+        put_string_member(s, "name", head->name);
+    if (head->tag_count) {
+        put_key(s, "tags");
+        open_container(s, '{');
+        for (size_t i = 0; i < head->tag_count; i++) {
+            separate(s);
+            silt_buffer_json_string(&s->text, head->tags[i].key);
+            silt_buffer_append(&s->text, ": ", s->options.pretty ? 2 : 1);
+            silt_buffer_json_string(&s->text, head->tags[i].value);
+        }
+        close_container(s, '}');
+    }
+    if (head->column_count) {
+        put_key(s, "columns");
+        open_container(s, '[');
+        for (size_t i = 0; i < head->column_count; i++) {
+            separate(s);
+            silt_buffer_json_string(&s->text, head->columns[i]);
+        }
+        close_container(s, ']');
+    }
+    s->head = s->text;
+    s->text = text;
+    s->depth = depth;
+    s->fresh = fresh;
+}
+
+/* ---------------------------------------------------------------- cells */
+
+/* Text of the second that holds `time`, with the zone's offset behind. */
+static void cache_second(struct json_sink *s, int64_t second)
+{
+    char text[SILT_TIME_TEXT_MAX];
+    silt_time time = second * NS_PER_SECOND; /* in range: the caller saw that */
+    int32_t offset = s->base.zone ? silt_zone_offset(s->base.zone, time) : 0;
+    size_t len = silt_write_rfc3339(text, time, offset);
+
+    memcpy(s->cached_text, text, 19);
+    s->cached_suffix_len = (uint8_t)(len - 19);
+    memcpy(s->cached_suffix, text + 19, s->cached_suffix_len);
+    s->cached_second = second;
+    s->cached_zone = s->base.zone;
+}
+
+static char *put_time(struct json_sink *s, char *to, silt_time time)
+{
+    if (s->options.epoch_ns) {
+        to += silt_write_int(to, time / s->options.epoch_ns);
+        return to;
+    }
+    int64_t second = time / NS_PER_SECOND;
+    int32_t fraction = (int32_t)(time % NS_PER_SECOND);
+    if (fraction < 0) {
+        fraction += NS_PER_SECOND;
+        second--;
+    }
+    *to++ = '"';
+    if (second <= INT64_MIN / NS_PER_SECOND || second >= INT64_MAX / NS_PER_SECOND) {
+        to += silt_write_rfc3339(to, time, s->base.zone ? silt_zone_offset(s->base.zone, time) : 0);
+        *to++ = '"';
+        return to;
+    }
+    if (second != s->cached_second || s->base.zone != s->cached_zone)
+        cache_second(s, second);
+    memcpy(to, s->cached_text, 19);
+    to += 19;
+    if (fraction) {
+        int digits = 9;
+        while (fraction % 10 == 0) {
+            fraction /= 10;
+            digits--;
+        }
+        *to = '.';
+        for (int i = digits; i > 0; i--) {
+            to[i] = (char)('0' + fraction % 10);
+            fraction /= 10;
+        }
+        to += digits + 1;
+    }
+    memcpy(to, s->cached_suffix, s->cached_suffix_len);
+    to += s->cached_suffix_len;
+    *to++ = '"';
+    return to;
+}
+
+/* 1 for the bytes that stand for themselves in a JSON string. */
+static const uint8_t plain_bytes[256] = {
+    [0x20] = 1, [0x21] = 1, [0x23 ... 0x25] = 1, [0x27 ... 0x3B] = 1, [0x3D] = 1, [0x3F ... 0x5B] = 1, [0x5D ... 0x7F] = 1,
+};
+
+static enum silt_status put_string(struct json_sink *s, struct silt_str str)
+{
+    struct output *output = s->output;
+
+    if (str.len < 4096) {
+        enum silt_status rc = output_room(output, str.len + 2);
+        if (rc != SILT_OK)
+            return rc;
+        char *to = output->next;
+        size_t i = 0;
+        *to++ = '"';
+        for (; i < str.len && plain_bytes[(uint8_t)str.p[i]]; i++)
+            to[i] = str.p[i];
+        if (i == str.len) {
+            to[i] = '"';
+            output->next = to + i + 1;
+            return SILT_OK;
+        }
+    }
+    silt_buffer_json_string(&s->text, str);
+    return emit(s);
+}
+
+static enum silt_status put_strings(struct json_sink *s, const struct silt_str *items, size_t count)
+{
+    bool fresh = s->fresh;
+
+    open_container(s, '[');
+    for (size_t i = 0; i < count; i++) {
+        separate(s);
+        silt_buffer_json_string(&s->text, items[i]);
+    }
+    close_container(s, ']');
+    s->fresh = fresh;
+    return emit(s);
+}
+
+static inline enum silt_status put_cell(struct json_sink *s, const struct silt_cell *cell)
+{
+    struct output *output = s->output;
+    enum silt_status rc = output_room(output, CELL_BYTES_MAX);
+    char *to = output->next;
+
+    if (rc != SILT_OK)
+        return rc;
+    switch (cell->kind) {
+    case SILT_CELL_FLOAT:
+        if (__builtin_expect(!isfinite(cell->f64), 0)) {
+            if (isinf(cell->f64)) {
+                s->infinity = cell->f64 > 0 ? 1 : -1;
+                return SILT_INVALID;
+            }
+            memcpy(to, "null", 4);
+            to += 4;
+            break;
+        }
+        to += silt_write_double_json(to, cell->f64);
+        break;
+    case SILT_CELL_TIME:
+        to = put_time(s, to, cell->i64);
+        break;
+    case SILT_CELL_INTEGER:
+        to += silt_write_int(to, cell->i64);
+        break;
+    case SILT_CELL_UNSIGNED:
+        to += silt_write_uint(to, cell->u64);
+        break;
+    case SILT_CELL_STRING:
+        return put_string(s, cell->string);
+    case SILT_CELL_BOOLEAN:
+        memcpy(to, cell->boolean ? "true" : "false", 5);
+        to += cell->boolean ? 4 : 5;
+        break;
+    case SILT_CELL_STRINGS:
+        return put_strings(s, cell->strings.items, cell->strings.count);
+    case SILT_CELL_NULL:
+        memcpy(to, "null", 4);
+        to += 4;
+        break;
+    }
+    output->next = to;
+    return SILT_OK;
+}
+
+static enum silt_status put_rows_compact(struct json_sink *s, const struct silt_cell *cells, size_t row_count)
+{
+    size_t columns = s->column_count;
+    enum silt_status rc;
+
+    for (size_t r = 0; r < row_count; r++, cells += columns) {
+        if ((rc = output_room(s->output, 4)) != SILT_OK)
+            return rc;
+        if (!s->fresh)
+            *s->output->next++ = ',';
+        s->fresh = false;
+        *s->output->next++ = '[';
+        for (size_t c = 0; c < columns; c++) {
+            if ((rc = put_cell(s, &cells[c])) != SILT_OK || (rc = output_room(s->output, 1)) != SILT_OK)
+                return rc;
+            *s->output->next++ = c + 1 < columns ? ',' : ']';
+        }
+    }
+    return SILT_OK;
+}
+
+static enum silt_status put_rows_pretty(struct json_sink *s, const struct silt_cell *cells, size_t row_count)
+{
+    size_t columns = s->column_count;
+    enum silt_status rc;
+
+    for (size_t r = 0; r < row_count; r++, cells += columns) {
+        separate(s);
+        open_container(s, '[');
+        for (size_t c = 0; c < columns; c++) {
+            separate(s);
+            if ((rc = emit(s)) != SILT_OK || (rc = put_cell(s, &cells[c])) != SILT_OK)
+                return rc;
+        }
+        close_container(s, ']');
+        if ((rc = emit(s)) != SILT_OK)
+            return rc;
+    }
+    return SILT_OK;
+}
+
+static enum silt_status put_rows(struct json_sink *s, const struct silt_cell *cells, size_t row_count)
+{
+    enum silt_status rc;
+
+    if (row_count == 0)
+        return SILT_OK;
+    if (!s->values) {
+        put_key(s, "values");
+        open_container(s, '[');
+        s->values = true;
+        if ((rc = emit(s)) != SILT_OK)
+            return rc;
+    }
+    s->series_rows += row_count;
+    s->rows_written += row_count;
+    return s->options.pretty ? put_rows_pretty(s, cells, row_count) : put_rows_compact(s, cells, row_count);
+}
+
+/* ---------------------------------------------------------------- the sink */
+
+static enum silt_status on_begin(struct silt_sink *sink, uint32_t statement_id)
+{
+    struct json_sink *s = (struct json_sink *)sink;
+    enum silt_status rc;
+
+    if (s->full)
+        return SILT_LIMIT;
+    if (s->result && s->any_statement && s->statement_id == statement_id && !s->options.chunked)
+        return SILT_OK;
+    if ((rc = close_result(s, false)) != SILT_OK)
+        return rc;
+    s->any_statement = true;
+    s->statement_id = statement_id;
+    return open_result(s);
+}
+
+static enum silt_status on_series(struct silt_sink *sink, const struct silt_series_head *head)
+{
+    struct json_sink *s = (struct json_sink *)sink;
+    enum silt_status rc;
+
+    if (s->full)
+        return SILT_LIMIT;
+    if (s->options.chunked && s->series && (rc = next_document(s, false)) != SILT_OK)
+        return rc;
+    close_series(s, false);
+    s->column_count = head->column_count;
+    make_head(s, head);
+    return open_series(s);
+}
+
+static enum silt_status on_rows_chunked(struct json_sink *s, const struct silt_cell *cells, size_t row_count)
+{
+    enum silt_status rc = SILT_OK;
+
+    while (row_count && rc == SILT_OK) {
+        if (s->series_rows >= s->options.chunk_rows &&
+            ((rc = next_document(s, true)) != SILT_OK || (rc = open_series(s)) != SILT_OK))
+            return rc;
+        uint64_t room = s->options.chunk_rows - s->series_rows;
+        size_t part = row_count < room ? row_count : (size_t)room;
+        rc = put_rows(s, cells, part);
+        cells += part * s->column_count;
+        row_count -= part;
+    }
+    return rc;
+}
+
+static enum silt_status on_rows(struct silt_sink *sink, const struct silt_cell *cells, size_t row_count)
+{
+    struct json_sink *s = (struct json_sink *)sink;
+    uint64_t rows_max = s->options.rows_max;
+    enum silt_status rc;
+
+    silt_assert(s->series);
+    if (s->options.chunked)
+        return on_rows_chunked(s, cells, row_count);
+    if (rows_max == 0)
+        return put_rows(s, cells, row_count);
+    if (row_count == 0)
+        return SILT_OK;
+    uint64_t room = rows_max - s->rows_written;
+    if ((rc = put_rows(s, cells, row_count < room ? row_count : (size_t)room)) != SILT_OK)
+        return rc;
+    s->full = s->rows_written == rows_max;
+    if (row_count <= room)
+        return SILT_OK;
+    s->complete = true;
+    close_series(s, true);
+    return SILT_LIMIT;
+}
+
+static void on_message(struct silt_sink *sink, struct silt_str level, struct silt_str text)
+{
+    struct json_sink *s = (struct json_sink *)sink;
+
+    if (s->full)
+        return;
+    close_series_list(s);
+    if (!s->messages) {
+        put_key(s, "messages");
+        open_container(s, '[');
+        s->messages = true;
+    }
+    separate(s);
+    open_container(s, '{');
+    put_string_member(s, "level", level);
+    put_string_member(s, "text", text);
+    close_container(s, '}');
+    /* Goes out with the result's end. */
+}
+
+static void on_error(struct silt_sink *sink, struct silt_str text)
+{
+    struct json_sink *s = (struct json_sink *)sink;
+
+    if (s->full)
+        return;
+    /* InfluxDB gives a failed statement's error alone; so do we while its rows have not left. Where they have,
+     * the error stands behind them: chunked in a document of its own. */
+    if (s->series && s->options.chunked) {
+        s->text.len = 0;
+        if (next_document(s, false) != SILT_OK)
+            return; /* the output is gone: the next call to it says so again */
+    } else if ((s->series || s->series_list) && s->result_flushed == s->output->flushed) {
+        s->output->next = s->result_start;
+        s->text.len = 0;
+        s->depth = 3;
+        s->fresh = false;
+        s->series = s->series_list = s->values = s->messages = false;
+    }
+    s->error.len = 0;
+    silt_buffer_json_string(&s->error, text);
+    s->has_error = true;
+}
+
+static enum silt_status on_end(struct silt_sink *sink)
+{
+    struct json_sink *s = (struct json_sink *)sink;
+    enum silt_status rc;
+
+    if (!s->options.chunked)
+        return SILT_OK;
+    if ((rc = close_result(s, false)) != SILT_OK || (rc = close_document(s)) != SILT_OK)
+        return rc;
+    return s->output->flush(s->output, OUTPUT_SOON);
+}
+
+void json_sink_init(struct json_sink *sink, const struct json_sink_options *options, struct output *output)
+{
+    memset(sink, 0, sizeof(*sink));
+    sink->base = (struct silt_sink){on_begin, on_series, on_rows, on_message, on_error, on_end, NULL};
+    sink->options = *options;
+    sink->output = output;
+    sink->fresh = true;
+    sink->cached_second = INT64_MIN;
+}
+
+/* The document is given up for the text that Go's encoder leaves. */
+static enum silt_status finish_infinity(struct json_sink *s)
+{
+    if (s->document_flushed != s->output->flushed)
+        return SILT_INVALID;
+    s->output->next = s->document_start;
+    s->text.len = 0;
+    silt_buffer_printf(&s->text,
+                       "json: error calling MarshalJSON for type httpd.Response: json: error calling MarshalJSON for "
+                       "type *query.Result: json: unsupported value: %sInf\n",
+                       s->infinity > 0 ? "+" : "-");
+    return emit(s);
+}
+
+enum silt_status json_sink_finish(struct json_sink *s)
+{
+    enum silt_status rc;
+
+    if (s->infinity) {
+        rc = finish_infinity(s);
+    } else if (!s->any_statement && !s->options.chunked) {
+        rc = output_write(s->output, "{}\n", 3);
+    } else {
+        rc = close_result(s, false);
+        if (rc == SILT_OK)
+            rc = close_document(s);
+    }
+    return rc == SILT_OK ? s->output->flush(s->output, OUTPUT_LAST) : rc;
+}
+
+void json_sink_deinit(struct json_sink *sink)
+{
+    silt_buffer_free(&sink->head);
+    silt_buffer_free(&sink->text);
+    silt_buffer_free(&sink->error);
+}

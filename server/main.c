@@ -1,0 +1,113 @@
+/*
+ * main.c - siltd: settings, signals, one server.
+ *
+ * SIGTERM and SIGINT stop it in order, exit status 0. A second one, or a stop that takes too long, ends it at once:
+ * what was acknowledged is in the log and comes back with the next start.
+ */
+#include "server/config.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FLUSH_SECONDS_MAX 120 /* for the store, after the requests */
+
+extern char **environ;
+
+static int print_and_free(struct silt_buffer *text)
+{
+    bool failed = fwrite(text->p, 1, text->len, stdout) != text->len || fflush(stdout) != 0;
+
+    silt_buffer_free(text);
+    return failed ? 1 : 0;
+}
+
+struct guard {
+    sigset_t signals;
+    time_t seconds;
+};
+
+static void *guard_stop(void *arg)
+{
+    const struct guard *guard = arg;
+    uint64_t deadline = silt_clock_monotonic_ns() + (uint64_t)guard->seconds * 1000000000, now;
+    int got = -1;
+
+    while (got < 0 && (now = silt_clock_monotonic_ns()) < deadline) {
+        uint64_t left = deadline - now;
+        struct timespec limit = {.tv_sec = (time_t)(left / 1000000000), .tv_nsec = (long)(left % 1000000000)};
+        got = sigtimedwait(&guard->signals, NULL, &limit);
+    }
+    silt_log(SILT_LOG_ERROR, got < 0 ? "stopping took too long" : "second signal while stopping", NULL);
+    _exit(1);
+}
+
+static int run(const struct silt_server_options *options)
+{
+    struct silt_server *server;
+    struct silt_error err;
+    struct guard guard;
+    pthread_t thread;
+    int received = 0;
+
+    /* Bodies of a megabyte pass between threads all the time: without this, each is mapped and unmapped anew. */
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 512 << 20);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    sigemptyset(&guard.signals);
+    sigaddset(&guard.signals, SIGTERM);
+    sigaddset(&guard.signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &guard.signals, NULL); /* threads made from here on inherit it */
+
+    silt_log_set_level(options->log_level);
+    if (silt_server_start(options, &server, &err) != SILT_OK) {
+        fprintf(stderr, "siltd: %s\n", err.text);
+        return 1;
+    }
+    silt_log(SILT_LOG_INFO, "listening", "version=" SILT_VERSION " bind=\"%s\" port=%u data=\"%s\"",
+             options->http_bind, silt_server_port(server), options->data_dir);
+    while (sigwait(&guard.signals, &received) != 0)
+        ;
+    silt_log(SILT_LOG_INFO, "stopping", "signal=%d", received);
+    guard.seconds = (time_t)(options->stop_ms / 1000) + FLUSH_SECONDS_MAX;
+    if (pthread_create(&thread, NULL, guard_stop, &guard) == 0)
+        pthread_detach(thread);
+    if (silt_server_stop(server, &err) != SILT_OK) {
+        silt_log(SILT_LOG_ERROR, "stopped with an error", "error=\"%s\"", err.text);
+        _exit(1);
+    }
+    silt_log(SILT_LOG_INFO, "stopped", NULL);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct silt_server_options options;
+    struct silt_buffer text = {0};
+    enum config_action action;
+    struct silt_error err;
+
+    if (config_load(&options, argc, argv, environ, &action, &err) != SILT_OK) {
+        fprintf(stderr, "siltd: %s\n", err.text);
+        return 1;
+    }
+    switch (action) {
+    case CONFIG_VERSION:
+        silt_buffer_printf(&text, "siltd " SILT_VERSION " (InfluxDB " SILT_INFLUX_VERSION " interface)\n");
+        return print_and_free(&text);
+    case CONFIG_HELP:
+        config_help(&text);
+        return print_and_free(&text);
+    case CONFIG_PRINT:
+        config_print(&options, &text);
+        return print_and_free(&text);
+    case CONFIG_RUN:
+        break;
+    }
+    return run(&options);
+}

@@ -1,0 +1,139 @@
+/*
+ * server.c - implements silt/server.h: what is started in which order, and stopped in the other.
+ *
+ *     store -> pools -> loops        stop: loops drained -> pools joined -> store flushed and closed
+ */
+#include "server/http.h"
+#include "server/statement.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct silt_server {
+    struct silt_server_options options;
+    struct http_server http;
+};
+
+static unsigned core_count(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return cores > 0 ? (unsigned)cores : 1;
+}
+
+/* Clients list it and dashboards ask it, as in InfluxDB: `_internal` with a week in days, policy `monitor`. */
+static enum silt_status create_internal_database(struct silt_storage *storage, struct silt_error *err)
+{
+    const int64_t day_ns = 86400 * (int64_t)1000000000;
+    struct silt_policy_change monitor = {.has_duration = true,
+                                         .has_shard_duration = true,
+                                         .has_replication = true,
+                                         .make_default = true,
+                                         .duration_ns = 7 * day_ns,
+                                         .shard_duration_ns = day_ns,
+                                         .replication = 1};
+    enum silt_status rc =
+        silt_storage_create_database(storage, SILT_STR("_internal"), SILT_STR("monitor"), &monitor, err);
+    return rc == SILT_CONFLICT ? SILT_OK : rc; /* its policy was altered: the operator's business */
+}
+
+static enum silt_status open_storage(struct silt_server *server, struct silt_error *err)
+{
+    struct silt_storage_options options;
+
+    silt_storage_options_init(&options);
+    options.data_dir = server->options.data_dir;
+    options.sync_mode = server->options.sync_mode;
+    options.sync_interval_ms = (uint32_t)server->options.sync_interval_ms;
+    options.memtable_soft_bytes = server->options.memtable_soft_bytes;
+    options.memtable_hard_bytes = server->options.memtable_hard_bytes;
+    enum silt_status rc = silt_storage_open(&options, &server->http.storage, err);
+    return rc == SILT_OK ? create_internal_database(server->http.storage, err) : rc;
+}
+
+static enum silt_status open_access_log(struct silt_server *server, struct silt_error *err)
+{
+    const char *path = server->options.access_log_path;
+
+    server->http.log_fd = STDERR_FILENO;
+    if (!server->options.access_log || !*path)
+        return SILT_OK;
+    server->http.log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    return server->http.log_fd < 0 ? silt_fail_errno(err, errno, "http.access-log-path: %s", path) : SILT_OK;
+}
+
+static void start_pools(struct silt_server *server)
+{
+    const struct silt_server_options *options = &server->options;
+    struct http_server *http = &server->http;
+
+    silt_budget_init(&http->query_budget, "memory of all queries",
+                     options->memory_bytes ? options->memory_bytes : SIZE_MAX, NULL);
+    silt_budget_init(&http->write_budget, "memory of all writes", options->write_memory_bytes, NULL);
+    http->write_pool = silt_pool_create((unsigned)options->write_worker_count);
+    http->query_pool =
+        silt_pool_create(options->query_worker_count ? (unsigned)options->query_worker_count : 8 * core_count());
+    http->compute_pool = silt_pool_create(0);
+    http->admin = statement_admin_create(http->storage);
+}
+
+static enum silt_status close_all(struct silt_server *server, bool flush, struct silt_error *err)
+{
+    struct http_server *http = &server->http;
+    enum silt_status rc = SILT_OK;
+
+    silt_pool_destroy(http->write_pool);
+    silt_pool_destroy(http->query_pool);
+    silt_pool_destroy(http->compute_pool);
+    if (http->storage)
+        rc = silt_storage_close(http->storage, flush, err);
+    statement_admin_destroy(http->admin);
+    if (http->log_fd > STDERR_FILENO)
+        close(http->log_fd);
+    free(server);
+    return rc;
+}
+
+enum silt_status silt_server_start(const struct silt_server_options *options, struct silt_server **out,
+                                   struct silt_error *err)
+{
+    struct silt_server *server = silt_calloc(1, sizeof(*server));
+    enum silt_status rc;
+
+    server->options = *options;
+    server->http.options = &server->options;
+    if ((rc = open_access_log(server, err)) != SILT_OK || (rc = open_storage(server, err)) != SILT_OK) {
+        close_all(server, false, NULL);
+        return rc;
+    }
+    start_pools(server);
+    if ((rc = http_start(&server->http, err)) != SILT_OK) {
+        close_all(server, false, NULL);
+        return rc;
+    }
+    *out = server;
+    return SILT_OK;
+}
+
+uint16_t silt_server_port(const struct silt_server *server)
+{
+    return server->http.port;
+}
+
+struct silt_storage *silt_server_storage(struct silt_server *server)
+{
+    return server->http.storage;
+}
+
+enum silt_status silt_server_stop(struct silt_server *server, struct silt_error *err)
+{
+    enum silt_status rc;
+
+    if (!server)
+        return SILT_OK;
+    if ((rc = http_stop(&server->http, err)) != SILT_OK)
+        return rc; /* a job is still at work and refers to the store: nothing may be freed */
+    return close_all(server, true, err);
+}

@@ -1,0 +1,155 @@
+/*
+ * statement.c - see statement.h. The store already gives InfluxDB's texts and is durable when it returns; what is left
+ * is SELECT INTO, whose rows must be durable before the statement is answered.
+ */
+#include "server/statement.h"
+#include "server/write_report.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct statement_admin {
+    struct silt_admin base;
+    struct silt_storage *storage;
+};
+
+static struct silt_storage *storage_of(struct silt_admin *admin)
+{
+    return ((struct statement_admin *)admin)->storage;
+}
+
+static enum silt_status create_database(struct silt_admin *admin, struct silt_str name, struct silt_str policy_name,
+                                        const struct silt_policy_change *with, struct silt_error *err)
+{
+    return silt_storage_create_database(storage_of(admin), name, policy_name, with, err);
+}
+
+static enum silt_status drop_database(struct silt_admin *admin, struct silt_str name, struct silt_error *err)
+{
+    return silt_storage_drop_database(storage_of(admin), name, err);
+}
+
+static enum silt_status create_policy(struct silt_admin *admin, struct silt_str database, struct silt_str name,
+                                      const struct silt_policy_change *policy, struct silt_error *err)
+{
+    return silt_storage_create_policy(storage_of(admin), database, name, policy, err);
+}
+
+static enum silt_status alter_policy(struct silt_admin *admin, struct silt_str database, struct silt_str name,
+                                     const struct silt_policy_change *change, struct silt_error *err)
+{
+    return silt_storage_alter_policy(storage_of(admin), database, name, change, err);
+}
+
+static enum silt_status drop_policy(struct silt_admin *admin, struct silt_str database, struct silt_str name,
+                                    struct silt_error *err)
+{
+    return silt_storage_drop_policy(storage_of(admin), database, name, err);
+}
+
+static enum silt_status drop_shard(struct silt_admin *admin, uint64_t shard_id, struct silt_error *err)
+{
+    return silt_storage_drop_shard(storage_of(admin), shard_id, err);
+}
+
+static enum silt_status drop_measurement(struct silt_admin *admin, struct silt_str database, struct silt_str name,
+                                         struct silt_error *err)
+{
+    return silt_storage_drop_measurement(storage_of(admin), database, name, err);
+}
+
+static enum silt_status drop_series(struct silt_admin *admin, struct silt_str database, struct silt_str measurement,
+                                    const struct silt_tag_filter *filter, struct silt_error *err)
+{
+    return silt_storage_drop_series(storage_of(admin), database, measurement, filter, err);
+}
+
+static enum silt_status delete_points(struct silt_admin *admin, struct silt_str database, struct silt_str measurement,
+                                      const struct silt_tag_filter *filter, silt_time min, silt_time max,
+                                      struct silt_error *err)
+{
+    return silt_storage_delete(storage_of(admin), database, measurement, filter, min, max, err);
+}
+
+/* ---------------------------------------------------------------- SELECT INTO */
+
+struct waiter {
+    pthread_mutex_t lock; /* guards this group: */
+    pthread_cond_t changed;
+    bool done;
+    enum silt_status status;
+    struct silt_error err;
+};
+
+static void on_written(void *arg, enum silt_status status, const struct silt_error *err)
+{
+    struct waiter *waiter = arg;
+
+    pthread_mutex_lock(&waiter->lock);
+    waiter->done = true;
+    waiter->status = status;
+    if (err)
+        waiter->err = *err;
+    else if (status != SILT_OK)
+        silt_fail(&waiter->err, status, "%s", silt_status_name(status));
+    pthread_cond_signal(&waiter->changed);
+    pthread_mutex_unlock(&waiter->lock);
+}
+
+static enum silt_status wait_until_durable(struct waiter *waiter, struct silt_error *err)
+{
+    pthread_mutex_lock(&waiter->lock);
+    while (!waiter->done)
+        pthread_cond_wait(&waiter->changed, &waiter->lock);
+    pthread_mutex_unlock(&waiter->lock);
+    if (waiter->status != SILT_OK && err)
+        *err = waiter->err;
+    return waiter->status;
+}
+
+static enum silt_status write_rows(struct silt_admin *admin, struct silt_str database, struct silt_str rp,
+                                   const struct silt_batch *batch, struct silt_error *err)
+{
+    struct waiter waiter = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct silt_write_report report = {0};
+    struct silt_arena *arena = silt_arena_create(NULL);
+    enum silt_status rc = silt_storage_write(storage_of(admin), database, rp, batch, true, arena, &report, on_written,
+                                             &waiter, err);
+
+    if (rc == SILT_OK)
+        rc = wait_until_durable(&waiter, err);
+    if (rc == SILT_OK) {
+        struct silt_str told = write_report_text((struct silt_str){NULL, 0}, NULL, batch, &report, arena);
+        if (told.len)
+            rc = silt_fail(err, SILT_CONFLICT, "%.*s", SILT_FMT(told));
+    }
+    silt_arena_destroy(arena);
+    pthread_cond_destroy(&waiter.changed);
+    pthread_mutex_destroy(&waiter.lock);
+    return rc;
+}
+
+struct silt_admin *statement_admin_create(struct silt_storage *storage)
+{
+    struct statement_admin *admin = silt_calloc(1, sizeof(*admin));
+
+    admin->base = (struct silt_admin){
+        .create_database = create_database,
+        .drop_database = drop_database,
+        .create_policy = create_policy,
+        .alter_policy = alter_policy,
+        .drop_policy = drop_policy,
+        .drop_shard = drop_shard,
+        .drop_measurement = drop_measurement,
+        .drop_series = drop_series,
+        .delete_points = delete_points,
+        .write = write_rows,
+    };
+    admin->storage = storage;
+    return &admin->base;
+}
+
+void statement_admin_destroy(struct silt_admin *admin)
+{
+    free(admin);
+}

@@ -1,0 +1,340 @@
+/*
+ * stream.c - see stream.h.
+ *
+ * Buffers are a ring: `written` counts those the worker has handed over, `taken` those given to the library, `sent`
+ * those the client's socket has taken. The worker fills buffer `written % N` and waits while written - sent == N.
+ */
+#include "server/stream.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum ending { ENDING_NONE, ENDING_REPLY, ENDING_BODY, ENDING_ABORT };
+
+struct generator { /* in the request's pool */
+    h2o_generator_t base;
+    struct stream *stream;
+};
+
+struct stream {
+    struct output output; /* worker */
+    struct http_pending pending;
+    struct http_message message;
+    _Atomic int references;
+
+    /* loop only */
+    struct generator *generator;
+    bool started, sending, ended;
+
+    /* worker only */
+    bool lost; /* a buffer could not be handed over: the body cannot be made whole any more */
+
+    /* worker until the first flush, then read only */
+    const char *content_type;
+    bool gzip;
+
+    pthread_mutex_t lock; /* guards this group: */
+    pthread_cond_t changed;
+    char *buffers[STREAM_BUFFER_COUNT];
+    size_t lens[STREAM_BUFFER_COUNT];
+    unsigned written, taken, sent;
+    bool posted; /* the message is on its way */
+    bool cancelled;
+    enum ending ending;
+    int status;
+    struct silt_buffer text; /* of the reply */
+};
+
+static void release(struct stream *stream)
+{
+    if (atomic_fetch_sub(&stream->references, 1) != 1)
+        return;
+    for (int i = 0; i < STREAM_BUFFER_COUNT; i++)
+        free(stream->buffers[i]);
+    silt_buffer_free(&stream->text);
+    pthread_cond_destroy(&stream->changed);
+    pthread_mutex_destroy(&stream->lock);
+    free(stream);
+}
+
+/* Any thread: the worker, waiting for room, shall see that there is nobody to wait for. */
+static void on_gone(struct http_pending *pending)
+{
+    struct stream *stream = H2O_STRUCT_FROM_MEMBER(struct stream, pending, pending);
+
+    pthread_mutex_lock(&stream->lock);
+    stream->cancelled = true;
+    pthread_cond_signal(&stream->changed);
+    pthread_mutex_unlock(&stream->lock);
+}
+
+/* ---------------------------------------------------------------- loop side */
+
+static void pump(struct stream *stream);
+
+static void on_proceed(h2o_generator_t *base, h2o_req_t *req)
+{
+    struct stream *stream = ((struct generator *)base)->stream;
+
+    stream->sending = false;
+    pthread_mutex_lock(&stream->lock);
+    stream->sent = stream->taken;
+    pthread_cond_signal(&stream->changed);
+    pthread_mutex_unlock(&stream->lock);
+    pump(stream);
+}
+
+/* The request goes, answered or not: buffers are not looked at any more, and no proceed will come. */
+static void on_generator_disposed(void *arg)
+{
+    struct stream *stream = ((struct generator *)arg)->stream;
+
+    on_gone(&stream->pending);
+    pthread_mutex_lock(&stream->lock);
+    bool last = stream->ending != ENDING_NONE;
+    pthread_mutex_unlock(&stream->lock);
+    stream->generator = NULL;
+    stream->sending = false;
+    if (last && !stream->ended) {
+        stream->ended = true;
+        http_unpend(&stream->pending);
+    }
+    release(stream);
+}
+
+static void start_response(struct stream *stream, h2o_req_t *req)
+{
+    struct http_connection *connection = http_connection_of(req);
+    struct generator *generator = h2o_mem_alloc_shared(&req->pool, sizeof(*generator), on_generator_disposed);
+
+    generator->base = (h2o_generator_t){on_proceed, NULL};
+    generator->stream = stream;
+    stream->generator = generator;
+    atomic_fetch_add(&stream->references, 1);
+    if (connection)
+        connection->own_reply = true;
+    http_add_standard_headers(req);
+    req->res.status = 200;
+    req->res.reason = http_reason(200);
+    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, "Content-Type", stream->content_type,
+                   strlen(stream->content_type));
+    if (stream->gzip) {
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_ENCODING, "Content-Encoding",
+                       H2O_STRLIT("gzip"));
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_VARY, "Vary", H2O_STRLIT("Accept-Encoding"));
+    }
+    h2o_start_response(req, &generator->base);
+    stream->started = true;
+}
+
+static void send_reply(struct stream *stream, h2o_req_t *req)
+{
+    if (stream->status == 204)
+        http_reply(req, 204, "application/json", SILT_STR(""));
+    else
+        http_error(req, stream->status, (struct silt_str){stream->text.p, stream->text.len});
+}
+
+/* Send what is there, unless something is being sent. */
+static void pump(struct stream *stream)
+{
+    h2o_iovec_t parts[STREAM_BUFFER_COUNT];
+    size_t count = 0;
+    bool last;
+    enum ending ending;
+
+    if (stream->sending || stream->ended)
+        return;
+    pthread_mutex_lock(&stream->lock);
+    for (; stream->taken != stream->written; stream->taken++) {
+        unsigned i = stream->taken % STREAM_BUFFER_COUNT;
+        if (stream->lens[i])
+            parts[count++] = h2o_iovec_init(stream->buffers[i], stream->lens[i]);
+    }
+    ending = stream->ending;
+    last = ending != ENDING_NONE;
+    pthread_mutex_unlock(&stream->lock);
+    if (!count && !last)
+        return;
+
+    h2o_req_t *req = stream->pending.req;
+    stream->ended = last;
+    if (last)
+        http_unpend(&stream->pending); /* the worker is done with the request */
+    if (!req)
+        return;
+    if (ending == ENDING_REPLY) {
+        send_reply(stream, req);
+        return;
+    }
+    if (!stream->started && ending == ENDING_ABORT) {
+        http_error(req, 500, SILT_STR("the answer could not be completed"));
+        return;
+    }
+    if (!stream->started)
+        start_response(stream, req);
+    stream->sending = true;
+    h2o_send(req, parts, count,
+             ending == ENDING_ABORT  ? H2O_SEND_STATE_ERROR
+             : ending == ENDING_BODY ? H2O_SEND_STATE_FINAL
+                                     : H2O_SEND_STATE_IN_PROGRESS);
+}
+
+static void on_message(struct http_message *message)
+{
+    struct stream *stream = H2O_STRUCT_FROM_MEMBER(struct stream, message, message);
+
+    pthread_mutex_lock(&stream->lock);
+    stream->posted = false;
+    pthread_mutex_unlock(&stream->lock);
+    pump(stream);
+    release(stream);
+}
+
+/* ---------------------------------------------------------------- worker side */
+
+static void post_locked(struct stream *stream, bool *post)
+{
+    *post = !stream->posted;
+    if (*post) {
+        stream->posted = true;
+        atomic_fetch_add(&stream->references, 1); /* the message's */
+    }
+}
+
+static void new_buffer(struct stream *stream, unsigned index)
+{
+    char **buffer = &stream->buffers[index % STREAM_BUFFER_COUNT];
+
+    if (!*buffer)
+        *buffer = silt_malloc(OUTPUT_BUFFER_BYTES);
+    stream->output.start = stream->output.next = *buffer;
+    stream->output.end = *buffer + OUTPUT_BUFFER_BYTES;
+}
+
+static bool idle(struct output *output)
+{
+    struct stream *stream = (struct stream *)output;
+
+    pthread_mutex_lock(&stream->lock);
+    bool nothing_queued = stream->sent == stream->written;
+    pthread_mutex_unlock(&stream->lock);
+    return nothing_queued;
+}
+
+static enum silt_status flush(struct output *output, enum output_flush why)
+{
+    struct stream *stream = (struct stream *)output;
+    bool post = false;
+
+    if (stream->lost) {
+        output->next = output->start;
+        return SILT_CANCELLED;
+    }
+    if (why == OUTPUT_LAST || output->next == output->start)
+        return SILT_OK; /* the rest leaves with stream_finish */
+    pthread_mutex_lock(&stream->lock);
+    if (why == OUTPUT_SOON && stream->sent != stream->written) {
+        pthread_mutex_unlock(&stream->lock);
+        return SILT_OK;
+    }
+    stream->lens[stream->written % STREAM_BUFFER_COUNT] = (size_t)(output->next - output->start);
+    stream->written++;
+    output->flushed++;
+    post_locked(stream, &post);
+    unsigned index = stream->written;
+    pthread_mutex_unlock(&stream->lock);
+    if (post)
+        http_post(stream->pending.loop, &stream->message);
+
+    pthread_mutex_lock(&stream->lock);
+    while (stream->written - stream->sent == STREAM_BUFFER_COUNT && !stream->cancelled)
+        pthread_cond_wait(&stream->changed, &stream->lock);
+    bool cancelled = stream->cancelled;
+    pthread_mutex_unlock(&stream->lock);
+    if (cancelled) {
+        /* What is written from here on is thrown away, in a buffer nobody else looks at. */
+        static _Thread_local char sink[OUTPUT_BUFFER_BYTES];
+        stream->lost = true;
+        output->start = output->next = sink;
+        output->end = sink + sizeof(sink);
+        return SILT_CANCELLED;
+    }
+    new_buffer(stream, index);
+    return SILT_OK;
+}
+
+struct stream *stream_create(h2o_req_t *req)
+{
+    struct stream *stream = silt_calloc(1, sizeof(*stream));
+
+    pthread_mutex_init(&stream->lock, NULL);
+    pthread_cond_init(&stream->changed, NULL);
+    atomic_init(&stream->references, 1); /* the worker's */
+    stream->message.run = on_message;
+    stream->content_type = "application/json";
+    stream->output.flush = flush;
+    stream->output.idle = idle;
+    http_pend(&stream->pending, req, on_gone);
+    return stream;
+}
+
+h2o_req_t *stream_request(struct stream *stream)
+{
+    return stream->pending.req;
+}
+
+const _Atomic bool *stream_gone(struct stream *stream)
+{
+    return &stream->pending.gone;
+}
+
+void stream_set_type(struct stream *stream, const char *content_type, bool gzip)
+{
+    stream->content_type = content_type;
+    stream->gzip = gzip;
+}
+
+struct output *stream_output(struct stream *stream)
+{
+    if (!stream->output.start)
+        new_buffer(stream, 0);
+    return &stream->output;
+}
+
+/* The last message: on the loop it unpends the request. */
+static void end(struct stream *stream, enum ending ending)
+{
+    bool post;
+
+    pthread_mutex_lock(&stream->lock);
+    if (ending == ENDING_BODY && stream->lost)
+        ending = ENDING_ABORT;
+    if (ending == ENDING_BODY && stream->output.next != stream->output.start) {
+        stream->lens[stream->written % STREAM_BUFFER_COUNT] = (size_t)(stream->output.next - stream->output.start);
+        stream->written++;
+    }
+    stream->ending = ending;
+    post_locked(stream, &post);
+    pthread_mutex_unlock(&stream->lock);
+    if (post)
+        http_post(stream->pending.loop, &stream->message);
+    release(stream);
+}
+
+void stream_reply(struct stream *stream, int status, struct silt_str text)
+{
+    stream->status = status;
+    silt_buffer_str(&stream->text, text);
+    end(stream, ENDING_REPLY);
+}
+
+void stream_finish(struct stream *stream)
+{
+    end(stream, ENDING_BODY);
+}
+
+void stream_abort(struct stream *stream)
+{
+    end(stream, ENDING_ABORT);
+}

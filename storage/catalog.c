@@ -1,0 +1,608 @@
+/*
+ * catalog.c - implements catalog.h on SQLite in WAL mode with synchronous=FULL. The schema stands in catalog_schema.
+ *
+ * One connection behind a mutex. Statements are prepared once, at open. A row per series and none per tag: what can be
+ * derived is derived in memory.
+ */
+#include "storage/catalog.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+
+#define SCHEMA_VERSION 1
+#define DROP_CHUNK_ROWS 50000
+
+static const char catalog_schema[] =
+    "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS database(id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE,"
+    "  default_policy BLOB NOT NULL, last_series INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS policy(id INTEGER PRIMARY KEY AUTOINCREMENT, database_id INTEGER NOT NULL,"
+    "  name BLOB NOT NULL, duration_ns INTEGER NOT NULL, shard_duration_ns INTEGER NOT NULL,"
+    "  replication INTEGER NOT NULL, UNIQUE(database_id, name));"
+    "CREATE TABLE IF NOT EXISTS shard(id INTEGER PRIMARY KEY AUTOINCREMENT, database_id INTEGER NOT NULL,"
+    "  policy_id INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS measurement(database_id INTEGER, id INTEGER, name BLOB NOT NULL,"
+    "  PRIMARY KEY(database_id, id)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS field(database_id INTEGER, measurement INTEGER, id INTEGER, name BLOB NOT NULL,"
+    "  PRIMARY KEY(database_id, measurement, id)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS field_type(shard_id INTEGER, measurement INTEGER, field INTEGER,"
+    "  type INTEGER NOT NULL, PRIMARY KEY(shard_id, measurement, field)) WITHOUT ROWID;"
+    /* id is database id * 2^32 + series id: appended in order, scanned in order. */
+    "CREATE TABLE IF NOT EXISTS series(id INTEGER PRIMARY KEY, measurement INTEGER NOT NULL, key BLOB NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS continuous_query(database_id INTEGER, name BLOB, query BLOB NOT NULL,"
+    "  last_run INTEGER NOT NULL, PRIMARY KEY(database_id, name)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS user(name BLOB PRIMARY KEY, hash BLOB NOT NULL, admin INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS privilege(user BLOB, database_id INTEGER, privilege INTEGER NOT NULL,"
+    "  PRIMARY KEY(user, database_id)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS subscription(database_id INTEGER, policy BLOB, name BLOB, mode BLOB NOT NULL,"
+    "  destinations BLOB NOT NULL, PRIMARY KEY(database_id, policy, name)) WITHOUT ROWID;";
+
+enum statement {
+    GET_META, PUT_META,
+    ALL_DATABASES, ALL_POLICIES, ALL_SHARDS, ALL_MEASUREMENTS, ALL_FIELDS, ALL_TYPES, SERIES_OF,
+    ADD_DATABASE, DEFAULT_POLICY, ADD_POLICY, UPDATE_POLICY, ADD_SHARD,
+    DROP_TYPES_OF_SHARD, DROP_SHARD, DROP_TYPES_OF_POLICY, DROP_SHARDS_OF_POLICY, DROP_POLICY,
+    DROP_TYPES_OF_DATABASE, DROP_SHARDS_OF_DATABASE, DROP_POLICIES_OF_DATABASE, DROP_FIELDS_OF_DATABASE,
+    DROP_MEASUREMENTS_OF_DATABASE, DROP_QUERIES_OF_DATABASE, DROP_PRIVILEGES_OF_DATABASE,
+    DROP_SUBSCRIPTIONS_OF_DATABASE, DROP_DATABASE, DROP_SERIES_CHUNK,
+    PUT_MEASUREMENT, PUT_FIELD, PUT_TYPE, PUT_SERIES, NOTE_LAST_SERIES, DROP_SERIES, DROP_TYPES_OF_MEASUREMENT,
+    BEGIN, COMMIT, ROLLBACK,
+    STATEMENTS,
+};
+
+static const char *const statement_texts[STATEMENTS] = {
+    [GET_META] = "SELECT value FROM meta WHERE name = ?1",
+    [PUT_META] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
+    [ALL_DATABASES] = "SELECT id, name, default_policy, last_series FROM database ORDER BY id",
+    [ALL_POLICIES] = "SELECT id, database_id, name, duration_ns, shard_duration_ns, replication FROM policy ORDER BY id",
+    [ALL_SHARDS] = "SELECT id, database_id, policy_id, start, end FROM shard ORDER BY id",
+    [ALL_MEASUREMENTS] = "SELECT database_id, id, name FROM measurement ORDER BY database_id, id",
+    [ALL_FIELDS] = "SELECT database_id, measurement, id, name FROM field ORDER BY database_id, measurement, id",
+    [ALL_TYPES] = "SELECT shard_id, measurement, field, type FROM field_type",
+    [SERIES_OF] = "SELECT id, key FROM series WHERE id >= ?1 AND id < ?2 ORDER BY id",
+    [ADD_DATABASE] = "INSERT INTO database(name, default_policy, last_series) VALUES(?1, x'', 0)",
+    [DEFAULT_POLICY] = "UPDATE database SET default_policy = ?2 WHERE id = ?1",
+    [ADD_POLICY] = "INSERT INTO policy(database_id, name, duration_ns, shard_duration_ns, replication)"
+                   " VALUES(?1, ?2, ?3, ?4, ?5)",
+    [UPDATE_POLICY] = "UPDATE policy SET name = ?2, duration_ns = ?3, shard_duration_ns = ?4, replication = ?5"
+                      " WHERE id = ?6 AND database_id = ?1",
+    [ADD_SHARD] = "INSERT INTO shard(database_id, policy_id, start, end) VALUES(?1, ?2, ?3, ?4)",
+    [DROP_TYPES_OF_SHARD] = "DELETE FROM field_type WHERE shard_id = ?1",
+    [DROP_SHARD] = "DELETE FROM shard WHERE id = ?1",
+    [DROP_TYPES_OF_POLICY] = "DELETE FROM field_type WHERE shard_id IN (SELECT id FROM shard WHERE policy_id = ?1)",
+    [DROP_SHARDS_OF_POLICY] = "DELETE FROM shard WHERE policy_id = ?1",
+    [DROP_POLICY] = "DELETE FROM policy WHERE id = ?1",
+    [DROP_TYPES_OF_DATABASE] = "DELETE FROM field_type WHERE shard_id IN (SELECT id FROM shard WHERE database_id = ?1)",
+    [DROP_SHARDS_OF_DATABASE] = "DELETE FROM shard WHERE database_id = ?1",
+    [DROP_POLICIES_OF_DATABASE] = "DELETE FROM policy WHERE database_id = ?1",
+    [DROP_FIELDS_OF_DATABASE] = "DELETE FROM field WHERE database_id = ?1",
+    [DROP_MEASUREMENTS_OF_DATABASE] = "DELETE FROM measurement WHERE database_id = ?1",
+    [DROP_QUERIES_OF_DATABASE] = "DELETE FROM continuous_query WHERE database_id = ?1",
+    [DROP_PRIVILEGES_OF_DATABASE] = "DELETE FROM privilege WHERE database_id = ?1",
+    [DROP_SUBSCRIPTIONS_OF_DATABASE] = "DELETE FROM subscription WHERE database_id = ?1",
+    [DROP_DATABASE] = "DELETE FROM database WHERE id = ?1",
+    [DROP_SERIES_CHUNK] = "DELETE FROM series WHERE id IN (SELECT id FROM series WHERE id >= ?1 AND id < ?2 LIMIT ?3)",
+    [PUT_MEASUREMENT] = "INSERT OR REPLACE INTO measurement VALUES(?1, ?2, ?3)",
+    [PUT_FIELD] = "INSERT OR REPLACE INTO field VALUES(?1, ?2, ?3, ?4)",
+    [PUT_TYPE] = "INSERT OR REPLACE INTO field_type VALUES(?1, ?2, ?3, ?4)",
+    [PUT_SERIES] = "INSERT OR REPLACE INTO series VALUES(?1, ?2, ?3)",
+    [NOTE_LAST_SERIES] = "UPDATE database SET last_series = max(last_series, ?2) WHERE id = ?1",
+    [DROP_SERIES] = "DELETE FROM series WHERE id = ?1",
+    [DROP_TYPES_OF_MEASUREMENT] = "DELETE FROM field_type WHERE measurement = ?2 AND shard_id IN"
+                                  " (SELECT id FROM shard WHERE database_id = ?1)",
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+};
+
+struct catalog {
+    pthread_mutex_t lock; /* guards all of it */
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENTS];
+    /* of the batch under way: highest series id put, for one database at a time */
+    uint32_t last_series_database;
+    silt_series_id last_series;
+};
+
+/* ---------------------------------------------------------------- SQLite, wrapped */
+
+static enum silt_status fail(struct catalog *catalog, const char *what, struct silt_error *err)
+{
+    int code = sqlite3_errcode(catalog->db) & 255;
+    enum silt_status status = code == SQLITE_FULL                             ? SILT_NO_SPACE
+                              : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? SILT_CORRUPT
+                              : code == SQLITE_CONSTRAINT                     ? SILT_CONFLICT
+                              : code == SQLITE_BUSY                           ? SILT_BUSY
+                                                                              : SILT_IO;
+    return silt_fail(err, status, "catalog: %s: %s", what, sqlite3_errmsg(catalog->db));
+}
+
+static sqlite3_stmt *bind_ints(struct catalog *catalog, enum statement which, int count, const int64_t *values)
+{
+    sqlite3_stmt *statement = catalog->statements[which];
+    for (int i = 0; i < count; i++)
+        sqlite3_bind_int64(statement, i + 1, values[i]);
+    return statement;
+}
+
+#define BIND(catalog, which, ...)                                                                                      \
+    bind_ints(catalog, which, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
+
+static void bind_text(sqlite3_stmt *statement, int index, struct silt_str text)
+{
+    sqlite3_bind_blob64(statement, index, text.len ? text.p : "", text.len, SQLITE_STATIC);
+}
+
+static enum silt_status step(struct catalog *catalog, enum statement which, struct silt_error *err)
+{
+    sqlite3_stmt *statement = catalog->statements[which];
+    int code = sqlite3_step(statement);
+    enum silt_status rc = code == SQLITE_DONE || code == SQLITE_ROW ? SILT_OK : fail(catalog, statement_texts[which], err);
+    sqlite3_reset(statement);
+    return rc;
+}
+
+static struct silt_str column_text(sqlite3_stmt *statement, int index)
+{
+    const void *bytes = sqlite3_column_blob(statement, index);
+    return (struct silt_str){bytes, (size_t)sqlite3_column_bytes(statement, index)};
+}
+
+static enum silt_status get_meta(struct catalog *catalog, const char *name, int64_t *value, struct silt_error *err)
+{
+    sqlite3_stmt *statement = catalog->statements[GET_META];
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    *value = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    enum silt_status rc = code == SQLITE_ROW || code == SQLITE_DONE ? SILT_OK : fail(catalog, "meta", err);
+    sqlite3_reset(statement);
+    return rc;
+}
+
+static enum silt_status put_meta(struct catalog *catalog, const char *name, int64_t value, struct silt_error *err)
+{
+    sqlite3_stmt *statement = catalog->statements[PUT_META];
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, value);
+    return step(catalog, PUT_META, err);
+}
+
+static enum silt_status run_script(struct catalog *catalog, const char *script, struct silt_error *err)
+{
+    return sqlite3_exec(catalog->db, script, NULL, NULL, NULL) == SQLITE_OK ? SILT_OK : fail(catalog, "set up", err);
+}
+
+static enum silt_status check_version(struct catalog *catalog, struct silt_error *err)
+{
+    sqlite3_stmt *statement;
+    int version = 0;
+    if (sqlite3_prepare_v2(catalog->db, "PRAGMA user_version", -1, &statement, NULL) != SQLITE_OK)
+        return fail(catalog, "open", err);
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        version = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    if (version > SCHEMA_VERSION)
+        return silt_fail(err, SILT_CORRUPT, "catalog: schema version %d is newer than this program's %d", version,
+                         SCHEMA_VERSION);
+    return SILT_OK;
+}
+
+enum silt_status catalog_open(const char *path, struct catalog **out, struct silt_error *err)
+{
+    struct catalog *catalog = silt_calloc(1, sizeof(*catalog));
+    enum silt_status rc;
+    pthread_mutex_init(&catalog->lock, NULL);
+    if (sqlite3_open_v2(path, &catalog->db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        rc = fail(catalog, path, err);
+        goto failed;
+    }
+    sqlite3_busy_timeout(catalog->db, 5000);
+    if ((rc = check_version(catalog, err)) != SILT_OK ||
+        (rc = run_script(catalog, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                                  "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;", err)) != SILT_OK ||
+        (rc = run_script(catalog, catalog_schema, err)) != SILT_OK ||
+        (rc = run_script(catalog, "PRAGMA user_version=1;", err)) != SILT_OK)
+        goto failed;
+    for (int i = 0; i < STATEMENTS; i++)
+        if (sqlite3_prepare_v3(catalog->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &catalog->statements[i],
+                               NULL) != SQLITE_OK) {
+            rc = fail(catalog, statement_texts[i], err);
+            goto failed;
+        }
+    *out = catalog;
+    return SILT_OK;
+failed:
+    catalog_close(catalog);
+    return rc;
+}
+
+void catalog_close(struct catalog *catalog)
+{
+    if (!catalog)
+        return;
+    for (int i = 0; i < STATEMENTS; i++)
+        sqlite3_finalize(catalog->statements[i]);
+    sqlite3_close(catalog->db);
+    pthread_mutex_destroy(&catalog->lock);
+    free(catalog);
+}
+
+/* ---------------------------------------------------------------- start-up */
+
+typedef enum silt_status (*row_fn)(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err);
+
+/* Every row of a bound statement through `convert`, which calls the caller's function. */
+static enum silt_status scan(struct catalog *catalog, enum statement which, row_fn convert, void *each, void *arg,
+                             struct silt_error *err)
+{
+    sqlite3_stmt *statement = catalog->statements[which];
+    enum silt_status rc = SILT_OK;
+    int code = SQLITE_DONE;
+    while (rc == SILT_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
+        rc = convert(statement, each, arg, err);
+    if (rc == SILT_OK && code != SQLITE_DONE)
+        rc = fail(catalog, statement_texts[which], err);
+    sqlite3_reset(statement);
+    return rc;
+}
+
+static enum silt_status database_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
+{
+    struct catalog_database database = {.id = (uint32_t)sqlite3_column_int64(row, 0),
+                                        .name = column_text(row, 1),
+                                        .default_policy = column_text(row, 2),
+                                        .last_series = (silt_series_id)sqlite3_column_int64(row, 3)};
+    return (*(catalog_database_fn *)each)(arg, &database, err);
+}
+
+static enum silt_status policy_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
+{
+    struct catalog_policy policy = {.id = (uint32_t)sqlite3_column_int64(row, 0),
+                                    .database_id = (uint32_t)sqlite3_column_int64(row, 1),
+                                    .name = column_text(row, 2),
+                                    .duration_ns = sqlite3_column_int64(row, 3),
+                                    .shard_duration_ns = sqlite3_column_int64(row, 4),
+                                    .replication = (uint32_t)sqlite3_column_int64(row, 5)};
+    return (*(catalog_policy_fn *)each)(arg, &policy, err);
+}
+
+static enum silt_status shard_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
+{
+    struct catalog_shard shard = {.id = (uint64_t)sqlite3_column_int64(row, 0),
+                                  .database_id = (uint32_t)sqlite3_column_int64(row, 1),
+                                  .policy_id = (uint32_t)sqlite3_column_int64(row, 2),
+                                  .start = sqlite3_column_int64(row, 3),
+                                  .end = sqlite3_column_int64(row, 4)};
+    return (*(catalog_shard_fn *)each)(arg, &shard, err);
+}
+
+static enum silt_status measurement_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
+{
+    return (*(catalog_measurement_fn *)each)(arg, (uint32_t)sqlite3_column_int64(row, 0),
+                                             (uint32_t)sqlite3_column_int64(row, 1), column_text(row, 2), err);
+}
+
+static enum silt_status field_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
+{
+    return (*(catalog_field_fn *)each)(arg, (uint32_t)sqlite3_column_int64(row, 0),
+                                       (uint32_t)sqlite3_column_int64(row, 1), (uint32_t)sqlite3_column_int64(row, 2),
+                                       column_text(row, 3), err);
+}
+
+static enum silt_status type_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
+{
+    return (*(catalog_type_fn *)each)(arg, (uint64_t)sqlite3_column_int64(row, 0),
+                                      (uint32_t)sqlite3_column_int64(row, 1), (uint32_t)sqlite3_column_int64(row, 2),
+                                      (enum silt_type)sqlite3_column_int64(row, 3), err);
+}
+
+static enum silt_status series_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
+{
+    uint64_t id = (uint64_t)sqlite3_column_int64(row, 0);
+    return (*(catalog_series_fn *)each)(arg, (uint32_t)(id >> 32), (silt_series_id)id, column_text(row, 1), err);
+}
+
+/* each is passed by its address: a function pointer does not fit a void * in standard C. */
+static enum silt_status locked_scan(struct catalog *catalog, enum statement which, row_fn convert, void *each, void *arg,
+                                    struct silt_error *err)
+{
+    pthread_mutex_lock(&catalog->lock);
+    enum silt_status rc = scan(catalog, which, convert, each, arg, err);
+    pthread_mutex_unlock(&catalog->lock);
+    return rc;
+}
+
+enum silt_status catalog_databases(struct catalog *catalog, catalog_database_fn each, void *arg, struct silt_error *err)
+{
+    return locked_scan(catalog, ALL_DATABASES, database_row, &each, arg, err);
+}
+
+enum silt_status catalog_policies(struct catalog *catalog, catalog_policy_fn each, void *arg, struct silt_error *err)
+{
+    return locked_scan(catalog, ALL_POLICIES, policy_row, &each, arg, err);
+}
+
+enum silt_status catalog_shards(struct catalog *catalog, catalog_shard_fn each, void *arg, struct silt_error *err)
+{
+    return locked_scan(catalog, ALL_SHARDS, shard_row, &each, arg, err);
+}
+
+enum silt_status catalog_measurements(struct catalog *catalog, catalog_measurement_fn each, void *arg,
+                                      struct silt_error *err)
+{
+    return locked_scan(catalog, ALL_MEASUREMENTS, measurement_row, &each, arg, err);
+}
+
+enum silt_status catalog_fields(struct catalog *catalog, catalog_field_fn each, void *arg, struct silt_error *err)
+{
+    return locked_scan(catalog, ALL_FIELDS, field_row, &each, arg, err);
+}
+
+enum silt_status catalog_types(struct catalog *catalog, catalog_type_fn each, void *arg, struct silt_error *err)
+{
+    return locked_scan(catalog, ALL_TYPES, type_row, &each, arg, err);
+}
+
+enum silt_status catalog_series(struct catalog *catalog, uint32_t database_id, catalog_series_fn each, void *arg,
+                                struct silt_error *err)
+{
+    pthread_mutex_lock(&catalog->lock);
+    BIND(catalog, SERIES_OF, (int64_t)((uint64_t)database_id << 32), (int64_t)(((uint64_t)database_id + 1) << 32));
+    enum silt_status rc = scan(catalog, SERIES_OF, series_row, &each, arg, err);
+    pthread_mutex_unlock(&catalog->lock);
+    return rc;
+}
+
+uint64_t catalog_applied_seq(struct catalog *catalog)
+{
+    int64_t value;
+    pthread_mutex_lock(&catalog->lock);
+    if (get_meta(catalog, "applied_seq", &value, NULL) != SILT_OK)
+        value = 0; /* replaying everything is always right */
+    pthread_mutex_unlock(&catalog->lock);
+    return (uint64_t)value;
+}
+
+/* ---------------------------------------------------------------- definitions */
+
+static enum silt_status begin(struct catalog *catalog, struct silt_error *err)
+{
+    pthread_mutex_lock(&catalog->lock);
+    enum silt_status rc = step(catalog, BEGIN, err);
+    if (rc != SILT_OK)
+        pthread_mutex_unlock(&catalog->lock);
+    return rc;
+}
+
+/* Commits when rc is SILT_OK, else rolls back; unlocks. */
+static enum silt_status end(struct catalog *catalog, enum silt_status rc, struct silt_error *err)
+{
+    if (rc == SILT_OK)
+        rc = step(catalog, COMMIT, err);
+    if (rc != SILT_OK && !sqlite3_get_autocommit(catalog->db))
+        step(catalog, ROLLBACK, NULL);
+    pthread_mutex_unlock(&catalog->lock);
+    return rc;
+}
+
+enum silt_status catalog_next_epoch(struct catalog *catalog, uint64_t *epoch, struct silt_error *err)
+{
+    int64_t value = 0;
+    enum silt_status rc = begin(catalog, err);
+    if (rc != SILT_OK)
+        return rc;
+    if ((rc = get_meta(catalog, "epoch", &value, err)) == SILT_OK)
+        rc = put_meta(catalog, "epoch", value + 1, err);
+    *epoch = (uint64_t)value + 1;
+    return end(catalog, rc, err);
+}
+
+enum silt_status catalog_create_database(struct catalog *catalog, struct silt_str name, uint32_t *id, struct silt_error *err)
+{
+    enum silt_status rc = begin(catalog, err);
+    if (rc != SILT_OK)
+        return rc;
+    bind_text(catalog->statements[ADD_DATABASE], 1, name);
+    rc = step(catalog, ADD_DATABASE, err);
+    *id = (uint32_t)sqlite3_last_insert_rowid(catalog->db);
+    return end(catalog, rc, err);
+}
+
+static enum silt_status run_all(struct catalog *catalog, const enum statement *which, size_t count, int64_t id,
+                                struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+    for (size_t i = 0; rc == SILT_OK && i < count; i++) {
+        BIND(catalog, which[i], id);
+        rc = step(catalog, which[i], err);
+    }
+    return rc;
+}
+
+static enum silt_status drop_in_one(struct catalog *catalog, const enum statement *which, size_t count, int64_t id,
+                                    struct silt_error *err)
+{
+    enum silt_status rc = begin(catalog, err);
+    return rc != SILT_OK ? rc : end(catalog, run_all(catalog, which, count, id, err), err);
+}
+
+enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, struct silt_error *err)
+{
+    static const enum statement all[] = {DROP_TYPES_OF_DATABASE,        DROP_SHARDS_OF_DATABASE,
+                                         DROP_POLICIES_OF_DATABASE,     DROP_FIELDS_OF_DATABASE,
+                                         DROP_MEASUREMENTS_OF_DATABASE, DROP_QUERIES_OF_DATABASE,
+                                         DROP_PRIVILEGES_OF_DATABASE,   DROP_SUBSCRIPTIONS_OF_DATABASE,
+                                         DROP_DATABASE};
+    /* The database goes first: series without one are never loaded. Their rows follow in bounded steps. */
+    enum silt_status rc = drop_in_one(catalog, all, sizeof(all) / sizeof(all[0]), id, err);
+    int changed = 1;
+    while (rc == SILT_OK && changed > 0) {
+        if ((rc = begin(catalog, err)) != SILT_OK)
+            break;
+        BIND(catalog, DROP_SERIES_CHUNK, (int64_t)((uint64_t)id << 32), (int64_t)(((uint64_t)id + 1) << 32),
+             DROP_CHUNK_ROWS);
+        rc = step(catalog, DROP_SERIES_CHUNK, err);
+        changed = sqlite3_changes(catalog->db);
+        rc = end(catalog, rc, err);
+    }
+    return rc;
+}
+
+static enum silt_status set_default(struct catalog *catalog, uint32_t database_id, struct silt_str name,
+                                    struct silt_error *err)
+{
+    BIND(catalog, DEFAULT_POLICY, database_id);
+    bind_text(catalog->statements[DEFAULT_POLICY], 2, name);
+    return step(catalog, DEFAULT_POLICY, err);
+}
+
+enum silt_status catalog_set_default_policy(struct catalog *catalog, uint32_t database_id, struct silt_str name,
+                                            struct silt_error *err)
+{
+    enum silt_status rc = begin(catalog, err);
+    return rc != SILT_OK ? rc : end(catalog, set_default(catalog, database_id, name, err), err);
+}
+
+static enum silt_status put_policy(struct catalog *catalog, enum statement which, const struct catalog_policy *policy,
+                                   bool make_default, uint32_t *id, struct silt_error *err)
+{
+    enum silt_status rc = begin(catalog, err);
+    if (rc != SILT_OK)
+        return rc;
+    sqlite3_stmt *statement = catalog->statements[which];
+    sqlite3_bind_int64(statement, 1, policy->database_id);
+    bind_text(statement, 2, policy->name);
+    sqlite3_bind_int64(statement, 3, policy->duration_ns);
+    sqlite3_bind_int64(statement, 4, policy->shard_duration_ns);
+    sqlite3_bind_int64(statement, 5, policy->replication);
+    if (which == UPDATE_POLICY)
+        sqlite3_bind_int64(statement, 6, policy->id);
+    rc = step(catalog, which, err);
+    if (id)
+        *id = (uint32_t)sqlite3_last_insert_rowid(catalog->db);
+    if (rc == SILT_OK && make_default)
+        rc = set_default(catalog, policy->database_id, policy->name, err);
+    return end(catalog, rc, err);
+}
+
+enum silt_status catalog_create_policy(struct catalog *catalog, const struct catalog_policy *policy, bool make_default,
+                                       uint32_t *id, struct silt_error *err)
+{
+    return put_policy(catalog, ADD_POLICY, policy, make_default, id, err);
+}
+
+enum silt_status catalog_update_policy(struct catalog *catalog, const struct catalog_policy *policy, bool make_default,
+                                       struct silt_error *err)
+{
+    return put_policy(catalog, UPDATE_POLICY, policy, make_default, NULL, err);
+}
+
+enum silt_status catalog_drop_policy(struct catalog *catalog, uint32_t id, struct silt_error *err)
+{
+    static const enum statement all[] = {DROP_TYPES_OF_POLICY, DROP_SHARDS_OF_POLICY, DROP_POLICY};
+    return drop_in_one(catalog, all, sizeof(all) / sizeof(all[0]), id, err);
+}
+
+enum silt_status catalog_create_shard(struct catalog *catalog, uint32_t database_id, uint32_t policy_id, silt_time start,
+                                      silt_time end_time, uint64_t *id, struct silt_error *err)
+{
+    enum silt_status rc = begin(catalog, err);
+    if (rc != SILT_OK)
+        return rc;
+    BIND(catalog, ADD_SHARD, database_id, policy_id, start, end_time);
+    rc = step(catalog, ADD_SHARD, err);
+    *id = (uint64_t)sqlite3_last_insert_rowid(catalog->db);
+    return end(catalog, rc, err);
+}
+
+enum silt_status catalog_drop_shard(struct catalog *catalog, uint64_t id, struct silt_error *err)
+{
+    static const enum statement all[] = {DROP_TYPES_OF_SHARD, DROP_SHARD};
+    return drop_in_one(catalog, all, sizeof(all) / sizeof(all[0]), (int64_t)id, err);
+}
+
+/* ---------------------------------------------------------------- batches */
+
+enum silt_status catalog_begin(struct catalog *catalog, struct silt_error *err)
+{
+    enum silt_status rc = begin(catalog, err);
+    catalog->last_series_database = 0;
+    catalog->last_series = 0;
+    return rc;
+}
+
+enum silt_status catalog_put_measurement(struct catalog *catalog, uint32_t database_id, uint32_t measurement,
+                                         struct silt_str name, struct silt_error *err)
+{
+    bind_text(BIND(catalog, PUT_MEASUREMENT, database_id, measurement), 3, name);
+    return step(catalog, PUT_MEASUREMENT, err);
+}
+
+enum silt_status catalog_put_field(struct catalog *catalog, uint32_t database_id, uint32_t measurement,
+                                   uint32_t field_id, struct silt_str name, struct silt_error *err)
+{
+    bind_text(BIND(catalog, PUT_FIELD, database_id, measurement, field_id), 4, name);
+    return step(catalog, PUT_FIELD, err);
+}
+
+enum silt_status catalog_put_type(struct catalog *catalog, uint64_t shard_id, uint32_t measurement, uint32_t field_id,
+                                  enum silt_type type, struct silt_error *err)
+{
+    BIND(catalog, PUT_TYPE, (int64_t)shard_id, measurement, field_id, (int64_t)type);
+    return step(catalog, PUT_TYPE, err);
+}
+
+static enum silt_status note_last_series(struct catalog *catalog, struct silt_error *err)
+{
+    if (!catalog->last_series)
+        return SILT_OK;
+    BIND(catalog, NOTE_LAST_SERIES, catalog->last_series_database, catalog->last_series);
+    catalog->last_series = 0;
+    return step(catalog, NOTE_LAST_SERIES, err);
+}
+
+enum silt_status catalog_put_series(struct catalog *catalog, uint32_t database_id, silt_series_id id,
+                                    uint32_t measurement, struct silt_str key, struct silt_error *err)
+{
+    if (database_id != catalog->last_series_database) {
+        enum silt_status rc = note_last_series(catalog, err);
+        if (rc != SILT_OK)
+            return rc;
+        catalog->last_series_database = database_id;
+    }
+    if (id > catalog->last_series)
+        catalog->last_series = id;
+    bind_text(BIND(catalog, PUT_SERIES, (int64_t)((uint64_t)database_id << 32 | id), measurement), 3, key);
+    return step(catalog, PUT_SERIES, err);
+}
+
+enum silt_status catalog_drop_series(struct catalog *catalog, uint32_t database_id, silt_series_id id,
+                                     struct silt_error *err)
+{
+    BIND(catalog, DROP_SERIES, (int64_t)((uint64_t)database_id << 32 | id));
+    return step(catalog, DROP_SERIES, err);
+}
+
+enum silt_status catalog_drop_types(struct catalog *catalog, uint32_t database_id, uint32_t measurement,
+                                    struct silt_error *err)
+{
+    BIND(catalog, DROP_TYPES_OF_MEASUREMENT, database_id, measurement);
+    return step(catalog, DROP_TYPES_OF_MEASUREMENT, err);
+}
+
+enum silt_status catalog_set_applied_seq(struct catalog *catalog, uint64_t seq, struct silt_error *err)
+{
+    return put_meta(catalog, "applied_seq", (int64_t)seq, err);
+}
+
+enum silt_status catalog_commit(struct catalog *catalog, struct silt_error *err)
+{
+    return end(catalog, note_last_series(catalog, err), err);
+}
+
+void catalog_rollback(struct catalog *catalog)
+{
+    end(catalog, SILT_CANCELLED, NULL);
+}

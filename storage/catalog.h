@@ -1,0 +1,105 @@
+/*
+ * catalog.h - the facts that cannot be derived, in SQLite: databases, policies, shards, measurements, fields, types,
+ * series. The one file that knows sqlite3 is catalog.c. Schema: docs/format/sqlite.md.
+ *
+ * Two ways in: definitions (DDL) are durable when their call returns; series, fields and types come in batches between
+ * begin and commit, from one thread, and are durable at commit, together with applied_seq: every log record below it
+ * has its definitions here.
+ *
+ * Threads: any; a mutex inside. A batch holds it from begin to commit.
+ */
+#ifndef STORAGE_CATALOG_H
+#define STORAGE_CATALOG_H
+
+#include "silt/base.h"
+
+struct catalog;
+
+/* path: of the SQLite file, made when missing. SILT_CORRUPT: not ours, or a newer schema. */
+enum silt_status catalog_open(const char *path, struct catalog **out, struct silt_error *err);
+void catalog_close(struct catalog *catalog); /* NULL is fine */
+
+/* ---------------------------------------------------------------- start-up: each calls back in the order given */
+
+struct catalog_database {
+    uint32_t id;
+    struct silt_str name;           /* borrowed during the callback, as all texts here */
+    struct silt_str default_policy; /* may name a policy that is gone */
+    silt_series_id last_series;     /* highest id ever given and committed */
+};
+struct catalog_policy {
+    uint32_t id, database_id;
+    struct silt_str name;
+    int64_t duration_ns, shard_duration_ns;
+    uint32_t replication;
+};
+struct catalog_shard {
+    uint64_t id; /* of group and shard alike */
+    uint32_t database_id, policy_id;
+    silt_time start, end; /* [start, end) */
+};
+
+typedef enum silt_status (*catalog_database_fn)(void *arg, const struct catalog_database *row, struct silt_error *err);
+typedef enum silt_status (*catalog_policy_fn)(void *arg, const struct catalog_policy *row, struct silt_error *err);
+typedef enum silt_status (*catalog_shard_fn)(void *arg, const struct catalog_shard *row, struct silt_error *err);
+typedef enum silt_status (*catalog_measurement_fn)(void *arg, uint32_t database_id, uint32_t measurement,
+                                                   struct silt_str name, struct silt_error *err);
+typedef enum silt_status (*catalog_field_fn)(void *arg, uint32_t database_id, uint32_t measurement, uint32_t field_id,
+                                             struct silt_str name, struct silt_error *err);
+typedef enum silt_status (*catalog_type_fn)(void *arg, uint64_t shard_id, uint32_t measurement, uint32_t field_id,
+                                            enum silt_type type, struct silt_error *err);
+typedef enum silt_status (*catalog_series_fn)(void *arg, uint32_t database_id, silt_series_id id, struct silt_str key,
+                                              struct silt_error *err);
+
+enum silt_status catalog_databases(struct catalog *catalog, catalog_database_fn each, void *arg, struct silt_error *err); /* by id: in creation order */
+enum silt_status catalog_policies(struct catalog *catalog, catalog_policy_fn each, void *arg, struct silt_error *err);    /* by id: in creation order */
+enum silt_status catalog_shards(struct catalog *catalog, catalog_shard_fn each, void *arg, struct silt_error *err);       /* by id */
+enum silt_status catalog_measurements(struct catalog *catalog, catalog_measurement_fn each, void *arg, struct silt_error *err); /* by database, id */
+enum silt_status catalog_fields(struct catalog *catalog, catalog_field_fn each, void *arg, struct silt_error *err);       /* by database, measurement, id */
+enum silt_status catalog_types(struct catalog *catalog, catalog_type_fn each, void *arg, struct silt_error *err);
+/* Of one database, by id, at millions a second. */
+enum silt_status catalog_series(struct catalog *catalog, uint32_t database_id, catalog_series_fn each, void *arg,
+                                struct silt_error *err);
+uint64_t catalog_applied_seq(struct catalog *catalog); /* as last committed */
+/* Raises the owner epoch by one, durably, and gives it. */
+enum silt_status catalog_next_epoch(struct catalog *catalog, uint64_t *epoch, struct silt_error *err);
+
+/* ---------------------------------------------------------------- definitions: durable on return */
+
+enum silt_status catalog_create_database(struct catalog *catalog, struct silt_str name, uint32_t *id, struct silt_error *err);
+/* Of the database and all that belongs to it. */
+enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, struct silt_error *err);
+enum silt_status catalog_set_default_policy(struct catalog *catalog, uint32_t database_id, struct silt_str name,
+                                            struct silt_error *err);
+/* Both in one transaction when make_default is set. */
+enum silt_status catalog_create_policy(struct catalog *catalog, const struct catalog_policy *policy, bool make_default,
+                                       uint32_t *id, struct silt_error *err);
+enum silt_status catalog_update_policy(struct catalog *catalog, const struct catalog_policy *policy, bool make_default,
+                                       struct silt_error *err);
+enum silt_status catalog_drop_policy(struct catalog *catalog, uint32_t id, struct silt_error *err); /* with its shards */
+enum silt_status catalog_create_shard(struct catalog *catalog, uint32_t database_id, uint32_t policy_id, silt_time start,
+                                      silt_time end, uint64_t *id, struct silt_error *err);
+enum silt_status catalog_drop_shard(struct catalog *catalog, uint64_t id, struct silt_error *err); /* with its types */
+
+/* ---------------------------------------------------------------- batches: durable at commit */
+
+/* What is put twice is put once; what is dropped and missing is fine: a replay may repeat a batch. */
+enum silt_status catalog_begin(struct catalog *catalog, struct silt_error *err);
+enum silt_status catalog_put_measurement(struct catalog *catalog, uint32_t database_id, uint32_t measurement,
+                                         struct silt_str name, struct silt_error *err);
+enum silt_status catalog_put_field(struct catalog *catalog, uint32_t database_id, uint32_t measurement,
+                                   uint32_t field_id, struct silt_str name, struct silt_error *err);
+enum silt_status catalog_put_type(struct catalog *catalog, uint64_t shard_id, uint32_t measurement, uint32_t field_id,
+                                  enum silt_type type, struct silt_error *err);
+enum silt_status catalog_put_series(struct catalog *catalog, uint32_t database_id, silt_series_id id,
+                                    uint32_t measurement, struct silt_str key, struct silt_error *err);
+enum silt_status catalog_drop_series(struct catalog *catalog, uint32_t database_id, silt_series_id id,
+                                     struct silt_error *err);
+/* DROP MEASUREMENT: its types in every shard of the database. Names and ids of measurement and fields stay. */
+enum silt_status catalog_drop_types(struct catalog *catalog, uint32_t database_id, uint32_t measurement,
+                                    struct silt_error *err);
+enum silt_status catalog_set_applied_seq(struct catalog *catalog, uint64_t seq, struct silt_error *err);
+enum silt_status catalog_commit(struct catalog *catalog, struct silt_error *err); /* also ends a batch that failed, by rollback */
+void catalog_rollback(struct catalog *catalog);
+
+#endif

@@ -1,0 +1,320 @@
+/*
+ * index_thread.c - what the log's records define, put into SQLite in batches, behind the writers.
+ *
+ * The queue holds the records themselves, in the order of their numbers. A record is applied once it is durable in the
+ * log, never before: SQLite must not know what a crash makes unknown. With each batch goes the number below which all is
+ * applied, so that a replay knows where to go on. Applying twice does no harm.
+ *
+ * When SQLite fails, the queue stays and the log keeps its segments; it is tried again.
+ */
+#include "storage/storage_internal.h"
+
+#include "silt/text.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define BATCH_BYTES ((size_t)4 << 20)
+
+void index_push_locked(struct silt_storage *storage, struct log_item *item)
+{
+    struct index_thread *index = &storage->index;
+    pthread_mutex_lock(&index->lock);
+    item->next = NULL;
+    if (index->last)
+        index->last->next = item;
+    else
+        index->first = item;
+    index->last = item;
+    index->bytes += item->payload.len;
+    pthread_cond_broadcast(&index->cond);
+    pthread_mutex_unlock(&index->lock);
+}
+
+uint64_t index_oldest_seq(struct silt_storage *storage)
+{
+    struct index_thread *index = &storage->index;
+    pthread_mutex_lock(&index->lock);
+    uint64_t seq = index->first ? index->first->seq : 0;
+    pthread_mutex_unlock(&index->lock);
+    return seq;
+}
+
+/* ---------------------------------------------------------------- applying */
+
+void index_map_measurement(struct database *database, uint32_t measurement, uint32_t stored_id)
+{
+    if (measurement >= database->measurement_count) {
+        size_t count = measurement * 2 + 16;
+        database->measurements = silt_realloc(database->measurements, count * sizeof(*database->measurements));
+        memset(database->measurements + database->measurement_count, 0,
+               (count - database->measurement_count) * sizeof(*database->measurements));
+        database->measurement_count = count;
+    }
+    database->measurements[measurement] = (struct measurement_map){stored_id, true, 0};
+    if (stored_id > database->measurement_last)
+        database->measurement_last = stored_id;
+}
+
+struct apply {
+    struct silt_storage *storage;
+    struct database *database;
+};
+
+/* SQLite's number of a measurement, put there when it is new. */
+static enum silt_status stored_measurement(struct apply *apply, struct silt_str name, uint32_t *stored_id,
+                                           struct silt_error *err)
+{
+    struct database *database = apply->database;
+    uint32_t measurement = series_index_measurement_make(database->index, name);
+    if (measurement == 0)
+        return silt_fail(err, SILT_LIMIT, "memory of the series index is used up");
+    if (measurement >= database->measurement_count || database->measurements[measurement].stored_id == 0) {
+        index_map_measurement(database, measurement, database->measurement_last + 1);
+        database->measurements[measurement].stored = false;
+    }
+    struct measurement_map *map = &database->measurements[measurement];
+    *stored_id = map->stored_id;
+    /* Until a batch with it was committed it goes into each. */
+    if (map->stored || map->batch == apply->storage->index.batch)
+        return SILT_OK;
+    map->batch = apply->storage->index.batch;
+    return catalog_put_measurement(apply->storage->catalog, database->id, map->stored_id, name, err);
+}
+
+/* The measurement of a canonical series key, unescaped. */
+static struct silt_str key_measurement(struct silt_str key, char *room)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < key.len && key.p[i] != ','; i++) {
+        if (key.p[i] == '\\' && i + 1 < key.len && (key.p[i + 1] == ',' || key.p[i + 1] == ' ' || key.p[i + 1] == '='))
+            i++;
+        room[len++] = key.p[i];
+    }
+    return (struct silt_str){room, len};
+}
+
+static enum silt_status apply_definition(void *arg, uint32_t database_id, const struct record_definition *definition,
+                                         struct silt_error *err)
+{
+    struct apply *apply = arg;
+    struct catalog *catalog = apply->storage->catalog;
+    uint32_t measurement;
+    (void)database_id;
+    struct silt_str name = definition->measurement;
+    char *room = NULL;
+    if (definition->what == 'S') {
+        room = silt_malloc(definition->text.len + 1);
+        name = key_measurement(definition->text, room);
+    }
+    enum silt_status rc = stored_measurement(apply, name, &measurement, err);
+    free(room);
+    if (rc != SILT_OK)
+        return rc;
+    switch (definition->what) {
+    case 'S':
+        return catalog_put_series(catalog, apply->database->id, definition->series, measurement, definition->text, err);
+    case 'F':
+        return catalog_put_field(catalog, apply->database->id, measurement, definition->field_id, definition->text, err);
+    default:
+        return catalog_put_type(catalog, definition->shard, measurement, definition->field_id, definition->type, err);
+    }
+}
+
+static enum silt_status apply_delete(struct apply *apply, const struct record_delete *what, struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+    if (what->flags & RECORD_REMOVE) {
+        roaring_uint32_iterator_t *it = roaring_create_iterator(what->series);
+        for (; rc == SILT_OK && it->has_value; roaring_advance_uint32_iterator(it))
+            rc = catalog_drop_series(apply->storage->catalog, apply->database->id, it->current_value, err);
+        roaring_free_uint32_iterator(it);
+    }
+    uint32_t measurement;
+    if (rc == SILT_OK && (what->flags & RECORD_FREE_TYPES)
+        && (rc = stored_measurement(apply, what->measurement, &measurement, err)) == SILT_OK)
+        rc = catalog_drop_types(apply->storage->catalog, apply->database->id, measurement, err);
+    return rc;
+}
+
+static enum silt_status apply_item(struct silt_storage *storage, const struct log_item *item, struct silt_error *err)
+{
+    const char *bytes = item->payload.p;
+    size_t len = item->payload.len;
+    struct apply apply = {storage, NULL};
+    uint32_t id;
+    if (len < 5)
+        return SILT_OK;
+    memcpy(&id, bytes + 1, sizeof(id));
+    pthread_rwlock_rdlock(&storage->meta_lock);
+    struct database *database = find_database_id(storage, id);
+    if (database)
+        apply.database = database_acquire(database);
+    pthread_rwlock_unlock(&storage->meta_lock);
+    if (!database) /* dropped meanwhile */
+        return SILT_OK;
+    enum silt_status rc;
+    if (record_kind(bytes, len) == RECORD_DEFINE) {
+        rc = record_each_definition(bytes, len, apply_definition, &apply, err);
+    } else {
+        struct record_delete what;
+        rc = record_get_delete(bytes, len, &what, err);
+        if (rc == SILT_OK) {
+            rc = apply_delete(&apply, &what, err);
+            roaring_bitmap_free(what.series);
+        }
+    }
+    database_release(apply.database);
+    return rc;
+}
+
+/* The measurements of this batch are in SQLite now. */
+static void mark_stored(struct silt_storage *storage)
+{
+    pthread_rwlock_rdlock(&storage->meta_lock);
+    for (size_t d = 0; d < storage->database_count; d++) {
+        struct database *database = storage->databases[d];
+        for (size_t m = 0; m < database->measurement_count; m++)
+            if (database->measurements[m].batch == storage->index.batch)
+                database->measurements[m].stored = true;
+    }
+    pthread_rwlock_unlock(&storage->meta_lock);
+}
+
+/* All durable items from the head, up to the batch's size. With index.lock held; gives it up in between. */
+static enum silt_status apply_batch(struct silt_storage *storage, bool *did, struct silt_error *err)
+{
+    struct index_thread *index = &storage->index;
+    size_t count = 0, bytes = 0;
+    uint64_t last = 0;
+    *did = false;
+    for (struct log_item *item = index->first; item && item->settled && item->status == SILT_OK && bytes < BATCH_BYTES;
+         item = item->next) {
+        count++;
+        bytes += item->payload.len;
+        last = item->seq;
+    }
+    if (count == 0)
+        return SILT_OK;
+    struct log_item *item = index->first;
+    index->working = true;
+    pthread_mutex_unlock(&index->lock);
+    index->batch++;
+    enum silt_status rc = catalog_begin(storage->catalog, err);
+    if (rc == SILT_OK) {
+        for (size_t i = 0; i < count && rc == SILT_OK; i++, item = item->next)
+            rc = apply_item(storage, item, err);
+        if (rc == SILT_OK)
+            rc = catalog_set_applied_seq(storage->catalog, last + 1, err);
+        if (rc == SILT_OK)
+            rc = catalog_commit(storage->catalog, err);
+        else
+            catalog_rollback(storage->catalog);
+    }
+    if (rc == SILT_OK)
+        mark_stored(storage);
+    pthread_mutex_lock(&index->lock);
+    index->working = false;
+    if (rc == SILT_OK) {
+        *did = true;
+        for (size_t i = 0; i < count; i++) {
+            struct log_item *head = index->first;
+            index->first = head->next;
+            if (!index->first)
+                index->last = NULL;
+            index->bytes -= head->payload.len;
+            log_item_release(head);
+        }
+    }
+    pthread_cond_broadcast(&index->cond);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- the thread */
+
+static void wait_a_second(struct index_thread *index)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    pthread_cond_timedwait(&index->cond, &index->lock, &until);
+}
+
+static void *run(void *arg)
+{
+    struct silt_storage *storage = arg;
+    struct index_thread *index = &storage->index;
+    pthread_mutex_lock(&index->lock);
+    for (;;) {
+        bool did = false;
+        struct silt_error err;
+        enum silt_status rc = apply_batch(storage, &did, &err);
+        if (rc != SILT_OK) {
+            if (!index->failed)
+                silt_log(SILT_LOG_ERROR, "definitions cannot be stored; the log keeps them", "error=\"%s\"", err.text);
+            index->failed = true;
+            if (index->stop)
+                break;
+            wait_a_second(index);
+            continue;
+        }
+        index->failed = false;
+        if (did)
+            continue;
+        if (index->stop)
+            break;
+        pthread_cond_wait(&index->cond, &index->lock);
+    }
+    pthread_mutex_unlock(&index->lock);
+    return NULL;
+}
+
+enum silt_status index_start(struct silt_storage *storage, struct silt_error *err)
+{
+    if (storage->options.background_off)
+        return SILT_OK;
+    int rc = pthread_create(&storage->index.thread, NULL, run, storage);
+    if (rc != 0)
+        return silt_fail_errno(err, rc, "index thread");
+    storage->index.running = true;
+    return SILT_OK;
+}
+
+enum silt_status index_drain(struct silt_storage *storage, struct silt_error *err)
+{
+    struct index_thread *index = &storage->index;
+    enum silt_status rc = SILT_OK;
+    pthread_mutex_lock(&index->lock);
+    if (!index->running) {
+        bool did = true;
+        while (rc == SILT_OK && did)
+            rc = apply_batch(storage, &did, err);
+    } else {
+        while (index->first && index->first->settled && index->first->status == SILT_OK && !index->failed)
+            pthread_cond_wait(&index->cond, &index->lock);
+        if (index->failed)
+            rc = silt_fail(err, SILT_IO, "definitions cannot be stored");
+    }
+    pthread_mutex_unlock(&index->lock);
+    return rc;
+}
+
+void index_stop(struct silt_storage *storage)
+{
+    struct index_thread *index = &storage->index;
+    if (index->running) {
+        pthread_mutex_lock(&index->lock);
+        index->stop = true;
+        pthread_cond_broadcast(&index->cond);
+        pthread_mutex_unlock(&index->lock);
+        pthread_join(index->thread, NULL);
+        index->running = false;
+    }
+    struct log_item *item = index->first;
+    while (item) {
+        struct log_item *next = item->next;
+        log_item_release(item);
+        item = next;
+    }
+    index->first = index->last = NULL;
+}

@@ -1,0 +1,258 @@
+/*
+ * manifest.c - implements manifest.h.
+ *
+ *     register FOLDER/MANIFEST, little-endian:
+ *
+ *     0  8  magic "siltMAN1"
+ *     8  8  epoch of the owner
+ *    16  8  next_file_id
+ *    24  8  flushed_seq
+ *    32  8  tombstone_id, 0: none
+ *    40  4  file_count
+ *    44  4  zero
+ *    48  .  files, oldest first, 64 bytes each: file_id, seq, bytes, rows, min, max (8 each), level 4, zero 12
+ *     .  4  CRC-32C of all before
+ */
+#include "storage/manifest.h"
+
+#include "silt/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MANIFEST_MAGIC "siltMAN1"
+#define FILES_MAX 1000000u
+
+struct disk_head {
+    char magic[8];
+    uint64_t epoch, next_file_id, flushed_seq, tombstone_id;
+    uint32_t file_count, zero;
+};
+_Static_assert(sizeof(struct disk_head) == 48, "on-disk size");
+
+struct disk_file {
+    uint64_t file_id, seq, bytes, rows;
+    int64_t min, max;
+    uint32_t level, zero[3];
+};
+_Static_assert(sizeof(struct disk_file) == 64, "on-disk size");
+
+static enum silt_status register_name(const char *folder, char *name, struct silt_error *err)
+{
+    int len = snprintf(name, VFS_NAME_BYTES_MAX, "%s/MANIFEST", folder);
+    if (len >= VFS_NAME_BYTES_MAX)
+        return silt_fail(err, SILT_INVALID, "folder name too long: %.100s", folder);
+    return SILT_OK;
+}
+
+static enum silt_status decode(struct manifest *out, const char *name, const unsigned char *bytes, size_t len,
+                               struct silt_error *err)
+{
+    struct disk_head head;
+    uint32_t crc;
+    if (len < sizeof(head) + 4)
+        return silt_fail(err, SILT_CORRUPT, "%s: too short", name);
+    memcpy(&head, bytes, sizeof(head));
+    memcpy(&crc, bytes + len - 4, 4);
+    if (memcmp(head.magic, MANIFEST_MAGIC, 8) != 0 || crc != silt_crc32c(0, bytes, len - 4))
+        return silt_fail(err, SILT_CORRUPT, "%s: checksum", name);
+    if (head.file_count > FILES_MAX || len != sizeof(head) + head.file_count * sizeof(struct disk_file) + 4)
+        return silt_fail(err, SILT_CORRUPT, "%s: impossible file count %u", name, head.file_count);
+    out->epoch = head.epoch;
+    out->next_file_id = head.next_file_id;
+    out->flushed_seq = head.flushed_seq;
+    out->tombstone_id = head.tombstone_id;
+    out->file_count = head.file_count;
+    out->files = silt_calloc(head.file_count + 1, sizeof(*out->files));
+    for (size_t i = 0; i < head.file_count; i++) {
+        struct disk_file file;
+        memcpy(&file, bytes + sizeof(head) + i * sizeof(file), sizeof(file));
+        if (file.file_id >= head.next_file_id)
+            return silt_fail(err, SILT_CORRUPT, "%s: file id %llu was never given", name,
+                             (unsigned long long)file.file_id);
+        out->files[i] = (struct manifest_file){.file_id = file.file_id, .seq = file.seq, .bytes = file.bytes,
+                                               .rows = file.rows, .min = file.min, .max = file.max,
+                                               .level = file.level};
+    }
+    return SILT_OK;
+}
+
+enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epoch, struct manifest *out,
+                               struct silt_error *err)
+{
+    char name[VFS_NAME_BYTES_MAX];
+    void *bytes = NULL;
+    size_t len;
+
+    *out = (struct manifest){.vfs = vfs, .epoch = epoch, .next_file_id = 1};
+    enum silt_status rc = register_name(folder, name, err);
+    if (rc != SILT_OK)
+        return rc;
+    snprintf(out->folder, sizeof(out->folder), "%s", folder);
+    rc = vfs->ops->register_read(vfs, name, &bytes, &len, &out->version, err);
+    if (rc == SILT_NOT_FOUND)
+        return SILT_OK;
+    if (rc != SILT_OK)
+        return rc;
+    rc = decode(out, name, bytes, len, err);
+    free(bytes);
+    if (rc == SILT_OK && out->epoch > epoch)
+        rc = silt_fail(err, SILT_CONFLICT, "%s: belongs to a later owner (epoch %llu, ours %llu)", name,
+                       (unsigned long long)out->epoch, (unsigned long long)epoch);
+    out->epoch = epoch;
+    if (rc != SILT_OK)
+        manifest_deinit(out);
+    return rc;
+}
+
+void manifest_deinit(struct manifest *manifest)
+{
+    free(manifest->files);
+    manifest->files = NULL;
+    manifest->file_count = 0;
+}
+
+static bool is_removed(const struct manifest_edit *edit, uint64_t file_id)
+{
+    for (size_t i = 0; i < edit->remove_count; i++)
+        if (edit->remove[i] == file_id)
+            return true;
+    return false;
+}
+
+/* The files after the edit; *count of them, malloc'd. */
+static struct manifest_file *edited_files(const struct manifest *manifest, const struct manifest_edit *edit, size_t *count)
+{
+    struct manifest_file *files = silt_calloc(manifest->file_count + edit->add_count + 1, sizeof(*files));
+    size_t removed = 0;
+    bool added = false;
+    *count = 0;
+    for (size_t i = 0; i < manifest->file_count; i++) {
+        if (!is_removed(edit, manifest->files[i].file_id)) {
+            files[(*count)++] = manifest->files[i];
+            continue;
+        }
+        removed++;
+        for (size_t k = 0; !added && k < edit->add_count; k++)
+            files[(*count)++] = edit->add[k];
+        added = true;
+    }
+    for (size_t k = 0; !added && k < edit->add_count; k++)
+        files[(*count)++] = edit->add[k];
+    silt_assert(removed == edit->remove_count);
+    return files;
+}
+
+static void *encode(const struct manifest *manifest, size_t *len)
+{
+    *len = sizeof(struct disk_head) + manifest->file_count * sizeof(struct disk_file) + 4;
+    unsigned char *bytes = silt_calloc(1, *len);
+    struct disk_head head = {.epoch = manifest->epoch,
+                             .next_file_id = manifest->next_file_id,
+                             .flushed_seq = manifest->flushed_seq,
+                             .tombstone_id = manifest->tombstone_id,
+                             .file_count = (uint32_t)manifest->file_count};
+    memcpy(head.magic, MANIFEST_MAGIC, 8);
+    memcpy(bytes, &head, sizeof(head));
+    for (size_t i = 0; i < manifest->file_count; i++) {
+        const struct manifest_file *from = &manifest->files[i];
+        struct disk_file file = {.file_id = from->file_id, .seq = from->seq, .bytes = from->bytes, .rows = from->rows,
+                                 .min = from->min, .max = from->max, .level = from->level};
+        memcpy(bytes + sizeof(head) + i * sizeof(file), &file, sizeof(file));
+    }
+    uint32_t crc = silt_crc32c(0, bytes, *len - 4);
+    memcpy(bytes + *len - 4, &crc, 4);
+    return bytes;
+}
+
+enum silt_status manifest_apply(struct manifest *manifest, const struct manifest_edit *edit, struct silt_error *err)
+{
+    char name[VFS_NAME_BYTES_MAX];
+    size_t len;
+    struct manifest after = *manifest;
+    enum silt_status rc = register_name(manifest->folder, name, err);
+    if (rc != SILT_OK)
+        return rc;
+    after.files = edited_files(manifest, edit, &after.file_count);
+    silt_assert(after.file_count <= FILES_MAX);
+    if (edit->flushed_seq > after.flushed_seq)
+        after.flushed_seq = edit->flushed_seq;
+    if (edit->set_tombstones)
+        after.tombstone_id = edit->tombstone_id;
+    void *bytes = encode(&after, &len);
+    rc = manifest->vfs->ops->register_swap(manifest->vfs, name, manifest->version, bytes, len, err);
+    free(bytes);
+    if (rc != SILT_OK) {
+        free(after.files);
+        return rc;
+    }
+    free(manifest->files);
+    *manifest = after;
+    manifest->version++;
+    return SILT_OK;
+}
+
+void manifest_file_name(const struct manifest *manifest, uint64_t file_id, char *name)
+{
+    int len = snprintf(name, VFS_NAME_BYTES_MAX, "%s/%016llx.tsm", manifest->folder, (unsigned long long)file_id);
+    silt_assert(len < VFS_NAME_BYTES_MAX);
+}
+
+void manifest_tombstone_name(const struct manifest *manifest, uint64_t tombstone_id, char *name)
+{
+    int len = snprintf(name, VFS_NAME_BYTES_MAX, "%s/%016llx.tomb", manifest->folder, (unsigned long long)tombstone_id);
+    silt_assert(len < VFS_NAME_BYTES_MAX);
+}
+
+/* ---------------------------------------------------------------- sweeping */
+
+struct sweep {
+    const struct manifest *manifest;
+    char (*names)[VFS_NAME_BYTES_MAX];
+    size_t count, capacity;
+};
+
+static bool is_known(const struct manifest *manifest, const char *path)
+{
+    char name[VFS_NAME_BYTES_MAX];
+    for (size_t i = 0; i < manifest->file_count; i++) {
+        manifest_file_name(manifest, manifest->files[i].file_id, name);
+        if (strcmp(name, path) == 0)
+            return true;
+    }
+    if (manifest->tombstone_id) {
+        manifest_tombstone_name(manifest, manifest->tombstone_id, name);
+        return strcmp(name, path) == 0;
+    }
+    return false;
+}
+
+static void note_orphan(void *arg, const char *name)
+{
+    struct sweep *sweep = arg;
+    char path[VFS_NAME_BYTES_MAX];
+    size_t len = strlen(name);
+    bool ours = (len > 4 && strcmp(name + len - 4, ".tsm") == 0) || (len > 5 && strcmp(name + len - 5, ".tomb") == 0);
+    if (!ours || snprintf(path, sizeof(path), "%s/%s", sweep->manifest->folder, name) >= (int)sizeof(path) ||
+        is_known(sweep->manifest, path))
+        return;
+    if (sweep->count == sweep->capacity) {
+        sweep->capacity = sweep->capacity ? sweep->capacity * 2 : 8;
+        sweep->names = silt_realloc(sweep->names, sweep->capacity * sizeof(*sweep->names));
+    }
+    memcpy(sweep->names[sweep->count++], path, sizeof(path));
+}
+
+enum silt_status manifest_sweep(struct manifest *manifest, size_t *removed, struct silt_error *err)
+{
+    struct sweep sweep = {.manifest = manifest};
+    enum silt_status rc = manifest->vfs->ops->list(manifest->vfs, manifest->folder, note_orphan, &sweep, err);
+    if (rc == SILT_NOT_FOUND)
+        rc = SILT_OK;
+    for (size_t i = 0; rc == SILT_OK && i < sweep.count; i++)
+        rc = vfs_blob_remove(manifest->vfs, sweep.names[i], err);
+    if (removed)
+        *removed = sweep.count;
+    free(sweep.names);
+    return rc;
+}

@@ -1,0 +1,59 @@
+/*
+ * manifest.h - which TSM files of a shard live: the only truth about it, changed in one durable step.
+ *
+ * A manifest is a register of the file layer, rewritten whole by compare-and-swap: with a bounded number of files per
+ * shard it is a few hundred bytes. Format: docs/format/manifest.md.
+ *
+ * Threads: one at a time (the shard's upkeep lock).
+ */
+#ifndef STORAGE_MANIFEST_H
+#define STORAGE_MANIFEST_H
+
+#include "silt/base.h"
+#include "storage/vfs.h"
+
+struct manifest_file {
+    uint64_t file_id; /* its name is this number, see manifest_file_name */
+    uint64_t seq;     /* of the youngest data in it; files stand in the order of seq, then of file_id */
+    uint64_t bytes, rows;
+    silt_time min, max;
+    uint32_t level; /* 0: from a memtable */
+};
+
+struct manifest {
+    struct vfs *vfs;
+    char folder[VFS_NAME_BYTES_MAX]; /* of the shard */
+    uint64_t version;                /* of the register; 0: never written */
+    uint64_t epoch;
+    uint64_t next_file_id;           /* from 1; ids handed out but not in the manifest are orphans */
+    uint64_t flushed_seq;            /* every log record of this shard below it is in the files */
+    uint64_t tombstone_id;           /* the blob that holds the tombstones; 0: none */
+    struct manifest_file *files;     /* oldest first */
+    size_t file_count;
+};
+
+/* Reads it, or begins an empty one (not written yet). Free with manifest_deinit. */
+enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epoch, struct manifest *out,
+                               struct silt_error *err);
+void manifest_deinit(struct manifest *manifest);
+
+struct manifest_edit {
+    const struct manifest_file *add; /* takes the place of the first removed file, else goes to the end */
+    size_t add_count;
+    const uint64_t *remove; /* file ids; each must be there */
+    size_t remove_count;
+    uint64_t flushed_seq;  /* 0: as it was; never falls */
+    bool set_tombstones;
+    uint64_t tombstone_id;
+};
+
+/* Durable, or nothing is changed (then the state of the register is unknown to a crash only, never torn). */
+enum silt_status manifest_apply(struct manifest *manifest, const struct manifest_edit *edit, struct silt_error *err);
+
+/* "FOLDER/0000000000000007.tsm"; name has VFS_NAME_BYTES_MAX. */
+void manifest_file_name(const struct manifest *manifest, uint64_t file_id, char *name);
+void manifest_tombstone_name(const struct manifest *manifest, uint64_t tombstone_id, char *name);
+/* Removes blobs in the folder that the manifest does not name: what a crash left. *removed may be NULL. */
+enum silt_status manifest_sweep(struct manifest *manifest, size_t *removed, struct silt_error *err);
+
+#endif

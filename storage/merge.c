@@ -1,0 +1,839 @@
+/*
+ * merge.c - see merge.h.
+ *
+ * Each source is a run: items rising in time without overlap. An item is a row group, or a slice of a memtable's rows,
+ * clipped to [lo, hi]. The next batch is decided by the run whose head comes first and the head of whichever run comes
+ * next after it:
+ *
+ *     nothing reaches into the item       -> give it as it is
+ *     it has many rows before the other   -> give these as a slice
+ *     else                                -> merge row by row, up to MERGE_ROWS_MAX rows
+ */
+#include "storage/merge.h"
+
+#include <stdlib.h>
+
+#define WORDS ENCODE_VALID_WORDS
+#define SLICE_MIN 64u /* fewer rows before the next overlap are merged rather than given alone */
+#define SPANS_MAX 64
+
+struct item {
+    silt_time lo, hi; /* of the rows to be shown: exact when whole, else bounds */
+    const struct tsm_group *group; /* NULL: rows [begin, end) of the run's memtable rows */
+    uint32_t begin, end;
+    bool whole; /* all of the group */
+    bool full;  /* every row has one of the fields */
+};
+
+struct stored_column { /* a column of a row group, decoded */
+    void *data;
+    size_t data_bytes;
+    int index; /* in the group's fields; -1: none */
+    bool ready;
+    uint64_t valid[WORDS];
+};
+
+struct run {
+    struct tsm_file *file; /* NULL: memtable */
+    struct item *items;
+    size_t item_count, at; /* falling in descending order */
+    bool done;
+    bool loaded; /* begin and end are rows of the head item */
+    uint32_t begin, end;
+    struct memtable_rows mem;
+
+    /* The row group whose blocks are decoded here, as far as they were asked for. */
+    const struct tsm_group *group;
+    bool times_ready, has_strings;
+    silt_time *times;
+    struct stored_column *columns;
+    size_t column_room;
+    struct tsm_scratch scratch;
+};
+
+struct shown_column { /* what is handed out when it cannot be pointed at in place */
+    void *data;
+    size_t data_bytes;
+    enum silt_type type;
+    uint64_t valid[WORDS];
+};
+
+enum batch_kind { BATCH_NONE, BATCH_GROUP, BATCH_MEMORY, BATCH_MERGED };
+
+struct merge {
+    struct silt_budget *budget;
+    struct silt_arena *arena;   /* of this series: items, entries, memtable rows */
+    struct silt_arena *buffers; /* for good */
+    silt_series_id series;
+    silt_time min, max;
+    bool descending;
+    struct field_ref *fields;
+    size_t field_count, field_room;
+    struct run **runs; /* oldest first; those behind run_count keep their buffers */
+    size_t run_count, run_room;
+    struct shown_column *shown;
+    silt_time *shown_times;
+
+    enum batch_kind kind;
+    struct run *run; /* GROUP, MEMORY */
+    uint32_t begin, count;
+    bool whole;
+};
+
+struct merge *merge_create(struct silt_budget *budget)
+{
+    struct merge *m = silt_calloc(1, sizeof(*m));
+    m->budget = budget;
+    m->arena = silt_arena_create(budget);
+    m->buffers = silt_arena_create(budget);
+    return m;
+}
+
+void merge_destroy(struct merge *m)
+{
+    if (!m)
+        return;
+    for (size_t i = 0; i < m->run_room; i++) {
+        tsm_scratch_deinit(&m->runs[i]->scratch);
+        silt_arena_destroy(m->runs[i]->scratch.arena);
+        free(m->runs[i]);
+    }
+    free(m->runs);
+    free(m->fields);
+    silt_arena_destroy(m->arena);
+    silt_arena_destroy(m->buffers);
+    free(m);
+}
+
+static enum silt_status over_budget(struct merge *m, struct silt_error *err)
+{
+    return silt_fail(err, SILT_LIMIT, "%s limit exceeded", m->budget ? m->budget->name : "memory");
+}
+
+/* A buffer for good that grows. */
+static enum silt_status grow_buffer(struct merge *m, void **data, size_t *have, size_t bytes, struct silt_error *err)
+{
+    if (*have >= bytes)
+        return SILT_OK;
+    void *more = silt_arena_try_alloc(m->buffers, bytes);
+    if (!more)
+        return over_budget(m, err);
+    *data = more;
+    *have = bytes;
+    return SILT_OK;
+}
+
+static size_t element_bytes(enum silt_type type)
+{
+    return type == SILT_TYPE_STRING ? sizeof(struct silt_str) : type == SILT_TYPE_BOOLEAN ? 1 : 8;
+}
+
+/* ---------------------------------------------------------------- start and sources */
+
+enum silt_status merge_start(struct merge *m, silt_series_id series, const struct field_ref *fields, size_t field_count,
+                             silt_time min, silt_time max, bool descending, struct silt_error *err)
+{
+    silt_arena_reset(m->arena);
+    m->series = series;
+    m->min = min;
+    m->max = max;
+    m->descending = descending;
+    m->run_count = 0;
+    m->kind = BATCH_NONE;
+    m->count = 0;
+    if (field_count > m->field_room) {
+        struct shown_column *shown = silt_arena_try_alloc(m->buffers, field_count * sizeof(*shown));
+        if (!shown)
+            return over_budget(m, err);
+        memset(shown, 0, field_count * sizeof(*shown));
+        if (m->field_room > 0)
+            memcpy(shown, m->shown, m->field_room * sizeof(*shown));
+        m->shown = shown;
+        m->fields = silt_realloc(m->fields, field_count * sizeof(*fields));
+        m->field_room = field_count;
+    }
+    if (field_count > 0)
+        memcpy(m->fields, fields, field_count * sizeof(*fields));
+    m->field_count = field_count;
+    if (!m->shown_times) {
+        m->shown_times = silt_arena_try_alloc(m->buffers, MERGE_ROWS_MAX * sizeof(silt_time));
+        if (!m->shown_times)
+            return over_budget(m, err);
+    }
+    return SILT_OK;
+}
+
+static int find_field(const struct tsm_group *group, const struct field_ref *want)
+{
+    if (want->type != SILT_TYPE_NONE)
+        return tsm_group_field(group, want->field_id, want->type);
+    uint32_t low = 0, high = group->field_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (group->fields[middle].field_id < want->field_id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < group->field_count && group->fields[low].field_id == want->field_id ? (int)low : -1;
+}
+
+static enum silt_status next_run(struct merge *m, struct run **out, struct silt_error *err)
+{
+    if (m->run_count == m->run_room) {
+        size_t room = m->run_room ? m->run_room * 2 : 8;
+        m->runs = silt_realloc(m->runs, room * sizeof(*m->runs));
+        for (size_t i = m->run_room; i < room; i++)
+            m->runs[i] = silt_calloc(1, sizeof(**m->runs));
+        m->run_room = room;
+    }
+    struct run *run = m->runs[m->run_count];
+    if (run->column_room < m->field_count) {
+        struct stored_column *columns = silt_arena_try_alloc(m->buffers, m->field_count * sizeof(*columns));
+        if (!columns)
+            return over_budget(m, err);
+        memset(columns, 0, m->field_count * sizeof(*columns));
+        if (run->column_room > 0)
+            memcpy(columns, run->columns, run->column_room * sizeof(*columns));
+        run->columns = columns;
+        run->column_room = m->field_count;
+    }
+    run->file = NULL;
+    run->item_count = 0;
+    run->loaded = false;
+    run->done = false;
+    run->group = NULL;
+    run->times_ready = false;
+    run->has_strings = false;
+    run->at = 0;
+    *out = run;
+    return SILT_OK;
+}
+
+static uint32_t lower_bound(const silt_time *times, uint32_t begin, uint32_t end, silt_time time)
+{
+    while (begin < end) {
+        uint32_t middle = begin + (end - begin) / 2;
+        if (times[middle] < time)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return begin;
+}
+
+static enum silt_status add_file(struct merge *m, struct run *run, struct tsm_file *file,
+                                 const struct tombstone_span *spans, size_t span_count, bool *used,
+                                 struct silt_error *err)
+{
+    struct tsm_entry entry;
+    enum silt_status rc = tsm_find_series(file, m->series, spans[0].min, spans[span_count - 1].max, m->arena, &entry, err);
+    if (rc != SILT_OK || entry.group_count == 0)
+        return rc;
+    run->file = file;
+    run->items = silt_arena_try_alloc(m->arena, (entry.group_count + span_count) * sizeof(*run->items));
+    if (!run->items)
+        return over_budget(m, err);
+    size_t s = 0;
+    for (size_t g = 0; g < entry.group_count; g++) {
+        const struct tsm_group *group = &entry.groups[g];
+        bool any = false, full = false;
+        for (size_t f = 0; f < m->field_count && !full; f++) {
+            int index = find_field(group, &m->fields[f]);
+            if (index < 0)
+                continue;
+            any = true;
+            full = !group->fields[index].gaps;
+        }
+        if (!any)
+            continue;
+        while (s < span_count && spans[s].max < group->min)
+            s++;
+        for (size_t i = s; i < span_count && spans[i].min <= group->max; i++) {
+            struct item *item = &run->items[run->item_count++];
+            item->lo = spans[i].min > group->min ? spans[i].min : group->min;
+            item->hi = spans[i].max < group->max ? spans[i].max : group->max;
+            item->group = group;
+            item->whole = item->lo == group->min && item->hi == group->max;
+            item->full = full;
+            item->begin = item->end = 0;
+        }
+    }
+    *used = run->item_count > 0;
+    return SILT_OK;
+}
+
+static enum silt_status add_memory(struct merge *m, struct run *run, const struct memtable *mt,
+                                   const struct tombstone_span *spans, size_t span_count, bool *used,
+                                   struct silt_error *err)
+{
+    if (!memtable_has_series(mt, m->series))
+        return SILT_OK;
+    enum silt_status rc = memtable_collect(mt, m->series, spans[0].min, spans[span_count - 1].max, m->fields,
+                                           m->field_count, m->arena, &run->mem, err);
+    if (rc != SILT_OK || run->mem.count == 0)
+        return rc;
+    run->items = silt_arena_try_alloc(m->arena, span_count * sizeof(*run->items));
+    if (!run->items)
+        return over_budget(m, err);
+    for (size_t i = 0; i < span_count; i++) {
+        uint32_t rows = (uint32_t)run->mem.count;
+        uint32_t begin = lower_bound(run->mem.times, 0, rows, spans[i].min);
+        uint32_t end = spans[i].max == INT64_MAX ? rows : lower_bound(run->mem.times, begin, rows, spans[i].max + 1);
+        if (begin == end)
+            continue;
+        run->items[run->item_count++] = (struct item){run->mem.times[begin], run->mem.times[end - 1], NULL,
+                                                      begin, end, false, true};
+    }
+    *used = run->item_count > 0;
+    return SILT_OK;
+}
+
+enum silt_status merge_add(struct merge *m, const struct merge_source *source, struct tombstone *const *tombstones,
+                           size_t tombstone_count, struct silt_error *err)
+{
+    if (m->field_count == 0)
+        return SILT_OK;
+    struct tombstone_span few[SPANS_MAX], *spans = few;
+    if (tombstone_count + 1 > SPANS_MAX) {
+        spans = silt_arena_try_alloc(m->arena, (tombstone_count + 1) * sizeof(*spans));
+        if (!spans)
+            return over_budget(m, err);
+    }
+    size_t span_count = tombstone_visible(tombstones, tombstone_count, source->seq, m->series, m->min, m->max, spans,
+                                          tombstone_count + 1);
+    if (span_count == 0)
+        return SILT_OK;
+    struct run *run = NULL;
+    enum silt_status rc = next_run(m, &run, err);
+    if (rc != SILT_OK)
+        return rc;
+    bool used = false;
+    rc = source->file ? add_file(m, run, source->file, spans, span_count, &used, err)
+                      : add_memory(m, run, source->mt, spans, span_count, &used, err);
+    if (rc == SILT_OK && used) {
+        if (m->descending)
+            run->at = run->item_count - 1;
+        m->run_count++;
+    }
+    return rc;
+}
+
+/* ---------------------------------------------------------------- runs */
+
+static inline struct item *head(const struct run *run)
+{
+    return &run->items[run->at];
+}
+
+static void next_item(struct merge *m, struct run *run)
+{
+    run->loaded = false;
+    if (m->descending)
+        run->done = run->at-- == 0;
+    else
+        run->done = ++run->at == run->item_count;
+}
+
+static inline const silt_time *run_times(const struct run *run)
+{
+    return run->file ? run->times : run->mem.times;
+}
+
+/* First and last time of what the head still has to give. */
+static inline silt_time head_lo(const struct run *run)
+{
+    return run->loaded ? run_times(run)[run->begin] : head(run)->lo;
+}
+static inline silt_time head_hi(const struct run *run)
+{
+    return run->loaded ? run_times(run)[run->end - 1] : head(run)->hi;
+}
+
+static void use_group(struct merge *m, struct run *run, const struct tsm_group *group)
+{
+    if (run->group == group)
+        return;
+    run->group = group;
+    run->times_ready = false;
+    if (run->has_strings) {
+        silt_arena_reset(run->scratch.arena);
+        run->has_strings = false;
+    }
+    for (size_t f = 0; f < m->field_count; f++) {
+        run->columns[f].ready = false;
+        run->columns[f].index = find_field(group, &m->fields[f]);
+    }
+}
+
+static enum silt_status need_times(struct merge *m, struct run *run, struct silt_error *err)
+{
+    if (run->times_ready)
+        return SILT_OK;
+    if (!run->times) {
+        run->times = silt_arena_try_alloc(m->buffers, MERGE_ROWS_MAX * sizeof(silt_time));
+        if (!run->times)
+            return over_budget(m, err);
+    }
+    enum silt_status rc = tsm_read_times(run->file, run->group, &run->scratch, run->times, err);
+    run->times_ready = rc == SILT_OK;
+    return rc;
+}
+
+static enum silt_status need_column(struct merge *m, struct run *run, size_t f, struct silt_error *err)
+{
+    struct stored_column *column = &run->columns[f];
+    if (column->ready || column->index < 0)
+        return SILT_OK;
+    const struct tsm_field *field = &run->group->fields[column->index];
+    enum silt_status rc = grow_buffer(m, &column->data, &column->data_bytes,
+                                      MERGE_ROWS_MAX * (field->type == SILT_TYPE_STRING ? sizeof(struct silt_str) : 8), err);
+    if (rc != SILT_OK)
+        return rc;
+    if (field->type == SILT_TYPE_STRING) {
+        if (!run->scratch.arena)
+            run->scratch.arena = silt_arena_create(m->budget);
+        run->has_strings = true;
+    }
+    rc = tsm_read_column(run->file, run->group, (uint32_t)column->index, &run->scratch, column->data, column->valid, err);
+    column->ready = rc == SILT_OK;
+    return rc;
+}
+
+/* Make begin..end of the head item known. The item is passed over when nothing is in it. */
+static enum silt_status load(struct merge *m, struct run *run, struct silt_error *err)
+{
+    struct item *item = head(run);
+    if (run->loaded)
+        return SILT_OK;
+    if (!item->group) {
+        run->begin = item->begin;
+        run->end = item->end;
+        run->loaded = true;
+        return SILT_OK;
+    }
+    use_group(m, run, item->group);
+    enum silt_status rc = need_times(m, run, err);
+    if (rc != SILT_OK)
+        return rc;
+    run->begin = lower_bound(run->times, 0, item->group->rows, item->lo);
+    run->end = item->hi == INT64_MAX ? item->group->rows
+                                     : lower_bound(run->times, run->begin, item->group->rows, item->hi + 1);
+    run->loaded = true;
+    if (run->begin == run->end)
+        next_item(m, run);
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- row by row */
+
+struct row_column { /* of one run, for one field */
+    enum silt_type type;
+    const void *data;
+    const uint64_t *valid;
+};
+
+static enum silt_status run_column(struct merge *m, struct run *run, size_t f, struct row_column *out,
+                                   struct silt_error *err)
+{
+    if (!run->file) {
+        const struct memtable_column *column = &run->mem.columns[f];
+        *out = (struct row_column){column->type, column->values, column->valid};
+        return SILT_OK;
+    }
+    enum silt_status rc = need_column(m, run, f, err);
+    const struct stored_column *column = &run->columns[f];
+    if (rc != SILT_OK || column->index < 0) {
+        *out = (struct row_column){SILT_TYPE_NONE, NULL, NULL};
+        return rc;
+    }
+    const struct tsm_field *field = &run->group->fields[column->index];
+    *out = (struct row_column){(enum silt_type)field->type, column->data, field->gaps ? column->valid : NULL};
+    return SILT_OK;
+}
+
+static inline bool bit(const uint64_t *valid, uint32_t row)
+{
+    return !valid || (valid[row / 64] >> (row % 64) & 1);
+}
+
+/* Lay a run's row over row n of what is shown; *any: it had a value. */
+static enum silt_status overlay(struct merge *m, struct run *run, uint32_t row, uint32_t n, bool *any,
+                                struct silt_error *err)
+{
+    for (size_t f = 0; f < m->field_count; f++) {
+        struct row_column column;
+        enum silt_status rc = run_column(m, run, f, &column, err);
+        if (rc != SILT_OK)
+            return rc;
+        if (column.type == SILT_TYPE_NONE || !bit(column.valid, row))
+            continue;
+        struct shown_column *shown = &m->shown[f];
+        if (shown->type == SILT_TYPE_NONE) {
+            rc = grow_buffer(m, &shown->data, &shown->data_bytes, MERGE_ROWS_MAX * sizeof(struct silt_str), err);
+            if (rc != SILT_OK)
+                return rc;
+            shown->type = column.type;
+            memset(shown->valid, 0, sizeof(shown->valid));
+        } else if (shown->type != column.type) {
+            continue; /* a field of any type that changes it within overlapping rows: one of them is shown */
+        }
+        switch (column.type) {
+        case SILT_TYPE_STRING:
+            ((struct silt_str *)shown->data)[n] = run->file ? ((const struct silt_str *)column.data)[row]
+                                                            : silt_bytes_str(((const union silt_value *)column.data)[row].string);
+            break;
+        case SILT_TYPE_BOOLEAN:
+            ((uint8_t *)shown->data)[n] = run->file ? ((const uint8_t *)column.data)[row]
+                                                    : ((const union silt_value *)column.data)[row].boolean;
+            break;
+        default:
+            ((uint64_t *)shown->data)[n] = ((const uint64_t *)column.data)[row];
+        }
+        shown->valid[n / 64] |= (uint64_t)1 << (n % 64);
+        *any = true;
+    }
+    return SILT_OK;
+}
+
+/* The run whose head comes first, and how far ahead it is: *other is the next run's nearest time, *alone none has one. */
+static struct run *first_run(struct merge *m, silt_time *other, bool *alone)
+{
+    struct run *best = NULL;
+    silt_time best_time = 0;
+    *alone = true;
+    for (size_t i = 0; i < m->run_count; i++) {
+        struct run *run = m->runs[i];
+        if (run->done)
+            continue;
+        silt_time time = m->descending ? head_hi(run) : head_lo(run);
+        if (!best) {
+            best = run;
+            best_time = time;
+            continue;
+        }
+        bool nearer = m->descending ? time > best_time : time < best_time;
+        silt_time second = nearer ? best_time : time;
+        if (*alone || (m->descending ? second > *other : second < *other))
+            *other = second;
+        *alone = false;
+        if (nearer) {
+            best = run;
+            best_time = time;
+        }
+    }
+    return best;
+}
+
+static bool clear_of(const struct merge *m, const struct run *run, silt_time other, bool alone)
+{
+    return alone || (m->descending ? head_lo(run) > other : head_hi(run) < other);
+}
+
+/* only: just the rest of this run's head item. */
+static enum silt_status merge_rows(struct merge *m, struct run *only, struct silt_error *err)
+{
+    uint32_t n = 0;
+    const struct item *only_item = only ? head(only) : NULL;
+    for (size_t f = 0; f < m->field_count; f++)
+        m->shown[f].type = SILT_TYPE_NONE;
+    while (n < MERGE_ROWS_MAX) {
+        silt_time other = 0;
+        bool alone = true;
+        struct run *run = only ? (only->done || head(only) != only_item ? NULL : only) : first_run(m, &other, &alone);
+        if (!run)
+            break;
+        enum silt_status rc;
+        if (!run->loaded) {
+            /* What stands alone again leaves the slow way; and text handed out must not be replaced. */
+            if (n > 0 && ((!only && clear_of(m, run, other, alone)) || run->has_strings))
+                break;
+            if ((rc = load(m, run, err)) != SILT_OK)
+                return rc;
+            continue;
+        }
+        silt_time time = m->descending ? head_hi(run) : head_lo(run);
+        bool any = false, waits = false;
+        for (size_t i = 0; i < m->run_count && !waits; i++) {
+            struct run *same = m->runs[i];
+            /* A head not loaded yet may begin with this very time. */
+            if (!only && !same->done && !same->loaded && (m->descending ? head_hi(same) : head_lo(same)) == time) {
+                waits = true;
+                if (n > 0 && same->has_strings)
+                    goto out;
+                if ((rc = load(m, same, err)) != SILT_OK)
+                    return rc;
+            }
+        }
+        if (waits)
+            continue;
+        for (size_t i = 0; i < m->run_count; i++) {
+            struct run *same = m->runs[i];
+            if (same->done || !same->loaded || (only && same != only))
+                continue;
+            uint32_t row = m->descending ? same->end - 1 : same->begin;
+            if (run_times(same)[row] != time)
+                continue;
+            if ((rc = overlay(m, same, row, n, &any, err)) != SILT_OK)
+                return rc;
+            if (m->descending)
+                same->end--;
+            else
+                same->begin++;
+            if (same->begin == same->end)
+                next_item(m, same);
+        }
+        if (any)
+            m->shown_times[n++] = time;
+    }
+out:
+    m->kind = BATCH_MERGED;
+    m->count = n;
+    m->begin = 0;
+    m->whole = false;
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- batches */
+
+/* Rows [begin, begin + count) of the run's head become the batch. */
+static void give(struct merge *m, struct run *run, uint32_t begin, uint32_t count, bool whole)
+{
+    m->kind = run->file ? BATCH_GROUP : BATCH_MEMORY;
+    m->run = run;
+    m->begin = begin;
+    m->count = count;
+    m->whole = whole;
+}
+
+/* How many rows of the loaded head come strictly before `other` in the order asked for. */
+static uint32_t rows_before(const struct merge *m, const struct run *run, silt_time other)
+{
+    const silt_time *times = run_times(run);
+    if (!m->descending)
+        return lower_bound(times, run->begin, run->end, other) - run->begin;
+    return other == INT64_MAX ? 0 : run->end - lower_bound(times, run->begin, run->end, other + 1);
+}
+
+static enum silt_status choose_batch(struct merge *m, bool *found, struct silt_error *err)
+{
+    silt_time other = 0;
+    bool alone = true;
+    struct run *run = first_run(m, &other, &alone);
+    *found = true;
+    if (!run) {
+        m->kind = BATCH_NONE;
+        m->count = 0;
+        return SILT_OK;
+    }
+    struct item *item = head(run);
+    bool clear = clear_of(m, run, other, alone);
+    if (clear && !run->loaded && item->whole && item->full) {
+        use_group(m, run, item->group);
+        give(m, run, 0, item->group->rows, true);
+        next_item(m, run);
+        return SILT_OK;
+    }
+    enum silt_status rc = load(m, run, err);
+    if (rc != SILT_OK)
+        return rc;
+    if (!run->loaded) { /* it was empty */
+        *found = false;
+        return SILT_OK;
+    }
+    uint32_t count = clear ? run->end - run->begin : rows_before(m, run, other);
+    if (count > MERGE_ROWS_MAX)
+        count = MERGE_ROWS_MAX;
+    if (item->full && (clear || count >= SLICE_MIN)) {
+        give(m, run, m->descending ? run->end - count : run->begin, count, false);
+        if (m->descending)
+            run->end -= count;
+        else
+            run->begin += count;
+        if (run->begin == run->end)
+            next_item(m, run);
+        return SILT_OK;
+    }
+    rc = merge_rows(m, clear ? run : NULL, err);
+    *found = m->count > 0;
+    return rc;
+}
+
+enum silt_status merge_next(struct merge *m, struct merge_batch *batch, struct silt_error *err)
+{
+    bool found = false;
+    *batch = (struct merge_batch){0, 0, 0, NULL, NULL};
+    while (!found) {
+        enum silt_status rc = choose_batch(m, &found, err);
+        if (rc != SILT_OK) {
+            m->kind = BATCH_NONE;
+            m->count = 0;
+            return rc;
+        }
+    }
+    batch->count = m->count;
+    if (m->count == 0)
+        return SILT_OK;
+    if (m->whole) {
+        const struct tsm_group *group = m->run->group;
+        batch->first = m->descending ? group->max : group->min;
+        batch->last = m->descending ? group->min : group->max;
+        batch->whole = group;
+        batch->file = m->run->file;
+    } else if (m->kind == BATCH_MERGED) {
+        batch->first = m->shown_times[0];
+        batch->last = m->shown_times[m->count - 1];
+    } else {
+        const silt_time *times = run_times(m->run) + m->begin;
+        batch->first = times[m->descending ? m->count - 1 : 0];
+        batch->last = times[m->descending ? 0 : m->count - 1];
+    }
+    return SILT_OK;
+}
+
+enum silt_status merge_times(struct merge *m, const silt_time **times, struct silt_error *err)
+{
+    if (m->kind == BATCH_MERGED) {
+        *times = m->shown_times;
+        return SILT_OK;
+    }
+    silt_assert(m->kind != BATCH_NONE);
+    if (m->run->file) {
+        enum silt_status rc = need_times(m, m->run, err);
+        if (rc != SILT_OK)
+            return rc;
+    }
+    const silt_time *from = run_times(m->run) + m->begin;
+    if (!m->descending) {
+        *times = from;
+        return SILT_OK;
+    }
+    for (uint32_t i = 0; i < m->count; i++)
+        m->shown_times[i] = from[m->count - 1 - i];
+    *times = m->shown_times;
+    return SILT_OK;
+}
+
+/* Bits [begin, begin + count) of `from`, to bit 0 or the other way round. */
+static void move_bits(const uint64_t *from, uint32_t begin, uint32_t count, bool reversed, uint64_t *to)
+{
+    if (reversed) {
+        memset(to, 0, (count + 63) / 64 * 8);
+        for (uint32_t i = 0; i < count; i++)
+            if (bit(from, begin + count - 1 - i))
+                to[i / 64] |= (uint64_t)1 << (i % 64);
+        return;
+    }
+    uint32_t shift = begin % 64, last = (begin + count - 1) / 64;
+    for (uint32_t w = 0, source = begin / 64; w < (count + 63) / 64; w++, source++) {
+        uint64_t word = from[source] >> shift;
+        if (shift && source < last)
+            word |= from[source + 1] << (64 - shift);
+        to[w] = word;
+    }
+}
+
+static bool moves(const struct merge *m, enum silt_type type)
+{
+    return m->descending || (!m->run->file && (type == SILT_TYPE_STRING || type == SILT_TYPE_BOOLEAN));
+}
+
+enum silt_status merge_column(struct merge *m, size_t f, struct silt_column *out, struct silt_error *err)
+{
+    silt_assert(m->kind != BATCH_NONE && f < m->field_count);
+    struct shown_column *shown = &m->shown[f];
+    out->type = SILT_TYPE_NONE;
+    out->valid = NULL;
+    out->u64 = NULL;
+    if (m->kind == BATCH_MERGED) {
+        if (shown->type != SILT_TYPE_NONE) {
+            out->type = shown->type;
+            out->valid = shown->valid;
+            out->u64 = shown->data;
+        }
+        return SILT_OK;
+    }
+    struct row_column column;
+    enum silt_status rc = run_column(m, m->run, f, &column, err);
+    if (rc != SILT_OK || column.type == SILT_TYPE_NONE)
+        return rc;
+    out->type = column.type;
+    if (column.valid) {
+        if (!m->descending && m->begin % 64 == 0) {
+            out->valid = column.valid + m->begin / 64;
+        } else {
+            move_bits(column.valid, m->begin, m->count, m->descending, shown->valid);
+            out->valid = shown->valid;
+        }
+    }
+    size_t element = element_bytes(column.type);
+    if (!moves(m, column.type)) {
+        out->u64 = (const void *)((const char *)column.data + m->begin * element);
+        return SILT_OK;
+    }
+    rc = grow_buffer(m, &shown->data, &shown->data_bytes, MERGE_ROWS_MAX * sizeof(struct silt_str), err);
+    if (rc != SILT_OK)
+        return rc;
+    out->u64 = shown->data;
+    for (uint32_t i = 0; i < m->count; i++) {
+        uint32_t row = m->begin + (m->descending ? m->count - 1 - i : i);
+        switch (column.type) {
+        case SILT_TYPE_STRING:
+            if (m->run->file)
+                ((struct silt_str *)shown->data)[i] = ((const struct silt_str *)column.data)[row];
+            else if (bit(column.valid, row))
+                ((struct silt_str *)shown->data)[i] = silt_bytes_str(((const union silt_value *)column.data)[row].string);
+            else
+                ((struct silt_str *)shown->data)[i] = (struct silt_str){NULL, 0};
+            break;
+        case SILT_TYPE_BOOLEAN:
+            ((uint8_t *)shown->data)[i] = m->run->file ? ((const uint8_t *)column.data)[row]
+                                                       : (((const union silt_value *)column.data)[row].u64 & 1);
+            break;
+        default:
+            ((uint64_t *)shown->data)[i] = ((const uint64_t *)column.data)[row];
+        }
+    }
+    return SILT_OK;
+}
+
+bool merge_stats(struct merge *m, size_t f, struct silt_block_stats *out)
+{
+    silt_assert(f < m->field_count);
+    out->count = 0;
+    if (m->kind != BATCH_GROUP || !m->whole || m->run->columns[f].index < 0)
+        return false;
+    tsm_field_stats(&m->run->group->fields[m->run->columns[f].index], out);
+    return true;
+}
+
+void merge_skip(struct merge *m, silt_time time)
+{
+    for (size_t i = 0; i < m->run_count; i++) {
+        struct run *run = m->runs[i];
+        while (!run->done && (m->descending ? head_lo(run) > time : head_hi(run) < time))
+            next_item(m, run);
+        if (run->done)
+            continue;
+        struct item *item = head(run);
+        if (run->loaded) {
+            if (m->descending && time < INT64_MAX)
+                run->end = lower_bound(run_times(run), run->begin, run->end, time + 1);
+            else if (!m->descending)
+                run->begin = lower_bound(run_times(run), run->begin, run->end, time);
+        } else if (!item->group) {
+            if (m->descending && time < INT64_MAX)
+                item->end = lower_bound(run->mem.times, item->begin, item->end, time + 1);
+            else if (!m->descending)
+                item->begin = lower_bound(run->mem.times, item->begin, item->end, time);
+            item->lo = run->mem.times[item->begin];
+            item->hi = run->mem.times[item->end - 1];
+        } else if (m->descending ? item->hi > time : item->lo < time) {
+            if (m->descending)
+                item->hi = time;
+            else
+                item->lo = time;
+            item->whole = false;
+        }
+    }
+}

@@ -1,0 +1,641 @@
+/*
+ * policy.c - databases, retention policies, shard groups: InfluxDB 1.x's rules and texts.
+ *
+ * A change is made durable in the catalog first, under change_lock alone, and then published under meta_lock. What is
+ * dropped leaves the catalog first, then the lists, then the disk; a crash in between leaves folders that no catalog row
+ * names, which the next start removes.
+ */
+#include "storage/storage_internal.h"
+
+#include "silt/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define HOUR_NS ((int64_t)3600 * 1000000000)
+#define DAY_NS (24 * HOUR_NS)
+/* Seconds from the year 1, where shard groups are counted from, to 1970. */
+#define YEAR_ONE_SECONDS ((int64_t)62135596800)
+
+static struct silt_str str(const char *text)
+{
+    return silt_str_from(text);
+}
+
+silt_time storage_now(struct silt_storage *storage)
+{
+    return storage->options.now ? storage->options.now(storage->options.now_arg) : silt_clock_now();
+}
+
+/* ---------------------------------------------------------------- finding */
+
+struct database *find_database(struct silt_storage *storage, struct silt_str name)
+{
+    for (size_t i = 0; i < storage->database_count; i++)
+        if (silt_str_equal(str(storage->databases[i]->name), name))
+            return storage->databases[i];
+    return NULL;
+}
+
+struct database *find_database_id(struct silt_storage *storage, uint32_t id)
+{
+    for (size_t i = 0; i < storage->database_count; i++)
+        if (storage->databases[i]->id == id)
+            return storage->databases[i];
+    return NULL;
+}
+
+struct policy *find_policy(const struct database *database, struct silt_str name)
+{
+    if (name.len == 0)
+        name = str(database->default_policy);
+    for (size_t i = 0; i < database->policy_count; i++)
+        if (silt_str_equal(str(database->policies[i]->name), name))
+            return database->policies[i];
+    return NULL;
+}
+
+static size_t shard_place(const struct silt_storage *storage, uint64_t id)
+{
+    size_t low = 0, high = storage->shard_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (storage->shards[middle]->id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct shard *find_shard(struct silt_storage *storage, uint64_t id)
+{
+    size_t place = shard_place(storage, id);
+    return place < storage->shard_count && storage->shards[place]->id == id ? storage->shards[place] : NULL;
+}
+
+struct shard *policy_shard_at(const struct policy *policy, silt_time time)
+{
+    size_t low = 0, high = policy->shard_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (policy->shards[middle]->end <= time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < policy->shard_count; low++)
+        if (policy->shards[low]->start <= time)
+            return policy->shards[low];
+    return NULL;
+}
+
+enum silt_status database_not_found(struct silt_str name, struct silt_error *err)
+{
+    return silt_fail(err, SILT_NOT_FOUND, "database not found: %.*s", SILT_FMT(name));
+}
+
+enum silt_status policy_not_found(const struct database *database, struct silt_str name, struct silt_error *err)
+{
+    if (name.len == 0)
+        name = str(database->default_policy);
+    return silt_fail(err, SILT_NOT_FOUND, "retention policy not found: %.*s", SILT_FMT(name));
+}
+
+size_t all_shards(struct silt_storage *storage, struct shard ***shards)
+{
+    pthread_rwlock_rdlock(&storage->meta_lock);
+    size_t count = storage->shard_count;
+    *shards = silt_malloc((count + 1) * sizeof(**shards));
+    for (size_t i = 0; i < count; i++)
+        (*shards)[i] = shard_acquire(storage->shards[i]);
+    pthread_rwlock_unlock(&storage->meta_lock);
+    return count;
+}
+
+/* ---------------------------------------------------------------- the lists, with meta_lock's write side held */
+
+struct database *database_create(struct silt_storage *storage, uint32_t id, struct silt_str name)
+{
+    struct database *database = silt_calloc(1, sizeof(*database));
+    atomic_init(&database->references, 1);
+    database->id = id;
+    database->name = silt_strdup(name);
+    database->default_policy = silt_strdup(SILT_STR(""));
+    database->index = series_index_create(&storage->index_budget);
+    database->dict = field_dict_create(NULL);
+    pthread_mutex_init(&database->define_lock, NULL);
+    return database;
+}
+
+struct database *database_acquire(struct database *database)
+{
+    atomic_fetch_add_explicit(&database->references, 1, memory_order_relaxed);
+    return database;
+}
+
+static void policy_destroy(struct policy *policy)
+{
+    for (size_t i = 0; i < policy->shard_count; i++)
+        shard_release(policy->shards[i]);
+    free(policy->shards);
+    free(policy->name);
+    free(policy);
+}
+
+void database_release(struct database *database)
+{
+    if (!database || atomic_fetch_sub_explicit(&database->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < database->policy_count; i++)
+        policy_destroy(database->policies[i]);
+    free(database->policies);
+    series_index_destroy(database->index);
+    field_dict_destroy(database->dict);
+    pthread_mutex_destroy(&database->define_lock);
+    free(database->measurements);
+    free(database->default_policy);
+    free(database->name);
+    free(database);
+}
+
+void add_database(struct silt_storage *storage, struct database *database)
+{
+    storage->databases = silt_realloc(storage->databases, (storage->database_count + 1) * sizeof(*storage->databases));
+    storage->databases[storage->database_count++] = database;
+}
+
+struct policy *add_policy(struct database *database, const struct catalog_policy *facts)
+{
+    struct policy *policy = silt_calloc(1, sizeof(*policy));
+    policy->id = facts->id;
+    policy->name = silt_strdup(facts->name);
+    policy->duration_ns = facts->duration_ns;
+    policy->shard_duration_ns = facts->shard_duration_ns;
+    policy->replication = facts->replication;
+    database->policies = silt_realloc(database->policies, (database->policy_count + 1) * sizeof(*database->policies));
+    database->policies[database->policy_count++] = policy;
+    return policy;
+}
+
+static void set_default(struct database *database, struct silt_str name)
+{
+    char *copy = silt_strdup(name);
+    free(database->default_policy);
+    database->default_policy = copy;
+}
+
+void policy_add_shard(struct silt_storage *storage, struct policy *policy, struct shard *shard)
+{
+    if (policy->shard_count == policy->shard_room) {
+        policy->shard_room = policy->shard_room ? policy->shard_room * 2 : 8;
+        policy->shards = silt_realloc(policy->shards, policy->shard_room * sizeof(*policy->shards));
+    }
+    size_t place = policy->shard_count++;
+    for (; place > 0; place--) {
+        const struct shard *before = policy->shards[place - 1];
+        if (before->end < shard->end || (before->end == shard->end && before->start <= shard->start))
+            break;
+        policy->shards[place] = policy->shards[place - 1];
+    }
+    policy->shards[place] = shard;
+    if ((place > 0 && policy->shards[place - 1]->end > shard->start)
+        || (place + 1 < policy->shard_count && policy->shards[place + 1]->start < shard->end))
+        policy->overlapping = true;
+
+    if (storage->shard_count == storage->shard_room) {
+        storage->shard_room = storage->shard_room ? storage->shard_room * 2 : 64;
+        storage->shards = silt_realloc(storage->shards, storage->shard_room * sizeof(*storage->shards));
+    }
+    place = shard_place(storage, shard->id);
+    memmove(storage->shards + place + 1, storage->shards + place, (storage->shard_count - place) * sizeof(*storage->shards));
+    storage->shards[place] = shard_acquire(shard);
+    storage->shard_count++;
+}
+
+static void forget_shard(struct silt_storage *storage, struct shard *shard)
+{
+    size_t place = shard_place(storage, shard->id);
+    if (place == storage->shard_count || storage->shards[place] != shard)
+        return;
+    storage->shard_count--;
+    memmove(storage->shards + place, storage->shards + place + 1, (storage->shard_count - place) * sizeof(*storage->shards));
+    atomic_store(&shard->dropped, true);
+    shard_release(shard);
+}
+
+/* ---------------------------------------------------------------- rules */
+
+static enum silt_status check_name(struct silt_str name, struct silt_error *err)
+{
+    if (name.len > 255)
+        return silt_fail(err, SILT_INVALID, "name too long");
+    bool good = name.len > 0 && !silt_str_equal(name, SILT_STR(".")) && !silt_str_equal(name, SILT_STR(".."));
+    const unsigned char *p = (const unsigned char *)name.p;
+    for (size_t i = 0; i < name.len && good; i++) {
+        if (p[i] < 0x20 || p[i] == 0x7f || p[i] == '/' || p[i] == '\\')
+            good = false;
+        /* U+0080..U+00A0 and the soft hyphen; zero-width, separators and marks of direction */
+        else if (p[i] == 0xc2 && i + 1 < name.len && (p[i + 1] <= 0xa0 || p[i + 1] == 0xad))
+            good = false;
+        else if (p[i] == 0xe2 && i + 2 < name.len && p[i + 1] == 0x80 && (p[i + 2] <= 0x8f || (p[i + 2] >= 0xa8 && p[i + 2] <= 0xaf)))
+            good = false;
+        else if (p[i] == 0xef && i + 2 < name.len && p[i + 1] == 0xbb && p[i + 2] == 0xbf)
+            good = false;
+    }
+    return good ? SILT_OK : silt_fail(err, SILT_INVALID, "invalid name");
+}
+
+static int64_t default_shard_duration(int64_t duration_ns)
+{
+    if (duration_ns == 0 || duration_ns >= 180 * DAY_NS)
+        return 168 * HOUR_NS;
+    return duration_ns >= 48 * HOUR_NS ? 24 * HOUR_NS : HOUR_NS;
+}
+
+static int64_t normal_shard_duration(int64_t shard_duration_ns, int64_t duration_ns)
+{
+    if (shard_duration_ns == 0)
+        return default_shard_duration(duration_ns);
+    return shard_duration_ns < HOUR_NS ? HOUR_NS : shard_duration_ns;
+}
+
+static enum silt_status check_durations(int64_t duration_ns, int64_t shard_duration_ns, struct silt_error *err)
+{
+    if (duration_ns != 0 && duration_ns < HOUR_NS)
+        return silt_fail(err, SILT_INVALID, "retention policy duration must be at least 1h0m0s");
+    if (duration_ns != 0 && duration_ns < shard_duration_ns)
+        return silt_fail(err, SILT_INVALID, "retention policy duration must be greater than the shard duration");
+    return SILT_OK;
+}
+
+/* What a CREATE asks for, filled up with the defaults. */
+static enum silt_status wanted_policy(struct silt_str name, const struct silt_policy_change *with,
+                                      struct catalog_policy *out, struct silt_error *err)
+{
+    static const struct silt_policy_change nothing;
+    if (!with)
+        with = &nothing;
+    memset(out, 0, sizeof(*out));
+    out->name = name;
+    out->duration_ns = with->has_duration ? with->duration_ns : 0;
+    out->shard_duration_ns = normal_shard_duration(with->has_shard_duration ? with->shard_duration_ns : 0, out->duration_ns);
+    out->replication = with->has_replication ? with->replication : 1;
+    enum silt_status rc = check_name(name, err);
+    return rc != SILT_OK ? rc : check_durations(out->duration_ns, out->shard_duration_ns, err);
+}
+
+static bool same_policy(const struct policy *have, const struct catalog_policy *want)
+{
+    return have->duration_ns == want->duration_ns && have->shard_duration_ns == want->shard_duration_ns
+           && have->replication == want->replication;
+}
+
+static enum silt_status policy_conflict(struct silt_error *err)
+{
+    return silt_fail(err, SILT_CONFLICT, "retention policy conflicts with an existing policy");
+}
+
+/* ---------------------------------------------------------------- create and alter */
+
+static enum silt_status create_database(struct silt_storage *storage, struct silt_str name, struct silt_str policy_name,
+                                        const struct silt_policy_change *with, struct silt_error *err)
+{
+    struct catalog_policy want;
+    bool plain = !with && policy_name.len == 0;
+    enum silt_status rc = check_name(name, err);
+    if (rc != SILT_OK)
+        return rc;
+    if ((rc = wanted_policy(policy_name.len > 0 ? policy_name : SILT_STR("autogen"), with, &want, err)) != SILT_OK)
+        return rc;
+    const struct database *have = find_database(storage, name);
+    if (have) {
+        if (plain)
+            return SILT_OK;
+        const struct policy *policy = find_policy(have, want.name);
+        if (!policy || !same_policy(policy, &want) || !silt_str_equal(str(have->default_policy), want.name))
+            return policy_conflict(err);
+        return SILT_OK;
+    }
+    uint32_t id;
+    if ((rc = catalog_create_database(storage->catalog, name, &id, err)) != SILT_OK)
+        return rc;
+    want.database_id = id;
+    if ((rc = catalog_create_policy(storage->catalog, &want, true, &want.id, err)) != SILT_OK) {
+        struct silt_error ignored; /* a database without a policy is still a whole one */
+        if (catalog_drop_database(storage->catalog, id, &ignored) != SILT_OK)
+            silt_log(SILT_LOG_WARN, "cannot take back a database", "error=\"%s\"", ignored.text);
+        return rc;
+    }
+    struct database *database = database_create(storage, id, name);
+    add_policy(database, &want);
+    set_default(database, want.name);
+    pthread_rwlock_wrlock(&storage->meta_lock);
+    add_database(storage, database);
+    pthread_rwlock_unlock(&storage->meta_lock);
+    return SILT_OK;
+}
+
+enum silt_status silt_storage_create_database(struct silt_storage *storage, struct silt_str name,
+                                              struct silt_str policy_name, const struct silt_policy_change *with,
+                                              struct silt_error *err)
+{
+    /* The lists change only under change_lock as well: holding it, they may be read without the other. */
+    pthread_mutex_lock(&storage->change_lock);
+    enum silt_status rc = create_database(storage, name, policy_name, with, err);
+    pthread_mutex_unlock(&storage->change_lock);
+    return rc;
+}
+
+static enum silt_status create_policy(struct silt_storage *storage, struct silt_str database_name, struct silt_str name,
+                                      const struct silt_policy_change *with, struct silt_error *err)
+{
+    struct catalog_policy want;
+    bool make_default = with && with->make_default;
+    enum silt_status rc = wanted_policy(name, with, &want, err);
+    if (rc != SILT_OK)
+        return rc;
+    struct database *database = find_database(storage, database_name);
+    if (!database)
+        return database_not_found(database_name, err);
+    const struct policy *have = find_policy(database, name);
+    if (have) {
+        if (!same_policy(have, &want))
+            return silt_fail(err, SILT_CONFLICT, "retention policy already exists");
+        if (make_default && !silt_str_equal(str(database->default_policy), name))
+            return policy_conflict(err);
+        return SILT_OK;
+    }
+    want.database_id = database->id;
+    if ((rc = catalog_create_policy(storage->catalog, &want, make_default, &want.id, err)) != SILT_OK)
+        return rc;
+    pthread_rwlock_wrlock(&storage->meta_lock);
+    add_policy(database, &want);
+    if (make_default)
+        set_default(database, name);
+    pthread_rwlock_unlock(&storage->meta_lock);
+    return SILT_OK;
+}
+
+enum silt_status silt_storage_create_policy(struct silt_storage *storage, struct silt_str database, struct silt_str name,
+                                            const struct silt_policy_change *policy, struct silt_error *err)
+{
+    pthread_mutex_lock(&storage->change_lock);
+    enum silt_status rc = create_policy(storage, database, name, policy, err);
+    pthread_mutex_unlock(&storage->change_lock);
+    return rc;
+}
+
+static enum silt_status alter_policy(struct silt_storage *storage, struct silt_str database_name, struct silt_str name,
+                                     const struct silt_policy_change *change, struct silt_error *err)
+{
+    struct database *database = find_database(storage, database_name);
+    if (!database)
+        return database_not_found(database_name, err);
+    struct policy *policy = name.len > 0 ? find_policy(database, name) : NULL;
+    if (!policy)
+        return silt_fail(err, SILT_NOT_FOUND, "retention policy not found: %.*s", SILT_FMT(name));
+    struct catalog_policy want = {policy->id, database->id, name, policy->duration_ns, policy->shard_duration_ns,
+                                  policy->replication};
+    if (change->has_duration)
+        want.duration_ns = change->duration_ns;
+    if (change->has_shard_duration)
+        want.shard_duration_ns = normal_shard_duration(change->shard_duration_ns, want.duration_ns);
+    if (change->has_replication)
+        want.replication = change->replication;
+    enum silt_status rc = check_durations(want.duration_ns, want.shard_duration_ns, err);
+    if (rc == SILT_OK)
+        rc = catalog_update_policy(storage->catalog, &want, change->make_default, err);
+    if (rc != SILT_OK)
+        return rc;
+    pthread_rwlock_wrlock(&storage->meta_lock);
+    policy->duration_ns = want.duration_ns;
+    policy->shard_duration_ns = want.shard_duration_ns;
+    policy->replication = want.replication;
+    if (change->make_default)
+        set_default(database, name);
+    pthread_rwlock_unlock(&storage->meta_lock);
+    return SILT_OK;
+}
+
+enum silt_status silt_storage_alter_policy(struct silt_storage *storage, struct silt_str database, struct silt_str name,
+                                           const struct silt_policy_change *change, struct silt_error *err)
+{
+    pthread_mutex_lock(&storage->change_lock);
+    enum silt_status rc = alter_policy(storage, database, name, change, err);
+    pthread_mutex_unlock(&storage->change_lock);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- shard groups */
+
+static enum silt_status make_shard(struct silt_storage *storage, struct database *database, struct policy *policy,
+                                   silt_time time, struct silt_error *err)
+{
+    __int128 since = (__int128)time + (__int128)YEAR_ONE_SECONDS * 1000000000;
+    __int128 first = since - since % policy->shard_duration_ns - (__int128)YEAR_ONE_SECONDS * 1000000000;
+    __int128 last = first + policy->shard_duration_ns;
+    silt_time start = first < INT64_MIN ? INT64_MIN : (silt_time)first;
+    silt_time end = last > INT64_MAX ? INT64_MAX : (silt_time)last;
+    uint64_t id;
+    struct shard *shard;
+    enum silt_status rc = catalog_create_shard(storage->catalog, database->id, policy->id, start, end, &id, err);
+    if (rc == SILT_OK)
+        rc = shard_open(database, storage->vfs, storage->wal, &storage->memtable_budget, storage->epoch, id, policy->id,
+                        start, end, &shard, err);
+    if (rc != SILT_OK)
+        return rc;
+    pthread_rwlock_wrlock(&storage->meta_lock);
+    policy_add_shard(storage, policy, shard);
+    pthread_rwlock_unlock(&storage->meta_lock);
+    return SILT_OK;
+}
+
+enum silt_status ensure_shard(struct silt_storage *storage, struct silt_str database_name, struct silt_str policy_name,
+                              silt_time time, struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+    pthread_mutex_lock(&storage->change_lock);
+    struct database *database = find_database(storage, database_name);
+    struct policy *policy = database ? find_policy(database, policy_name) : NULL;
+    if (!database)
+        rc = database_not_found(database_name, err);
+    else if (!policy)
+        rc = policy_not_found(database, policy_name, err);
+    else if (!policy_shard_at(policy, time))
+        rc = make_shard(storage, database, policy, time, err);
+    pthread_mutex_unlock(&storage->change_lock);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- dropping */
+
+/* After the lists have forgotten it: nobody begins anything with it any more. */
+static void remove_shard_files(struct silt_storage *storage, struct shard *shard)
+{
+    char folder[VFS_NAME_BYTES_MAX];
+    struct silt_error err;
+    shard_folder(shard->id, folder);
+    pthread_mutex_lock(&shard->flush_lock);
+    pthread_mutex_lock(&shard->compact_lock);
+    if (storage->vfs->ops->remove_folder(storage->vfs, folder, &err) != SILT_OK)
+        silt_log(SILT_LOG_WARN, "cannot remove a dropped shard's files", "shard=%llu error=\"%s\"",
+                 (unsigned long long)shard->id, err.text);
+    pthread_mutex_unlock(&shard->compact_lock);
+    pthread_mutex_unlock(&shard->flush_lock);
+    shard_release(shard);
+}
+
+/* With meta_lock's write side: out of both lists; the policy's reference goes to the caller. */
+static struct shard *take_shard(struct silt_storage *storage, struct policy *policy, size_t place)
+{
+    struct shard *shard = policy->shards[place];
+    policy->shard_count--;
+    memmove(policy->shards + place, policy->shards + place + 1, (policy->shard_count - place) * sizeof(*policy->shards));
+    forget_shard(storage, shard);
+    return shard;
+}
+
+/* Drops one shard of a database; its series may be left without points. change_lock is held. */
+static enum silt_status drop_shard(struct silt_storage *storage, struct database *database, struct policy *policy,
+                                   size_t place, struct silt_error *err)
+{
+    struct shard *shard = policy->shards[place];
+    enum silt_status rc = catalog_drop_shard(storage->catalog, shard->id, err);
+    if (rc != SILT_OK)
+        return rc;
+    pthread_rwlock_wrlock(&storage->meta_lock);
+    take_shard(storage, policy, place);
+    pthread_rwlock_unlock(&storage->meta_lock);
+
+    roaring_bitmap_t *candidates = roaring_bitmap_create();
+    struct version *version = shard_pin(shard);
+    rc = version_series(version, candidates, err);
+    version_release(version);
+    if (rc == SILT_OK)
+        rc = remove_lonely_series(storage, database, candidates, err);
+    roaring_bitmap_free(candidates);
+    remove_shard_files(storage, shard);
+    return rc;
+}
+
+static void free_shards(struct silt_storage *storage, struct shard **shards, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        remove_shard_files(storage, shards[i]);
+    free(shards);
+}
+
+enum silt_status silt_storage_drop_database(struct silt_storage *storage, struct silt_str name, struct silt_error *err)
+{
+    struct shard **shards = NULL;
+    size_t count = 0;
+    pthread_mutex_lock(&storage->change_lock);
+    struct database *database = find_database(storage, name);
+    enum silt_status rc = database ? catalog_drop_database(storage->catalog, database->id, err) : SILT_OK;
+    if (database && rc == SILT_OK) {
+        pthread_rwlock_wrlock(&storage->meta_lock);
+        atomic_store(&database->dropped, true);
+        for (size_t i = 0; i < storage->database_count; i++) {
+            if (storage->databases[i] == database) {
+                memmove(storage->databases + i, storage->databases + i + 1,
+                        (storage->database_count - i - 1) * sizeof(*storage->databases));
+                storage->database_count--;
+                break;
+            }
+        }
+        for (size_t p = 0; p < database->policy_count; p++) {
+            struct policy *policy = database->policies[p];
+            shards = silt_realloc(shards, (count + policy->shard_count + 1) * sizeof(*shards));
+            while (policy->shard_count > 0)
+                shards[count++] = take_shard(storage, policy, policy->shard_count - 1);
+        }
+        pthread_rwlock_unlock(&storage->meta_lock);
+    }
+    pthread_mutex_unlock(&storage->change_lock);
+    free_shards(storage, shards, count);
+    if (database && rc == SILT_OK)
+        database_release(database);
+    return rc;
+}
+
+enum silt_status silt_storage_drop_policy(struct silt_storage *storage, struct silt_str database_name,
+                                          struct silt_str name, struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+    pthread_mutex_lock(&storage->change_lock);
+    struct database *database = find_database(storage, database_name);
+    struct policy *policy = database && name.len > 0 ? find_policy(database, name) : NULL;
+    while (policy && rc == SILT_OK && policy->shard_count > 0)
+        rc = drop_shard(storage, database, policy, policy->shard_count - 1, err);
+    if (policy && rc == SILT_OK)
+        rc = catalog_drop_policy(storage->catalog, policy->id, err);
+    if (policy && rc == SILT_OK) {
+        pthread_rwlock_wrlock(&storage->meta_lock);
+        for (size_t i = 0; i < database->policy_count; i++) {
+            if (database->policies[i] == policy) {
+                memmove(database->policies + i, database->policies + i + 1,
+                        (database->policy_count - i - 1) * sizeof(*database->policies));
+                database->policy_count--;
+                break;
+            }
+        }
+        pthread_rwlock_unlock(&storage->meta_lock);
+        policy_destroy(policy);
+    }
+    pthread_mutex_unlock(&storage->change_lock);
+    return rc;
+}
+
+/* Where the shard stands; change_lock is held. */
+static bool locate_shard(struct silt_storage *storage, uint64_t id, struct database **database, struct policy **policy,
+                         size_t *place)
+{
+    for (size_t d = 0; d < storage->database_count; d++) {
+        *database = storage->databases[d];
+        for (size_t p = 0; p < (*database)->policy_count; p++) {
+            *policy = (*database)->policies[p];
+            for (*place = 0; *place < (*policy)->shard_count; (*place)++)
+                if ((*policy)->shards[*place]->id == id)
+                    return true;
+        }
+    }
+    return false;
+}
+
+enum silt_status silt_storage_drop_shard(struct silt_storage *storage, uint64_t shard_id, struct silt_error *err)
+{
+    struct database *database;
+    struct policy *policy;
+    size_t place;
+    enum silt_status rc = SILT_OK;
+    pthread_mutex_lock(&storage->change_lock);
+    if (locate_shard(storage, shard_id, &database, &policy, &place))
+        rc = drop_shard(storage, database, policy, place, err);
+    pthread_mutex_unlock(&storage->change_lock);
+    return rc;
+}
+
+enum silt_status retention_step(struct silt_storage *storage, bool *did, struct silt_error *err)
+{
+    silt_time now = storage_now(storage);
+    enum silt_status rc = SILT_OK;
+    pthread_mutex_lock(&storage->change_lock);
+    for (size_t d = 0; d < storage->database_count; d++) {
+        struct database *database = storage->databases[d];
+        for (size_t p = 0; p < database->policy_count; p++) {
+            struct policy *policy = database->policies[p];
+            size_t i = 0;
+            while (rc == SILT_OK && policy->duration_ns != 0 && i < policy->shard_count) {
+                if ((__int128)policy->shards[i]->end + policy->duration_ns >= now) {
+                    i++;
+                    continue;
+                }
+                rc = drop_shard(storage, database, policy, i, err);
+                *did = true;
+            }
+        }
+    }
+    pthread_mutex_unlock(&storage->change_lock);
+    return rc;
+}

@@ -1,0 +1,362 @@
+/*
+ * recovery.c - what a start finds: SQLite's facts, each shard's manifest, and what only the log knows.
+ *
+ *     SQLite    all definitions of records below applied_seq
+ *     manifest  all rows of the shard in records below flushed_seq, all deletes below it
+ *     log       the rest, in order: definitions to the index and once more to the index thread, rows to memtables
+ *
+ * Everything may be met twice and does no harm then. Series stay in loading mode until the replay is over, so that they
+ * keep the numbers that the log gave them.
+ */
+#include "storage/storage_internal.h"
+
+#include "silt/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct loaded { /* of one database, while loading */
+    uint32_t *measurements; /* stored number -> the index's */
+    size_t measurement_count;
+    silt_series_id last_series;
+    roaring_bitmap_t *removed;
+};
+
+struct recovery {
+    struct silt_storage *storage;
+    struct loaded *loaded; /* as storage->databases */
+    uint64_t applied_seq;
+    struct silt_arena *arena;
+    uint64_t rows, records;
+    uint64_t seq;
+};
+
+static size_t database_place(struct silt_storage *storage, uint32_t id)
+{
+    size_t i = 0;
+    while (i < storage->database_count && storage->databases[i]->id != id)
+        i++;
+    return i;
+}
+
+/* ---------------------------------------------------------------- SQLite */
+
+static enum silt_status load_database(void *arg, const struct catalog_database *row, struct silt_error *err)
+{
+    struct recovery *r = arg;
+    (void)err;
+    struct database *database = database_create(r->storage, row->id, row->name);
+    free(database->default_policy);
+    database->default_policy = silt_strdup(row->default_policy);
+    add_database(r->storage, database);
+    r->loaded = silt_realloc(r->loaded, r->storage->database_count * sizeof(*r->loaded));
+    r->loaded[r->storage->database_count - 1] = (struct loaded){NULL, 0, row->last_series, roaring_bitmap_create()};
+    return SILT_OK;
+}
+
+static enum silt_status load_policy(void *arg, const struct catalog_policy *row, struct silt_error *err)
+{
+    struct recovery *r = arg;
+    struct database *database = find_database_id(r->storage, row->database_id);
+    if (!database)
+        return silt_fail(err, SILT_CORRUPT, "catalog: policy %u of no database", row->id);
+    add_policy(database, row);
+    return SILT_OK;
+}
+
+static enum silt_status load_shard(void *arg, const struct catalog_shard *row, struct silt_error *err)
+{
+    struct recovery *r = arg;
+    struct silt_storage *storage = r->storage;
+    struct database *database = find_database_id(storage, row->database_id);
+    struct policy *policy = NULL;
+    for (size_t i = 0; database && i < database->policy_count; i++)
+        if (database->policies[i]->id == row->policy_id)
+            policy = database->policies[i];
+    if (!policy)
+        return silt_fail(err, SILT_CORRUPT, "catalog: shard %" PRIu64 " of no policy", row->id);
+    struct shard *shard;
+    enum silt_status rc = shard_open(database, storage->vfs, storage->wal, &storage->memtable_budget, storage->epoch,
+                                     row->id, row->policy_id, row->start, row->end, &shard, err);
+    if (rc == SILT_OK)
+        policy_add_shard(storage, policy, shard);
+    return rc;
+}
+
+static enum silt_status load_series(void *arg, uint32_t database_id, silt_series_id id, struct silt_str key,
+                                    struct silt_error *err)
+{
+    struct recovery *r = arg;
+    size_t place = database_place(r->storage, database_id);
+    if (place == r->storage->database_count)
+        return SILT_OK;
+    if (id > r->loaded[place].last_series)
+        r->loaded[place].last_series = id;
+    return series_index_load(r->storage->databases[place]->index, id, key, err);
+}
+
+static enum silt_status load_measurement(void *arg, uint32_t database_id, uint32_t measurement, struct silt_str name,
+                                         struct silt_error *err)
+{
+    struct recovery *r = arg;
+    size_t place = database_place(r->storage, database_id);
+    if (place == r->storage->database_count)
+        return SILT_OK;
+    struct loaded *loaded = &r->loaded[place];
+    uint32_t here = series_index_measurement_make(r->storage->databases[place]->index, name);
+    if (here == 0)
+        return silt_fail(err, SILT_LIMIT, "memory of the series index is used up");
+    if (measurement >= loaded->measurement_count) {
+        size_t count = (size_t)measurement * 2 + 16;
+        loaded->measurements = silt_realloc(loaded->measurements, count * sizeof(*loaded->measurements));
+        memset(loaded->measurements + loaded->measurement_count, 0,
+               (count - loaded->measurement_count) * sizeof(*loaded->measurements));
+        loaded->measurement_count = count;
+    }
+    loaded->measurements[measurement] = here;
+    index_map_measurement(r->storage->databases[place], here, measurement);
+    return SILT_OK;
+}
+
+static uint32_t measurement_here(const struct loaded *loaded, uint32_t measurement)
+{
+    return measurement < loaded->measurement_count ? loaded->measurements[measurement] : 0;
+}
+
+static enum silt_status load_field(void *arg, uint32_t database_id, uint32_t measurement, uint32_t field_id,
+                                   struct silt_str name, struct silt_error *err)
+{
+    struct recovery *r = arg;
+    size_t place = database_place(r->storage, database_id);
+    if (place == r->storage->database_count)
+        return SILT_OK;
+    uint32_t here = measurement_here(&r->loaded[place], measurement);
+    if (here == 0)
+        return silt_fail(err, SILT_CORRUPT, "catalog: field %u of no measurement", field_id);
+    return field_dict_load(r->storage->databases[place]->dict, here, field_id, name, err);
+}
+
+static enum silt_status load_type(void *arg, uint64_t shard_id, uint32_t measurement, uint32_t field_id,
+                                  enum silt_type type, struct silt_error *err)
+{
+    struct recovery *r = arg;
+    struct shard *shard = find_shard(r->storage, shard_id);
+    if (!shard) /* it was dropped while its definitions waited */
+        return SILT_OK;
+    uint32_t here = measurement_here(&r->loaded[database_place(r->storage, shard->database_id)], measurement);
+    if (here == 0)
+        return silt_fail(err, SILT_CORRUPT, "catalog: type of field %u of no measurement", field_id);
+    return field_types_set(shard->types, here, field_id, type, err);
+}
+
+static enum silt_status load_catalog(struct recovery *r, struct silt_error *err)
+{
+    struct silt_storage *storage = r->storage;
+    struct catalog *catalog = storage->catalog;
+    enum silt_status rc = catalog_databases(catalog, load_database, r, err);
+    if (rc == SILT_OK)
+        rc = catalog_policies(catalog, load_policy, r, err);
+    if (rc == SILT_OK)
+        rc = catalog_shards(catalog, load_shard, r, err);
+    for (size_t i = 0; i < storage->database_count && rc == SILT_OK; i++) {
+        series_index_load_begin(storage->databases[i]->index, r->loaded[i].last_series);
+        rc = catalog_series(catalog, storage->databases[i]->id, load_series, r, err);
+    }
+    if (rc == SILT_OK)
+        rc = catalog_measurements(catalog, load_measurement, r, err);
+    if (rc == SILT_OK)
+        rc = catalog_fields(catalog, load_field, r, err);
+    if (rc == SILT_OK)
+        rc = catalog_types(catalog, load_type, r, err);
+    r->applied_seq = catalog_applied_seq(catalog);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- the log */
+
+static enum silt_status replay_definition(void *arg, uint32_t database_id, const struct record_definition *definition,
+                                          struct silt_error *err)
+{
+    struct recovery *r = arg;
+    size_t place = database_place(r->storage, database_id);
+    if (place == r->storage->database_count)
+        return SILT_OK;
+    struct database *database = r->storage->databases[place];
+    struct loaded *loaded = &r->loaded[place];
+    if (definition->what == 'S') {
+        if (definition->series <= loaded->last_series)
+            return SILT_OK;
+        loaded->last_series = definition->series;
+        return series_index_load(database->index, definition->series, definition->text, err);
+    }
+    uint32_t measurement = series_index_measurement_make(database->index, definition->measurement);
+    if (measurement == 0)
+        return silt_fail(err, SILT_LIMIT, "memory of the series index is used up");
+    if (definition->what == 'F')
+        return field_dict_load(database->dict, measurement, definition->field_id, definition->text, err);
+    struct shard *shard = find_shard(r->storage, definition->shard);
+    return shard ? field_types_set(shard->types, measurement, definition->field_id, definition->type, err) : SILT_OK;
+}
+
+static void push_to_index(struct recovery *r, uint8_t kind, const void *payload, size_t bytes)
+{
+    struct log_item *item = log_item_create(r->storage, (enum record_kind)kind);
+    silt_buffer_append(&item->payload, payload, bytes);
+    item->seq = r->seq;
+    item->settled = true;
+    index_push_locked(r->storage, item);
+}
+
+static enum silt_status replay_delete(struct recovery *r, const void *payload, size_t bytes, struct silt_error *err)
+{
+    struct record_delete what;
+    enum silt_status rc = record_get_delete(payload, bytes, &what, err);
+    if (rc != SILT_OK)
+        return rc;
+    size_t place = database_place(r->storage, what.database);
+    if (place < r->storage->database_count) {
+        if (what.flags & RECORD_REMOVE)
+            roaring_bitmap_or_inplace(r->loaded[place].removed, what.series);
+        if (r->seq < r->applied_seq)
+            what.flags &= (uint8_t)~RECORD_FREE_TYPES;
+        what.flags &= (uint8_t)~RECORD_REMOVE;
+        delete_apply(r->storage, r->storage->databases[place], &what, r->seq + 1, true);
+    }
+    roaring_bitmap_free(what.series);
+    return SILT_OK;
+}
+
+static enum silt_status replay_rows(struct recovery *r, const void *payload, size_t bytes, struct silt_error *err)
+{
+    struct record_rows record;
+    silt_arena_reset(r->arena);
+    enum silt_status rc = record_open_rows(payload, bytes, r->arena, &record, err);
+    if (rc != SILT_OK)
+        return rc;
+    struct shard *shard = find_shard(r->storage, record.shard);
+    if (!shard || r->seq < shard->manifest.flushed_seq)
+        return SILT_OK;
+    struct database *database = shard->owner;
+    struct layout_map *maps = silt_arena_alloc(r->arena, (record.layout_count + 1) * sizeof(*maps));
+    uint32_t *slots = silt_arena_alloc(r->arena, (record.column_max + 1) * sizeof(*slots));
+    for (uint32_t i = 0; i < record.column_max; i++)
+        slots[i] = i;
+    for (uint32_t i = 0; i < record.layout_count; i++) {
+        uint32_t measurement = series_index_measurement_make(database->index, record.layouts[i].measurement);
+        maps[i].layout = measurement ? field_dict_intern(database->dict, measurement, record.layouts[i].columns,
+                                                         record.layouts[i].column_count)
+                                     : NULL;
+        maps[i].slots = slots;
+        if (!maps[i].layout)
+            return silt_fail(err, SILT_LIMIT, "memory of the series index is used up");
+    }
+    struct memtable_row rows[RECORD_BLOCK_ROWS];
+    size_t count;
+    if (shard->active->first_seq == 0) {
+        shard->active->first_seq = r->seq;
+        shard->active->born_ms = silt_clock_monotonic_ns() / 1000000;
+    }
+    while ((rc = record_next_rows(&record, r->arena, rows, &count, err)) == SILT_OK && count > 0) {
+        memtable_apply(shard->active->mt, rows, count, maps, r->arena);
+        r->rows += count;
+    }
+    return rc;
+}
+
+static enum silt_status replay(void *arg, uint64_t seq, uint8_t kind, const void *payload, size_t bytes,
+                               struct silt_error *err)
+{
+    struct recovery *r = arg;
+    enum silt_status rc = SILT_OK;
+    r->seq = seq;
+    r->records++;
+    switch (record_kind(payload, bytes)) {
+    case RECORD_DEFINE:
+        if (seq >= r->applied_seq && bytes > 5) {
+            rc = record_each_definition(payload, bytes, replay_definition, r, err);
+            push_to_index(r, kind, payload, bytes);
+        }
+        break;
+    case RECORD_DELETE:
+        rc = replay_delete(r, payload, bytes, err);
+        if (seq >= r->applied_seq)
+            push_to_index(r, kind, payload, bytes);
+        break;
+    case RECORD_ROWS:
+        rc = replay_rows(r, payload, bytes, err);
+        break;
+    default:
+        rc = silt_fail(err, SILT_CORRUPT, "log record %" PRIu64 ": unknown kind", seq);
+    }
+    return rc;
+}
+
+/* ---------------------------------------------------------------- both */
+
+struct sweep {
+    struct silt_storage *storage;
+    char (*names)[VFS_NAME_BYTES_MAX];
+    size_t count;
+};
+
+static void sweep_one(void *arg, const char *name)
+{
+    struct sweep *sweep = arg;
+    char *end;
+    uint64_t id = strtoull(name, &end, 10);
+    if (*end != '\0' || find_shard(sweep->storage, id))
+        return;
+    sweep->names = silt_realloc(sweep->names, (sweep->count + 1) * sizeof(*sweep->names));
+    snprintf(sweep->names[sweep->count++], VFS_NAME_BYTES_MAX, "%s/%.200s", SHARDS_FOLDER, name);
+}
+
+/* Folders of shards that were dropped just before a crash. */
+static enum silt_status sweep_folders(struct silt_storage *storage, struct silt_error *err)
+{
+    struct sweep sweep = {storage, NULL, 0};
+    enum silt_status rc = storage->vfs->ops->list(storage->vfs, SHARDS_FOLDER, sweep_one, &sweep, err);
+    if (rc == SILT_NOT_FOUND)
+        rc = SILT_OK;
+    for (size_t i = 0; i < sweep.count && rc == SILT_OK; i++)
+        rc = storage->vfs->ops->remove_folder(storage->vfs, sweep.names[i], err);
+    free(sweep.names);
+    return rc;
+}
+
+enum silt_status recover(struct silt_storage *storage, struct silt_error *err)
+{
+    struct recovery r = {.storage = storage, .arena = silt_arena_create(NULL)};
+    uint64_t begun = silt_clock_monotonic_ns();
+    enum silt_status rc = load_catalog(&r, err);
+    if (rc == SILT_OK)
+        rc = sweep_folders(storage, err);
+    uint64_t loaded = silt_clock_monotonic_ns();
+    if (rc == SILT_OK)
+        rc = wal_replay(storage->wal, 0, replay, &r, err);
+    uint64_t next = r.applied_seq > 0 ? r.applied_seq : 1;
+    for (size_t i = 0; i < storage->shard_count; i++)
+        if (storage->shards[i]->manifest.flushed_seq > next)
+            next = storage->shards[i]->manifest.flushed_seq;
+    for (size_t i = 0; i < storage->database_count; i++) {
+        struct series_index *index = storage->databases[i]->index;
+        if (rc == SILT_OK) {
+            series_index_load_end(index, r.loaded[i].last_series);
+            size_t count = roaring_bitmap_get_cardinality(r.loaded[i].removed);
+            uint32_t *ids = silt_malloc((count + 1) * sizeof(*ids));
+            roaring_bitmap_to_uint32_array(r.loaded[i].removed, ids);
+            series_index_remove(index, ids, count);
+            free(ids);
+        }
+        roaring_bitmap_free(r.loaded[i].removed);
+        free(r.loaded[i].measurements);
+    }
+    free(r.loaded);
+    silt_arena_destroy(r.arena);
+    if (rc == SILT_OK)
+        rc = wal_start(storage->wal, next, err);
+    if (rc == SILT_OK && r.records > 0)
+        silt_log(SILT_LOG_INFO, "the log was replayed", "records=%" PRIu64 " rows=%" PRIu64 " load_ms=%" PRIu64 " replay_ms=%" PRIu64,
+                 r.records, r.rows, (loaded - begun) / 1000000, (silt_clock_monotonic_ns() - loaded) / 1000000);
+    return rc;
+}

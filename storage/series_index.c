@@ -1,0 +1,629 @@
+/*
+ * series_index.c - implements series_index.h: making, removing and loading series, ids and measurements.
+ *
+ * Selection is in series_select.c, order in series_sort.c, a measurement's insides in series_measurement.c.
+ */
+#include "storage/series_index.h"
+
+#include "silt/text.h"
+#include "storage/series_measurement.h"
+
+#include <stdlib.h>
+
+#define REMOVE_CHUNK 512u /* series taken out per hold of the locks */
+
+/* Aliases beyond this are resolved anew each time. */
+static size_t alias_limit(const struct series_index *index)
+{
+    return 4096 + 4 * atomic_load_explicit(&index->series_count, memory_order_relaxed);
+}
+
+static void init_rwlock(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attr;
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    silt_assert(pthread_rwlock_init(lock, &attr) == 0);
+    pthread_rwlockattr_destroy(&attr);
+}
+
+struct series_index *series_index_create(struct silt_budget *budget)
+{
+    struct series_index *index = silt_calloc(1, sizeof(*index));
+    index->budget = budget;
+    index->heap.bytes = &index->account;
+    index->account = sizeof(*index);
+    pthread_mutex_init(&index->create_lock, NULL);
+    init_rwlock(&index->lock);
+    init_rwlock(&index->hash_lock);
+    series_hash_init(&index->hash);
+    /* Measurement 0 is none. */
+    index->account += segments_extend(&index->measurements, 0, sizeof(struct measurement), MEASUREMENTS_SHIFT);
+    body_release(body_create()); /* seeds the dictionaries' hash */
+    return index;
+}
+
+void series_index_destroy(struct series_index *index)
+{
+    if (!index)
+        return;
+    for (uint32_t i = 1; i <= string_set_count(&index->names); i++)
+        body_release(index_measurement(index, i)->body);
+    for (size_t i = 0; i < ID_TOP; i++) {
+        _Atomic(struct id_page *) *middle = atomic_load(&index->ids.top[i]);
+        for (size_t j = 0; middle && j < ID_MIDDLE; j++)
+            free(atomic_load(&middle[j]));
+        free(middle);
+    }
+    segments_deinit(&index->measurements);
+    string_set_deinit(&index->names);
+    segments_deinit(&index->heap.units);
+    series_hash_deinit(&index->hash);
+    free(index->pending.items);
+    free(index->aliases.items);
+    free(index->load_tags);
+    silt_arena_destroy(index->load_arena);
+    if (index->budget && index->charged)
+        silt_budget_release(index->budget, index->charged);
+    pthread_rwlock_destroy(&index->hash_lock);
+    pthread_rwlock_destroy(&index->lock);
+    pthread_mutex_destroy(&index->create_lock);
+    free(index);
+}
+
+/* ---------------------------------------------------------------- account */
+
+static size_t bytes_in_use(const struct series_index *index)
+{
+    return index->account + index->body_bytes + index->hash.bytes +
+           (index->pending.capacity + index->aliases.capacity) * sizeof(struct series_text);
+}
+
+/* What was taken since the last call is charged now; so one series at most goes past the bound. With create_lock. */
+static enum silt_status settle(struct series_index *index, struct silt_error *err)
+{
+    size_t bytes = bytes_in_use(index);
+    if (!index->budget)
+        return SILT_OK;
+    if (bytes <= index->charged) {
+        if (index->charged - bytes > 1u << 20) {
+            silt_budget_release(index->budget, index->charged - bytes);
+            index->charged = bytes;
+        }
+        return SILT_OK;
+    }
+    size_t more = bytes - index->charged;
+    if (more < 1u << 16 && silt_budget_charge(index->budget, 1u << 16, NULL) == SILT_OK) {
+        index->charged += 1u << 16;
+        return SILT_OK;
+    }
+    enum silt_status rc = silt_budget_charge(index->budget, more, err);
+    if (rc == SILT_OK)
+        index->charged = bytes;
+    return rc;
+}
+
+static void list_push(struct series_text_list *list, struct series_text text)
+{
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity ? 2 * list->capacity : 16;
+        list->items = silt_realloc(list->items, list->capacity * sizeof(*list->items));
+    }
+    list->items[list->count++] = text;
+}
+
+/* ---------------------------------------------------------------- lookup */
+
+size_t series_index_lookup(struct series_index *index, const struct silt_row *rows, size_t count, silt_series_id *ids)
+{
+    pthread_rwlock_rdlock(&index->hash_lock);
+    size_t unknown = series_hash_lookup(&index->hash, rows, count, ids);
+    pthread_rwlock_unlock(&index->hash_lock);
+    return unknown;
+}
+
+silt_series_id series_index_find(struct series_index *index, struct silt_str text, uint64_t hash)
+{
+    uint64_t verify = series_hash_verify(&index->hash, text);
+    pthread_rwlock_rdlock(&index->hash_lock);
+    uint32_t id = series_hash_find(&index->hash, verify, hash);
+    pthread_rwlock_unlock(&index->hash_lock);
+    return id & SERIES_PENDING ? 0 : id;
+}
+
+/* ---------------------------------------------------------------- making */
+
+static void set_entry(struct series_index *index, silt_series_id id, uint64_t entry)
+{
+    _Atomic(_Atomic(struct id_page *) *) *top = &index->ids.top[id / ID_PAGE / ID_MIDDLE];
+    _Atomic(struct id_page *) *middle = atomic_load_explicit(top, memory_order_relaxed);
+    if (!middle) {
+        middle = silt_calloc(ID_MIDDLE, sizeof(*middle));
+        index->account += ID_MIDDLE * sizeof(*middle);
+        atomic_store_explicit(top, middle, memory_order_release);
+    }
+    struct id_page *page = atomic_load_explicit(&middle[id / ID_PAGE % ID_MIDDLE], memory_order_relaxed);
+    if (!page) {
+        page = silt_calloc(1, sizeof(*page));
+        index->account += sizeof(*page);
+        atomic_store_explicit(&middle[id / ID_PAGE % ID_MIDDLE], page, memory_order_release);
+    }
+    atomic_store_explicit(&page->entries[id % ID_PAGE], entry, memory_order_release);
+}
+
+/* 0: no room. With lock, exclusively. */
+static uint32_t make_measurement(struct series_index *index, struct silt_str name)
+{
+    uint32_t next = string_set_count(&index->names);
+    if (next >= INT32_MAX / 2)
+        return 0;
+    index->account += segments_extend(&index->measurements, next + 1, sizeof(struct measurement), MEASUREMENTS_SHIFT);
+    uint32_t code = string_set_add(&index->names, &index->heap, name);
+    return code == STRINGS_NONE ? 0 : code + 1;
+}
+
+/* The series' record and entry. With lock, exclusively; measurement: 0 or the one that name has. */
+static enum silt_status make_series(struct series_index *index, silt_series_id id, uint32_t measurement,
+                                    const struct series_parts *parts, struct silt_error *err)
+{
+    if (measurement == 0)
+        measurement = make_measurement(index, parts->measurement);
+    if (measurement == 0)
+        return silt_fail(err, SILT_LIMIT, "series index: too many measurements");
+    struct measurement *place = index_measurement(index, measurement);
+    bool fresh = !place->body;
+    if (fresh)
+        place->body = body_create();
+    struct series_body *body = place->body;
+    size_t before = fresh ? 0 : body->account;
+    uint32_t record = body_add(body, id, parts->tags, parts->tag_count);
+    index->body_bytes += body->account - before;
+    if (record == 0) {
+        if (fresh) {
+            index->body_bytes -= body->account;
+            place->body = NULL;
+            body_release(body);
+        }
+        return silt_fail(err, SILT_LIMIT, "series index: measurement holds too many tag values");
+    }
+    index->measurement_count += fresh;
+    set_entry(index, id, (uint64_t)measurement << 32 | record);
+    atomic_fetch_add_explicit(&index->series_count, 1, memory_order_relaxed);
+    return SILT_OK;
+}
+
+static void add_text(struct series_index *index, struct series_text text, bool pending)
+{
+    pthread_rwlock_wrlock(&index->hash_lock);
+    series_hash_insert(&index->hash, text.verify, text.hash, pending ? text.id | SERIES_PENDING : text.id);
+    pthread_rwlock_unlock(&index->hash_lock);
+    if (pending)
+        list_push(&index->pending, text);
+}
+
+enum silt_status series_index_resolve(struct series_index *index, const struct series_parts *parts, struct silt_str raw,
+                                      uint64_t raw_hash, bool pending, silt_series_id *id, bool *created,
+                                      struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+    bool is_alias = !silt_str_equal(raw, parts->key);
+    struct series_text text = {.verify = series_hash_verify(&index->hash, parts->key),
+                               .hash = is_alias ? silt_hash(parts->key.p, parts->key.len) : raw_hash};
+    *created = false;
+    pthread_mutex_lock(&index->create_lock);
+    /* Nobody else changes the table while we have create_lock: it may be read without its own. */
+    uint32_t found = series_hash_find(&index->hash, text.verify, text.hash);
+    if (found == 0) {
+        if ((rc = settle(index, err)) != SILT_OK)
+            goto done;
+        if (index->last_id >= SERIES_INDEX_ID_MAX) {
+            rc = silt_fail(err, SILT_LIMIT, "series index: all %u series ids are used up", SERIES_INDEX_ID_MAX);
+            goto done;
+        }
+        text.id = index->last_id + 1;
+        pthread_rwlock_wrlock(&index->lock);
+        uint32_t code = string_set_find(&index->names, &index->heap, parts->measurement);
+        rc = make_series(index, text.id, code == STRINGS_NONE ? 0 : code + 1, parts, err);
+        pthread_rwlock_unlock(&index->lock);
+        if (rc != SILT_OK)
+            goto done;
+        index->last_id = text.id;
+        add_text(index, text, pending);
+        *created = true;
+        found = pending ? text.id | SERIES_PENDING : text.id;
+    }
+    *id = found & ~SERIES_PENDING;
+    if (is_alias && index->aliases.count < alias_limit(index)) {
+        struct series_text alias = {series_hash_verify(&index->hash, raw), raw_hash, *id};
+        if (series_hash_find(&index->hash, alias.verify, alias.hash) == 0) {
+            list_push(&index->aliases, alias);
+            add_text(index, alias, (found & SERIES_PENDING) != 0);
+        }
+    }
+done:
+    pthread_mutex_unlock(&index->create_lock);
+    return rc;
+}
+
+void series_index_publish(struct series_index *index)
+{
+    pthread_mutex_lock(&index->create_lock);
+    for (size_t at = 0; at < index->pending.count;) {
+        size_t end = at + REMOVE_CHUNK < index->pending.count ? at + REMOVE_CHUNK : index->pending.count;
+        pthread_rwlock_wrlock(&index->hash_lock);
+        for (; at < end; at++) {
+            const struct series_text *text = &index->pending.items[at];
+            series_hash_replace(&index->hash, text->verify, text->hash, text->id);
+        }
+        pthread_rwlock_unlock(&index->hash_lock);
+    }
+    index->pending.count = 0;
+    pthread_mutex_unlock(&index->create_lock);
+}
+
+/* ---------------------------------------------------------------- removing */
+
+static void put_key(struct series_index *index, uint64_t entry, struct silt_arena *arena, struct silt_str *key)
+{
+    const struct series_body *body = index_measurement(index, (uint32_t)(entry >> 32))->body;
+    uint32_t shape_index;
+    read_varint(heap_at(&body->heap, (uint32_t)entry), &shape_index);
+    const struct tag_shape *shape = body_shape(body, shape_index);
+    struct silt_tag *tags = silt_arena_alloc(arena, (shape->key_count + 1) * sizeof(*tags));
+    body_decode(body, (uint32_t)entry, tags);
+    *key = silt_series_key_make(series_index_measurement_name(index, (uint32_t)(entry >> 32)), tags, shape->key_count,
+                                arena);
+}
+
+/* With create_lock. */
+static void remove_chunk(struct series_index *index, const silt_series_id *ids, size_t count, struct silt_arena *arena)
+{
+    struct series_text texts[REMOVE_CHUNK];
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t entry = id_table_get(&index->ids, ids[i]);
+        struct silt_str key;
+        if (!entry)
+            continue;
+        put_key(index, entry, arena, &key);
+        texts[n++] = (struct series_text){series_hash_verify(&index->hash, key), silt_hash(key.p, key.len), ids[i]};
+    }
+    pthread_rwlock_wrlock(&index->hash_lock);
+    for (size_t i = 0; i < n; i++)
+        series_hash_remove(&index->hash, texts[i].verify, texts[i].hash);
+    pthread_rwlock_unlock(&index->hash_lock);
+
+    pthread_rwlock_wrlock(&index->lock);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t entry = id_table_get(&index->ids, texts[i].id);
+        if (!entry) /* given twice */
+            continue;
+        struct measurement *measurement = index_measurement(index, (uint32_t)(entry >> 32));
+        struct series_body *body = measurement->body;
+        index->body_bytes -= body->account;
+        body_remove(body, texts[i].id, (uint32_t)entry);
+        index->body_bytes += body->account;
+        set_entry(index, texts[i].id, 0);
+        atomic_fetch_sub_explicit(&index->series_count, 1, memory_order_relaxed);
+        if (body->series_count == 0) {
+            index->body_bytes -= body->account;
+            measurement->body = NULL;
+            index->measurement_count--;
+            body_release(body);
+        }
+    }
+    pthread_rwlock_unlock(&index->lock);
+}
+
+static void drop_texts(struct series_index *index, struct series_text_list *list, bool from_hash)
+{
+    size_t kept = 0;
+    if (!list->count)
+        return;
+    pthread_rwlock_wrlock(&index->hash_lock);
+    for (size_t i = 0; i < list->count; i++) {
+        if (id_table_get(&index->ids, list->items[i].id))
+            list->items[kept++] = list->items[i];
+        else if (from_hash)
+            series_hash_remove(&index->hash, list->items[i].verify, list->items[i].hash);
+    }
+    pthread_rwlock_unlock(&index->hash_lock);
+    list->count = kept;
+}
+
+/* With create_lock. */
+static void remove_locked(struct series_index *index, const silt_series_id *ids, size_t count)
+{
+    struct silt_arena *arena = silt_arena_create(NULL);
+    for (size_t at = 0; at < count; at += REMOVE_CHUNK) {
+        remove_chunk(index, ids + at, count - at < REMOVE_CHUNK ? count - at : REMOVE_CHUNK, arena);
+        silt_arena_reset(arena);
+    }
+    silt_arena_destroy(arena);
+    drop_texts(index, &index->aliases, true);
+    drop_texts(index, &index->pending, false);
+    (void)settle(index, NULL); /* gives back; nothing is asked for */
+}
+
+void series_index_remove(struct series_index *index, const silt_series_id *ids, size_t count)
+{
+    pthread_mutex_lock(&index->create_lock);
+    remove_locked(index, ids, count);
+    pthread_mutex_unlock(&index->create_lock);
+}
+
+void series_index_abandon(struct series_index *index)
+{
+    pthread_mutex_lock(&index->create_lock);
+    size_t count = index->pending.count;
+    silt_series_id *ids = silt_malloc((count + 1) * sizeof(*ids));
+    for (size_t i = 0; i < count; i++)
+        ids[i] = index->pending.items[i].id;
+    remove_locked(index, ids, count);
+    silt_assert(index->pending.count == 0);
+    free(ids);
+    pthread_mutex_unlock(&index->create_lock);
+}
+
+/* ---------------------------------------------------------------- loading */
+
+void series_index_load_begin(struct series_index *index, size_t expected)
+{
+    series_hash_reserve(&index->hash, expected);
+    index->load_arena = silt_arena_create(NULL);
+}
+
+static void flush_load_queue(struct series_index *index)
+{
+    for (unsigned i = 0; i < index->load_queued; i++) {
+        const struct series_text *text = &index->load_queue[i];
+        series_hash_insert(&index->hash, text->verify, text->hash, text->id);
+    }
+    index->load_queued = 0;
+}
+
+/* A key without backslashes: cut at commas and equals signs. false: go the long way, which finds what is wrong. */
+static bool split_plain(struct series_index *index, struct silt_str key)
+{
+    struct series_parts *parts = &index->load_parts;
+    const char *p = key.p, *end = key.p + key.len;
+    size_t count = 0;
+    while (p < end && *p != ',' && *p != '\\' && *p != ' ')
+        p++;
+    parts->measurement = (struct silt_str){key.p, (size_t)(p - key.p)};
+    if (p == key.p || (p < end && *p != ','))
+        return false;
+    while (p < end) {
+        const char *start = ++p;
+        while (p < end && (unsigned char)*p > ' ' && *p != '=' && *p != ',' && *p != '\\')
+            p++;
+        if (p == start || p >= end || *p != '=')
+            return false;
+        const char *value = ++p;
+        while (p < end && (unsigned char)*p > ' ' && *p != '=' && *p != ',' && *p != '\\')
+            p++;
+        if (p == value || (p < end && *p != ','))
+            return false;
+        if (count == index->load_tag_capacity) {
+            index->load_tag_capacity = count ? 2 * count : 32;
+            index->load_tags = silt_realloc(index->load_tags, index->load_tag_capacity * sizeof(struct silt_tag));
+        }
+        index->load_tags[count++] =
+            (struct silt_tag){.key = {start, (size_t)(value - 1 - start)}, .value = {value, (size_t)(p - value)}};
+        if (count > 1 && silt_str_compare(index->load_tags[count - 2].key, index->load_tags[count - 1].key) >= 0)
+            return false;
+    }
+    parts->key = key;
+    parts->tags = index->load_tags;
+    parts->tag_count = count;
+    return true;
+}
+
+static enum silt_status split_any(struct series_index *index, silt_series_id id, struct silt_str key,
+                                  struct silt_error *err)
+{
+    struct series_parts *parts = &index->load_parts;
+    struct silt_tag *tags;
+    silt_arena_reset(index->load_arena);
+    const char *reason =
+        silt_series_key_parse(key, index->load_arena, &parts->key, &parts->measurement, &tags, &parts->tag_count);
+    if (reason)
+        return silt_fail(err, SILT_CORRUPT, "series %u: key \"%.*s\": %s", id, key.len > 200 ? 200 : (int)key.len,
+                         key.p, reason);
+    if (!silt_str_equal(parts->key, key))
+        return silt_fail(err, SILT_CORRUPT, "series %u: key \"%.*s\" is not canonical", id,
+                         key.len > 200 ? 200 : (int)key.len, key.p);
+    parts->tags = tags;
+    return SILT_OK;
+}
+
+enum silt_status series_index_load(struct series_index *index, silt_series_id id, struct silt_str key,
+                                   struct silt_error *err)
+{
+    enum silt_status rc;
+    if (id <= index->last_id || id > SERIES_INDEX_ID_MAX)
+        return silt_fail(err, SILT_CORRUPT, "series %u: id is not above the one before, %u", id, index->last_id);
+    struct series_text text = {series_hash_verify(&index->hash, key), silt_hash(key.p, key.len), id};
+    series_hash_prefetch(&index->hash, text.verify);
+    if (!split_plain(index, key) && (rc = split_any(index, id, key, err)) != SILT_OK)
+        return rc;
+    uint32_t code = string_set_find(&index->names, &index->heap, index->load_parts.measurement);
+    rc = make_series(index, id, code == STRINGS_NONE ? 0 : code + 1, &index->load_parts, err);
+    if (rc != SILT_OK)
+        return rc;
+    index->last_id = id;
+    index->load_queue[index->load_queued++] = text;
+    if (index->load_queued == sizeof(index->load_queue) / sizeof(index->load_queue[0])) {
+        flush_load_queue(index);
+        return settle(index, err);
+    }
+    return SILT_OK;
+}
+
+void series_index_load_end(struct series_index *index, silt_series_id last_id)
+{
+    flush_load_queue(index);
+    if (last_id > index->last_id)
+        index->last_id = last_id;
+    silt_arena_destroy(index->load_arena);
+    index->load_arena = NULL;
+    free(index->load_tags);
+    index->load_tags = NULL;
+    index->load_tag_capacity = 0;
+}
+
+/* ---------------------------------------------------------------- measurements and single series */
+
+uint32_t series_index_measurement(struct series_index *index, struct silt_str name)
+{
+    pthread_rwlock_rdlock(&index->lock);
+    uint32_t code = string_set_find(&index->names, &index->heap, name);
+    pthread_rwlock_unlock(&index->lock);
+    return code == STRINGS_NONE ? 0 : code + 1;
+}
+
+uint32_t series_index_measurement_make(struct series_index *index, struct silt_str name)
+{
+    uint32_t id = series_index_measurement(index, name);
+    if (id)
+        return id;
+    pthread_mutex_lock(&index->create_lock);
+    if (settle(index, NULL) == SILT_OK) {
+        pthread_rwlock_wrlock(&index->lock);
+        uint32_t code = string_set_find(&index->names, &index->heap, name);
+        id = code == STRINGS_NONE ? make_measurement(index, name) : code + 1;
+        pthread_rwlock_unlock(&index->lock);
+    }
+    pthread_mutex_unlock(&index->create_lock);
+    return id;
+}
+
+struct silt_str series_index_measurement_name(struct series_index *index, uint32_t measurement)
+{
+    if (measurement == 0 || measurement > string_set_count(&index->names))
+        return SILT_STR("");
+    return string_set_at(&index->names, &index->heap, measurement - 1);
+}
+
+struct series_body *index_hold_body(struct series_index *index, uint32_t measurement)
+{
+    struct series_body *body = NULL;
+    pthread_rwlock_rdlock(&index->lock);
+    if (measurement != 0 && measurement <= string_set_count(&index->names))
+        body = index_measurement(index, measurement)->body;
+    if (body)
+        atomic_fetch_add_explicit(&body->refs, 1, memory_order_relaxed);
+    pthread_rwlock_unlock(&index->lock);
+    return body;
+}
+
+size_t series_index_measurement_series(struct series_index *index, uint32_t measurement)
+{
+    size_t count = 0;
+    pthread_rwlock_rdlock(&index->lock);
+    if (measurement != 0 && measurement <= string_set_count(&index->names)) {
+        const struct series_body *body = index_measurement(index, measurement)->body;
+        count = body ? body->series_count : 0;
+    }
+    pthread_rwlock_unlock(&index->lock);
+    return count;
+}
+
+struct named_id {
+    struct silt_str name;
+    uint32_t id;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+    return silt_str_compare(((const struct named_id *)a)->name, ((const struct named_id *)b)->name);
+}
+
+enum silt_status series_index_measurements(struct series_index *index, struct silt_arena *arena,
+                                           struct silt_str **names, uint32_t **ids, size_t *count,
+                                           struct silt_error *err)
+{
+    size_t n = 0, capacity;
+    pthread_rwlock_rdlock(&index->lock);
+    capacity = index->measurement_count;
+    struct named_id *list = silt_malloc((capacity + 1) * sizeof(*list));
+    for (uint32_t id = 1; id <= string_set_count(&index->names); id++)
+        if (index_measurement(index, id)->body)
+            list[n++] = (struct named_id){series_index_measurement_name(index, id), id};
+    pthread_rwlock_unlock(&index->lock);
+    silt_assert(n == capacity);
+    qsort(list, n, sizeof(*list), compare_named);
+    struct silt_str *out = silt_arena_try_alloc(arena, (n + 1) * sizeof(*out));
+    uint32_t *out_ids = silt_arena_try_alloc(arena, (n + 1) * sizeof(*out_ids));
+    for (size_t i = 0; i < n && out && out_ids; i++) {
+        out[i] = list[i].name; /* lives as long as the index */
+        out_ids[i] = list[i].id;
+    }
+    free(list);
+    if (!out || !out_ids)
+        return silt_fail(err, SILT_LIMIT, "query memory: %zu measurements", n);
+    *names = out;
+    if (ids)
+        *ids = out_ids;
+    *count = n;
+    return SILT_OK;
+}
+
+uint32_t series_index_measurement_of(struct series_index *index, silt_series_id id)
+{
+    return (uint32_t)(id_table_get(&index->ids, id) >> 32);
+}
+
+bool series_index_series(struct series_index *index, silt_series_id id, struct silt_arena *arena, struct silt_str *key,
+                         uint32_t *measurement, struct silt_tag **tags, size_t *tag_count)
+{
+    pthread_rwlock_rdlock(&index->lock);
+    uint64_t entry = id_table_get(&index->ids, id);
+    if (!entry) {
+        pthread_rwlock_unlock(&index->lock);
+        return false;
+    }
+    const struct series_body *body = index_measurement(index, (uint32_t)(entry >> 32))->body;
+    uint32_t shape_index;
+    read_varint(heap_at(&body->heap, (uint32_t)entry), &shape_index);
+    size_t count = body_shape(body, shape_index)->key_count, bytes = 0;
+    struct silt_tag *list = silt_arena_alloc(arena, (count + 1) * sizeof(*list));
+    body_decode(body, (uint32_t)entry, list);
+    if (key)
+        *key = silt_series_key_make(series_index_measurement_name(index, (uint32_t)(entry >> 32)), list, count, arena);
+    if (tags) {
+        for (size_t i = 0; i < count; i++)
+            bytes += list[i].key.len + list[i].value.len;
+        char *at = silt_arena_alloc(arena, bytes + 1);
+        for (size_t i = 0; i < count; i++) {
+            struct silt_str *both[2] = {&list[i].key, &list[i].value};
+            for (int j = 0; j < 2; j++) {
+                memcpy(at, both[j]->p, both[j]->len);
+                both[j]->p = at;
+                at += both[j]->len;
+            }
+        }
+        *tags = list;
+    }
+    pthread_rwlock_unlock(&index->lock);
+    if (tag_count)
+        *tag_count = count;
+    if (measurement)
+        *measurement = (uint32_t)(entry >> 32);
+    return true;
+}
+
+void series_index_stats(struct series_index *index, struct series_index_stats *out)
+{
+    pthread_mutex_lock(&index->create_lock);
+    pthread_rwlock_rdlock(&index->lock);
+    *out = (struct series_index_stats){
+        .series = atomic_load(&index->series_count),
+        .measurements = index->measurement_count,
+        .aliases = index->aliases.count,
+        .bytes = bytes_in_use(index),
+        .last_id = index->last_id,
+    };
+    pthread_rwlock_unlock(&index->lock);
+    pthread_mutex_unlock(&index->create_lock);
+}

@@ -1,0 +1,126 @@
+/*
+ * series_index.h - the series of one database, in memory: text -> id, id -> text, tag filter -> ids.
+ *
+ *     raw text as sent --(keyed 64-bit hash + 32 bits of the sender's hash)--> 16-byte slot --> id
+ *     id --> (measurement, record)         record: tag set shape, then one dictionary code a tag
+ *     measurement --> its series; tag keys --> value dictionary --> postings (series having the value)
+ *
+ * A text is recognised by 96 bits of hash, 64 of them under a secret key of the process; the text itself is not kept,
+ * it is put together from the dictionaries when asked for. Texts that name a series in another way than its canonical
+ * key (unsorted tags) are aliases; beyond a bound they are not remembered, which only costs the slow way each time.
+ *
+ * Measurement ids are the index's own: dense from 1, for the life of the process, kept when a measurement loses its
+ * last series (it is not listed then). Nothing here touches a disk.
+ *
+ * Threads: every call from any thread, except load_* (alone, at start-up). The lookup takes one shared lock a batch and
+ * waits only for insertions of a few slots. Creating is serialised inside; see "pending" for the order towards a log.
+ */
+#ifndef STORAGE_SERIES_INDEX_H
+#define STORAGE_SERIES_INDEX_H
+
+#include "silt/base.h"
+#include "silt/reader.h"
+#include "silt/storage.h"
+
+#define SERIES_INDEX_ID_MAX 0x7fffffffu
+
+struct series_index;
+
+struct series_index *series_index_create(struct silt_budget *budget); /* NULL: not charged */
+void series_index_destroy(struct series_index *index);                /* no call may be under way; NULL is fine */
+
+/* ---------------------------------------------------------------- writing */
+
+/* ids[i] of rows[i].series, 0 where it is not known. Returns how many are 0. */
+size_t series_index_lookup(struct series_index *index, const struct silt_row *rows, size_t count, silt_series_id *ids);
+/* One text; hash is silt_hash of it. */
+silt_series_id series_index_find(struct series_index *index, struct silt_str text, uint64_t hash);
+
+/* What silt_series_key_parse gives. */
+struct series_parts {
+    struct silt_str key, measurement;
+    const struct silt_tag *tags; /* sorted by key, no key twice */
+    size_t tag_count;
+};
+
+/*
+ * The series of the canonical key, made when there is none (*created), and the raw text (hash: silt_hash of it)
+ * remembered for it. With `pending` a series made here (and its texts) stays hidden from lookup and find, though not
+ * from resolve, until publish: so its definition can be logged before anybody else's row with it. The caller then
+ * holds a lock of its own from resolve to publish or abandon.
+ * SILT_LIMIT: the budget or the number of ids is used up.
+ */
+enum silt_status series_index_resolve(struct series_index *index, const struct series_parts *parts, struct silt_str raw,
+                                      uint64_t raw_hash, bool pending, silt_series_id *id, bool *created,
+                                      struct silt_error *err);
+void series_index_publish(struct series_index *index); /* all that is pending */
+void series_index_abandon(struct series_index *index); /* remove all that is pending; the ids are lost */
+
+/* Series are gone from lookup, measurements and postings; unknown ids are passed over. */
+void series_index_remove(struct series_index *index, const silt_series_id *ids, size_t count);
+
+/* Start-up, one thread, before anything else: series in rising id with their canonical keys. expected: a guess. */
+void series_index_load_begin(struct series_index *index, size_t expected);
+/* SILT_CORRUPT: not a canonical series key, or ids not rising. */
+enum silt_status series_index_load(struct series_index *index, silt_series_id id, struct silt_str key,
+                                   struct silt_error *err);
+/* last_id: the highest id ever given (ids of removed series are not used again); 0: the highest loaded. */
+void series_index_load_end(struct series_index *index, silt_series_id last_id);
+
+/* ---------------------------------------------------------------- measurements */
+
+/* 0: never seen. */
+uint32_t series_index_measurement(struct series_index *index, struct silt_str name);
+/* The same, made when it is new (it has no series then). 0 only when the budget refuses. */
+uint32_t series_index_measurement_make(struct series_index *index, struct silt_str name);
+/* Borrowed until the index is destroyed. */
+struct silt_str series_index_measurement_name(struct series_index *index, uint32_t measurement);
+/* Series of it now. */
+size_t series_index_measurement_series(struct series_index *index, uint32_t measurement);
+/* Measurements that have series, sorted by name. ids may be NULL. SILT_LIMIT: the arena's budget. */
+enum silt_status series_index_measurements(struct series_index *index, struct silt_arena *arena,
+                                           struct silt_str **names, uint32_t **ids, size_t *count,
+                                           struct silt_error *err);
+
+/* ---------------------------------------------------------------- reading (all results in the arena) */
+
+/* The series' canonical key, measurement and sorted tags; any out pointer may be NULL. false: no such series. */
+bool series_index_series(struct series_index *index, silt_series_id id, struct silt_arena *arena, struct silt_str *key,
+                         uint32_t *measurement, struct silt_tag **tags, size_t *tag_count);
+/* 0: no such series. */
+uint32_t series_index_measurement_of(struct series_index *index, silt_series_id id);
+
+enum series_order {
+    SERIES_BY_ID,
+    SERIES_BY_KEY, /* rising by canonical key text */
+};
+/* Series of a measurement that match filter (NULL: all). An unknown measurement has none. SILT_LIMIT: arena's budget.
+ */
+enum silt_status series_index_select(struct series_index *index, uint32_t measurement,
+                                     const struct silt_tag_filter *filter, enum series_order order,
+                                     struct silt_arena *arena, struct silt_series_set *out, struct silt_error *err);
+/* Put ids of one measurement in the order of their keys (ids that are gone are left out): for subsets from elsewhere.
+ */
+enum silt_status series_index_sort(struct series_index *index, uint32_t measurement, silt_series_id *ids, size_t *count,
+                                   struct silt_error *err);
+/* Tag keys that some series has, sorted. */
+enum silt_status series_index_tag_keys(struct series_index *index, uint32_t measurement, struct silt_arena *arena,
+                                       struct silt_str **keys, size_t *count, struct silt_error *err);
+/* Distinct values of a key over the series matching filter (NULL: all), sorted; the missing tag is not listed. */
+enum silt_status series_index_tag_values(struct series_index *index, uint32_t measurement, struct silt_str key,
+                                         const struct silt_tag_filter *filter, struct silt_arena *arena,
+                                         struct silt_str **values, size_t *count, struct silt_error *err);
+/* The same over given series, rising by id or not. */
+enum silt_status series_index_tag_values_of(struct series_index *index, uint32_t measurement, struct silt_str key,
+                                            const silt_series_id *ids, size_t id_count, struct silt_arena *arena,
+                                            struct silt_str **values, size_t *count, struct silt_error *err);
+/* Values ever seen of a key: a bound from above on the distinct ones. */
+size_t series_index_tag_value_count(struct series_index *index, uint32_t measurement, struct silt_str key);
+
+struct series_index_stats {
+    size_t series, measurements, aliases, bytes;
+    silt_series_id last_id;
+};
+void series_index_stats(struct series_index *index, struct series_index_stats *out);
+
+#endif

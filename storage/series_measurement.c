@@ -1,0 +1,474 @@
+/*
+ * series_measurement.c - implements series_measurement.h: heap, string sets, records, postings.
+ */
+#include "storage/series_measurement.h"
+
+#define XXH_INLINE_ALL
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <xxhash.h>
+
+/* ---------------------------------------------------------------- segments and heap */
+
+size_t segments_extend(struct segments *array, uint32_t index, size_t item_bytes, unsigned shift)
+{
+    uint64_t at = (uint64_t)index + (1u << shift);
+    unsigned part = 63 - (unsigned)__builtin_clzll(at) - shift;
+    silt_assert(part < SEGMENTS_MAX);
+    if (atomic_load_explicit(&array->parts[part], memory_order_relaxed))
+        return 0;
+    size_t bytes = ((size_t)1 << (shift + part)) * item_bytes;
+    atomic_store_explicit(&array->parts[part], silt_calloc(1, bytes), memory_order_release);
+    return bytes;
+}
+
+void segments_deinit(struct segments *array)
+{
+    for (unsigned i = 0; i < SEGMENTS_MAX; i++)
+        free(atomic_load_explicit(&array->parts[i], memory_order_relaxed));
+}
+
+/* Large parts come from the kernel untouched, so what counts is what is used of them. */
+uint32_t heap_alloc(struct heap *heap, size_t bytes)
+{
+    uint64_t units = (bytes + 3) / 4, first = (uint64_t)1 << HEAP_SHIFT, at = heap->used ? heap->used : 1;
+    for (;;) {
+        uint64_t biased = at + first;
+        uint64_t part_end = ((uint64_t)2 << (63 - __builtin_clzll(biased))) - first;
+        if (at + units <= part_end)
+            break;
+        at = part_end;
+    }
+    if (at + units > UINT32_MAX - first)
+        return 0;
+    segments_extend(&heap->units, (uint32_t)at, 4, HEAP_SHIFT);
+    heap->used = (uint32_t)(at + units);
+    *heap->bytes += units * 4;
+    return (uint32_t)at;
+}
+
+/* ---------------------------------------------------------------- string sets */
+
+static uint64_t seed;
+static pthread_once_t seed_once = PTHREAD_ONCE_INIT;
+
+static void make_seed(void)
+{
+    while (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+        ;
+}
+
+static inline uint32_t hash_text(struct silt_str text)
+{
+    return (uint32_t)(XXH3_64bits_withSeed(text.p, text.len, seed) >> 32);
+}
+
+/* As silt_str_equal, without a call: tags are short, and ten of them are compared for every series that is loaded. */
+static inline bool same_text(struct silt_str a, struct silt_str b)
+{
+    if (a.len != b.len)
+        return false;
+    if (a.len < 4) {
+        for (size_t i = 0; i < a.len; i++)
+            if (a.p[i] != b.p[i])
+                return false;
+        return true;
+    }
+    if (a.len < 8) {
+        uint32_t left, right, left_end, right_end;
+        memcpy(&left, a.p, 4);
+        memcpy(&right, b.p, 4);
+        memcpy(&left_end, a.p + a.len - 4, 4);
+        memcpy(&right_end, b.p + b.len - 4, 4);
+        return left == right && left_end == right_end;
+    }
+    uint64_t left, right;
+    for (size_t i = 0; i + 8 < a.len; i += 8) {
+        memcpy(&left, a.p + i, 8);
+        memcpy(&right, b.p + i, 8);
+        if (left != right)
+            return false;
+    }
+    memcpy(&left, a.p + a.len - 8, 8);
+    memcpy(&right, b.p + b.len - 8, 8);
+    return left == right;
+}
+
+static struct string_slot *probe_text(const struct string_set *set, const struct heap *heap, struct silt_str text,
+                                      uint32_t hash)
+{
+    for (uint32_t i = hash & set->mask;; i = (i + 1) & set->mask) {
+        struct string_slot *slot = &set->slots[i];
+        if (slot->code_plus_1 == 0)
+            return slot;
+        if (slot->hash == hash && same_text(string_set_at(set, heap, slot->code_plus_1 - 1), text))
+            return slot;
+    }
+}
+
+uint32_t string_set_find(const struct string_set *set, const struct heap *heap, struct silt_str text)
+{
+    if (!set->slots)
+        return STRINGS_NONE;
+    uint32_t code_plus_1 = probe_text(set, heap, text, hash_text(text))->code_plus_1;
+    return code_plus_1 ? code_plus_1 - 1 : STRINGS_NONE;
+}
+
+static void grow_set(struct string_set *set, size_t *bytes)
+{
+    uint32_t old_count = set->slots ? set->mask + 1 : 0, slot_count = old_count ? 2 * old_count : 8;
+    struct string_slot *old = set->slots, *slots = silt_calloc(slot_count, sizeof(*slots));
+    for (uint32_t i = 0; i < old_count; i++) {
+        if (!old[i].code_plus_1)
+            continue;
+        uint32_t at = old[i].hash & (slot_count - 1);
+        while (slots[at].code_plus_1)
+            at = (at + 1) & (slot_count - 1);
+        slots[at] = old[i];
+    }
+    free(old);
+    set->slots = slots;
+    set->mask = slot_count - 1;
+    *bytes += ((size_t)slot_count - old_count) * sizeof(*slots);
+}
+
+uint32_t string_set_add(struct string_set *set, struct heap *heap, struct silt_str text)
+{
+    uint32_t count = atomic_load_explicit(&set->count, memory_order_relaxed);
+    if (!set->slots || count >= (set->mask + 1) / 4 * 3)
+        grow_set(set, heap->bytes);
+    uint32_t hash = hash_text(text);
+    struct string_slot *slot = probe_text(set, heap, text, hash);
+    if (slot->code_plus_1)
+        return slot->code_plus_1 - 1;
+    uint32_t number = heap_alloc(heap, sizeof(struct silt_bytes) + text.len);
+    if (number == 0 || count >= INT32_MAX)
+        return STRINGS_NONE;
+    struct silt_bytes *copy = heap_at(heap, number);
+    copy->len = (uint32_t)text.len;
+    if (text.len)
+        memcpy(copy->p, text.p, text.len);
+    *heap->bytes += segments_extend(&set->texts, count, 4, STRINGS_SHIFT);
+    *(uint32_t *)segments_at(&set->texts, count, 4, STRINGS_SHIFT) = number;
+    *slot = (struct string_slot){hash, count + 1};
+    atomic_store_explicit(&set->count, count + 1, memory_order_release);
+    return count;
+}
+
+void string_set_deinit(struct string_set *set)
+{
+    free(set->slots);
+    segments_deinit(&set->texts);
+}
+
+/* ---------------------------------------------------------------- postings */
+
+/* About what a bitmap costs: made, and per id in it. CRoaring does its own mallocs. */
+#define BITMAP_BYTES 120u
+#define BITMAP_ID_BYTES 2u
+
+static void posting_add(series_posting *posting, silt_series_id id, size_t *bytes)
+{
+    if (*posting == 0) {
+        *posting = (uint64_t)id << 1 | 1;
+        return;
+    }
+    roaring_bitmap_t *bitmap;
+    if (*posting & 1) {
+        bitmap = roaring_bitmap_create();
+        silt_assert(bitmap);
+        roaring_bitmap_add(bitmap, (uint32_t)(*posting >> 1));
+        *posting = (uintptr_t)bitmap;
+        *bytes += BITMAP_BYTES;
+    }
+    bitmap = (roaring_bitmap_t *)(uintptr_t)*posting;
+    roaring_bitmap_add(bitmap, id);
+    *bytes += BITMAP_ID_BYTES;
+}
+
+static void posting_remove(series_posting *posting, silt_series_id id, size_t *bytes)
+{
+    if (*posting & 1) {
+        if (*posting >> 1 == id)
+            *posting = 0;
+        return;
+    }
+    if (*posting == 0)
+        return;
+    roaring_bitmap_t *bitmap = (roaring_bitmap_t *)(uintptr_t)*posting;
+    if (!roaring_bitmap_contains(bitmap, id))
+        return;
+    roaring_bitmap_remove(bitmap, id);
+    *bytes -= BITMAP_ID_BYTES;
+    if (roaring_bitmap_is_empty(bitmap)) {
+        roaring_bitmap_free(bitmap);
+        *posting = 0;
+        *bytes -= BITMAP_BYTES - BITMAP_ID_BYTES; /* the first id was not counted */
+    }
+}
+
+static void key_add(struct tag_key *key, uint32_t code, silt_series_id id, size_t *bytes)
+{
+    if (code >= key->postings_capacity) {
+        size_t capacity = key->postings_capacity ? key->postings_capacity : 8;
+        while (capacity <= code)
+            capacity *= 2;
+        key->postings = silt_realloc(key->postings, capacity * sizeof(*key->postings));
+        memset(key->postings + key->postings_capacity, 0, (capacity - key->postings_capacity) * sizeof(*key->postings));
+        *bytes += (capacity - key->postings_capacity) * sizeof(*key->postings);
+        key->postings_capacity = capacity;
+    }
+    posting_add(&key->postings[code], id, bytes);
+    roaring_bitmap_add(key->present, id);
+}
+
+void body_make_postings(struct series_body *body, struct tag_key *key, const struct id_table *ids)
+{
+    if (key->present)
+        return;
+    key->present = roaring_bitmap_create();
+    silt_assert(key->present);
+    *body->bytes += BITMAP_BYTES;
+    roaring_uint32_iterator_t *at = roaring_create_iterator(body->all);
+    silt_assert(at);
+    for (; at->has_value; roaring_advance_uint32_iterator(at)) {
+        uint64_t entry = id_table_get(ids, at->current_value);
+        uint32_t shape_index, code;
+        const uint8_t *p = read_varint(heap_at(&body->heap, (uint32_t)entry), &shape_index);
+        const struct tag_shape *shape = body_shape(body, shape_index);
+        for (uint32_t i = 0; i < shape->key_count; i++) {
+            p = read_varint(p, &code);
+            if (shape->keys[i] == key) {
+                key_add(key, code, at->current_value, body->bytes);
+                break;
+            }
+        }
+    }
+    roaring_free_uint32_iterator(at);
+}
+
+/* ---------------------------------------------------------------- bodies */
+
+struct series_body *body_create(void)
+{
+    pthread_once(&seed_once, make_seed);
+    struct series_body *body = silt_calloc(1, sizeof(*body));
+    atomic_init(&body->refs, 1);
+    body->heap.bytes = &body->account;
+    body->bytes = &body->account;
+    body->all = roaring_bitmap_create();
+    silt_assert(body->all);
+    body->account = sizeof(*body) + BITMAP_BYTES;
+    return body;
+}
+
+static void key_destroy(struct tag_key *key)
+{
+    for (size_t i = 0; i < key->postings_capacity; i++)
+        if (key->postings[i] && !(key->postings[i] & 1))
+            roaring_bitmap_free((roaring_bitmap_t *)(uintptr_t)key->postings[i]);
+    free(key->postings);
+    if (key->present)
+        roaring_bitmap_free(key->present);
+    string_set_deinit(&key->values);
+    free(key);
+}
+
+void body_release(struct series_body *body)
+{
+    if (!body || atomic_fetch_sub_explicit(&body->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (uint32_t i = 0; i < string_set_count(&body->key_names); i++)
+        key_destroy(body_key(body, i));
+    for (uint32_t i = 0; i < atomic_load(&body->shape_count); i++)
+        free(body_shape(body, i));
+    segments_deinit(&body->keys);
+    segments_deinit(&body->shapes);
+    string_set_deinit(&body->key_names);
+    segments_deinit(&body->heap.units);
+    free(body->shape_slots);
+    roaring_bitmap_free(body->all);
+    free(body);
+}
+
+struct tag_key *body_find_key(const struct series_body *body, struct silt_str name)
+{
+    uint32_t index = string_set_find(&body->key_names, &body->heap, name);
+    return index == STRINGS_NONE ? NULL : body_key(body, index);
+}
+
+static struct tag_key *add_key(struct series_body *body, struct silt_str name)
+{
+    uint32_t before = string_set_count(&body->key_names);
+    uint32_t index = string_set_find(&body->key_names, &body->heap, name);
+    if (index != STRINGS_NONE)
+        return body_key(body, index);
+    struct tag_key *key = silt_calloc(1, sizeof(*key));
+    key->index = before;
+    key->last_code = STRINGS_NONE;
+    /* The key's place is filled before the name's code is published. */
+    *body->bytes += sizeof(*key) + segments_extend(&body->keys, before, sizeof(void *), POINTERS_SHIFT);
+    *(struct tag_key **)segments_at(&body->keys, before, sizeof(void *), POINTERS_SHIFT) = key;
+    if (string_set_add(&body->key_names, &body->heap, name) == STRINGS_NONE) {
+        *(struct tag_key **)segments_at(&body->keys, before, sizeof(void *), POINTERS_SHIFT) = NULL;
+        *body->bytes -= sizeof(*key);
+        free(key);
+        return NULL;
+    }
+    return key;
+}
+
+static uint32_t hash_keys(struct tag_key *const *keys, size_t count)
+{
+    return (uint32_t)(XXH3_64bits_withSeed(keys, count * sizeof(*keys), seed) >> 32);
+}
+
+static bool same_keys(const struct tag_shape *shape, struct tag_key *const *keys, size_t count)
+{
+    return shape->key_count == count && memcmp(shape->keys, keys, count * sizeof(*keys)) == 0;
+}
+
+static void grow_shapes(struct series_body *body)
+{
+    uint32_t old_count = body->shape_slots ? body->shape_mask + 1 : 0, slot_count = old_count ? 2 * old_count : 8;
+    free(body->shape_slots);
+    body->shape_slots = silt_calloc(slot_count, sizeof(*body->shape_slots));
+    body->shape_mask = slot_count - 1;
+    *body->bytes += ((size_t)slot_count - old_count) * sizeof(*body->shape_slots);
+    for (uint32_t i = 0; i < atomic_load(&body->shape_count); i++) {
+        const struct tag_shape *shape = body_shape(body, i);
+        uint32_t at = hash_keys(shape->keys, shape->key_count) & body->shape_mask;
+        while (body->shape_slots[at])
+            at = (at + 1) & body->shape_mask;
+        body->shape_slots[at] = i + 1;
+    }
+}
+
+static struct tag_shape *add_shape(struct series_body *body, struct tag_key **keys, size_t count)
+{
+    uint32_t shape_count = atomic_load_explicit(&body->shape_count, memory_order_relaxed);
+    if (!body->shape_slots || shape_count >= (body->shape_mask + 1) / 4 * 3)
+        grow_shapes(body);
+    uint32_t at = hash_keys(keys, count) & body->shape_mask;
+    for (; body->shape_slots[at]; at = (at + 1) & body->shape_mask) {
+        struct tag_shape *shape = body_shape(body, body->shape_slots[at] - 1);
+        if (same_keys(shape, keys, count))
+            return shape;
+    }
+    struct tag_shape *shape = silt_malloc(sizeof(*shape) + count * sizeof(*keys));
+    shape->index = shape_count;
+    shape->key_count = (uint32_t)count;
+    if (count)
+        memcpy(shape->keys, keys, count * sizeof(*keys));
+    *body->bytes += sizeof(*shape) + count * sizeof(*keys) +
+                    segments_extend(&body->shapes, shape_count, sizeof(void *), POINTERS_SHIFT);
+    *(struct tag_shape **)segments_at(&body->shapes, shape_count, sizeof(void *), POINTERS_SHIFT) = shape;
+    body->shape_slots[at] = shape_count + 1;
+    atomic_store_explicit(&body->shape_count, shape_count + 1, memory_order_release);
+    return shape;
+}
+
+/* The shape of these tags; mostly it is that of the series before. */
+static struct tag_shape *find_shape(struct series_body *body, const struct silt_tag *tags, size_t count)
+{
+    struct tag_shape *shape = body->last_shape;
+    if (shape && shape->key_count == count) {
+        size_t i = 0;
+        while (i < count && same_text(body_key_name(body, shape->keys[i]), tags[i].key))
+            i++;
+        if (i == count)
+            return shape;
+    }
+    struct tag_key *few[64], **keys = count <= 64 ? few : silt_malloc(count * sizeof(*keys));
+    shape = NULL;
+    size_t i = 0;
+    while (i < count && (keys[i] = add_key(body, tags[i].key)) != NULL)
+        i++;
+    if (i == count)
+        shape = add_shape(body, keys, count);
+    if (keys != few)
+        free(keys);
+    return shape;
+}
+
+static uint8_t *write_varint(uint8_t *p, uint32_t value)
+{
+    for (; value > 127; value >>= 7)
+        *p++ = (uint8_t)(value | 128);
+    *p++ = (uint8_t)value;
+    return p;
+}
+
+uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt_tag *tags, size_t tag_count)
+{
+    struct tag_shape *shape = find_shape(body, tags, tag_count);
+    if (!shape)
+        return 0;
+    body->last_shape = shape;
+    uint8_t few[5 * 65], *bytes = tag_count <= 64 ? few : silt_malloc(5 * (tag_count + 1));
+    uint8_t *end = write_varint(bytes, shape->index);
+    uint32_t number = 0;
+    size_t i = 0;
+    for (; i < tag_count; i++) {
+        struct tag_key *key = shape->keys[i];
+        uint32_t code = key->last_code;
+        if (code == STRINGS_NONE || !same_text(body_value(body, key, code), tags[i].value))
+            code = string_set_add(&key->values, &body->heap, tags[i].value);
+        if (code == STRINGS_NONE)
+            break;
+        key->last_code = code;
+        end = write_varint(end, code);
+    }
+    if (i == tag_count)
+        number = heap_alloc(&body->heap, (size_t)(end - bytes));
+    if (number) {
+        memcpy(heap_at(&body->heap, number), bytes, (size_t)(end - bytes));
+        for (i = 0; i < tag_count; i++) {
+            struct tag_key *key = shape->keys[i];
+            key->series_count++;
+            if (key->present)
+                key_add(key, key->last_code, id, body->bytes);
+        }
+        roaring_bitmap_add(body->all, id);
+        *body->bytes += BITMAP_ID_BYTES;
+        body->series_count++;
+    } else {
+        body->lost_series = true; /* values may have been added for nothing */
+    }
+    if (bytes != few)
+        free(bytes);
+    return number;
+}
+
+void body_remove(struct series_body *body, silt_series_id id, uint32_t record)
+{
+    uint32_t shape_index, code;
+    const uint8_t *p = read_varint(heap_at(&body->heap, record), &shape_index);
+    const struct tag_shape *shape = body_shape(body, shape_index);
+    for (uint32_t i = 0; i < shape->key_count; i++) {
+        struct tag_key *key = shape->keys[i];
+        p = read_varint(p, &code);
+        key->series_count--;
+        if (key->present) {
+            posting_remove(&key->postings[code], id, body->bytes);
+            roaring_bitmap_remove(key->present, id);
+        }
+    }
+    roaring_bitmap_remove(body->all, id);
+    *body->bytes -= BITMAP_ID_BYTES;
+    body->series_count--;
+    body->lost_series = true;
+}
+
+const struct tag_shape *body_decode(const struct series_body *body, uint32_t record, struct silt_tag *tags)
+{
+    uint32_t shape_index, code;
+    const uint8_t *p = read_varint(heap_at(&body->heap, record), &shape_index);
+    const struct tag_shape *shape = body_shape(body, shape_index);
+    for (uint32_t i = 0; i < shape->key_count; i++) {
+        p = read_varint(p, &code);
+        tags[i] = (struct silt_tag){body_key_name(body, shape->keys[i]), body_value(body, shape->keys[i], code)};
+    }
+    return shape;
+}

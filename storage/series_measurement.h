@@ -1,0 +1,257 @@
+/*
+ * series_measurement.h - within the series index: the series of one measurement, dictionary-encoded.
+ *
+ *     heap      strings and records, in units of 4 bytes, addressed by 32-bit number
+ *     keys      tag key -> value dictionary (text -> code, code -> text), postings (code -> series), made when first
+ * asked shapes    lists of keys in sorted order: what tags a series has record    varint shape, then a varint code for
+ * each key of the shape
+ *
+ * Texts, records, keys and shapes never move nor change once their number is published, so they are read without a lock
+ * by whoever holds the body (bodies are counted). Hash tables, bitmaps and counts need the index's lock.
+ */
+#ifndef STORAGE_SERIES_MEASUREMENT_H
+#define STORAGE_SERIES_MEASUREMENT_H
+
+#include "silt/reader.h"
+#include "storage/series_hash.h"
+#include "storage/series_index.h"
+
+#include <pthread.h>
+#include <roaring/roaring.h>
+
+/* ---------------------------------------------------------------- arrays that grow without moving */
+
+/* Parts double: part k holds items [first << k) ... of it. first is 1 << shift. */
+#define SEGMENTS_MAX 24u
+
+struct segments {
+    _Atomic(char *) parts[SEGMENTS_MAX];
+};
+
+static inline void *segments_at(const struct segments *array, uint32_t index, size_t item_bytes, unsigned shift)
+{
+    uint64_t at = (uint64_t)index + (1u << shift);
+    unsigned part = 63 - (unsigned)__builtin_clzll(at) - shift;
+    char *base = atomic_load_explicit(&array->parts[part], memory_order_acquire);
+    return base + (at - ((uint64_t)1 << (shift + part))) * item_bytes;
+}
+/* Make item `index` exist, zeroed; returns the bytes this took. */
+size_t segments_extend(struct segments *array, uint32_t index, size_t item_bytes, unsigned shift);
+void segments_deinit(struct segments *array);
+
+#define HEAP_SHIFT 10u /* first part: 4 KiB */
+
+struct heap {
+    struct segments units;
+    uint32_t used; /* units; number 0 is never given */
+    size_t *bytes; /* the owner's account */
+};
+
+/* The number of `bytes` fresh bytes; 0: the heap is full (16 GiB). */
+uint32_t heap_alloc(struct heap *heap, size_t bytes);
+static inline void *heap_at(const struct heap *heap, uint32_t number)
+{
+    return segments_at(&heap->units, number, 4, HEAP_SHIFT);
+}
+
+/* ---------------------------------------------------------------- sets of strings with dense codes */
+
+#define STRINGS_SHIFT 3u
+
+struct string_slot {
+    uint32_t hash, code_plus_1; /* 0: empty */
+};
+
+struct string_set {
+    struct string_slot *slots;
+    uint32_t mask;
+    _Atomic uint32_t count;
+    struct segments texts; /* code -> number in the heap of a struct silt_bytes */
+};
+
+#define STRINGS_NONE UINT32_MAX
+
+static inline struct silt_str string_set_at(const struct string_set *set, const struct heap *heap, uint32_t code)
+{
+    return silt_bytes_str(heap_at(heap, *(uint32_t *)segments_at(&set->texts, code, 4, STRINGS_SHIFT)));
+}
+static inline uint32_t string_set_count(const struct string_set *set)
+{
+    return atomic_load_explicit(&set->count, memory_order_acquire);
+}
+uint32_t string_set_find(const struct string_set *set, const struct heap *heap, struct silt_str text);
+/* Found or added; STRINGS_NONE: no room left. */
+uint32_t string_set_add(struct string_set *set, struct heap *heap, struct silt_str text);
+void string_set_deinit(struct string_set *set);
+
+/* ---------------------------------------------------------------- a measurement's series */
+
+/* Postings of a value: 0 none; odd: one id, shifted; else a bitmap. */
+typedef uint64_t series_posting;
+
+struct tag_key {
+    uint32_t index;
+    uint32_t series_count; /* that have the key, now */
+    uint32_t last_code;
+    struct string_set values;
+    series_posting *postings; /* NULL: not made yet */
+    size_t postings_capacity;
+    roaring_bitmap_t *present; /* series having the key; with postings */
+};
+
+struct tag_shape {
+    uint32_t index, key_count;
+    struct tag_key *keys[];
+};
+
+#define POINTERS_SHIFT 2u
+
+struct series_body {
+    _Atomic uint32_t refs;
+    struct heap heap;
+    struct string_set key_names;
+    struct segments keys;   /* struct tag_key * */
+    struct segments shapes; /* struct tag_shape * */
+    _Atomic uint32_t shape_count;
+    uint32_t *shape_slots; /* open addressing: index + 1 */
+    uint32_t shape_mask;
+    struct tag_shape *last_shape;
+    uint32_t series_count;
+    bool lost_series; /* so the dictionaries may hold values that no series has */
+    roaring_bitmap_t *all;
+    size_t account; /* bytes of all this, about */
+    size_t *bytes;  /* &account */
+};
+
+static inline struct tag_key *body_key(const struct series_body *body, uint32_t index)
+{
+    return *(struct tag_key **)segments_at(&body->keys, index, sizeof(void *), POINTERS_SHIFT);
+}
+static inline struct tag_shape *body_shape(const struct series_body *body, uint32_t index)
+{
+    return *(struct tag_shape **)segments_at(&body->shapes, index, sizeof(void *), POINTERS_SHIFT);
+}
+static inline struct silt_str body_key_name(const struct series_body *body, const struct tag_key *key)
+{
+    return string_set_at(&body->key_names, &body->heap, key->index);
+}
+static inline struct silt_str body_value(const struct series_body *body, const struct tag_key *key, uint32_t code)
+{
+    return string_set_at(&key->values, &body->heap, code);
+}
+
+static inline const uint8_t *read_varint(const uint8_t *p, uint32_t *out)
+{
+    uint32_t value = *p & 127, shift = 7;
+    while (*p++ & 128) {
+        value |= (uint32_t)(*p & 127) << shift;
+        shift += 7;
+    }
+    *out = value;
+    return p;
+}
+
+struct series_body *body_create(void);
+/* One holder less; the last one frees it. */
+void body_release(struct series_body *body);
+
+/* The number of a new record for the tags; 0: no room. With the index's lock. */
+uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt_tag *tags, size_t tag_count);
+/* Take a series out of bitmaps and counts. With the index's lock. */
+void body_remove(struct series_body *body, silt_series_id id, uint32_t record);
+/* NULL: no series ever had it. With the index's lock. */
+struct tag_key *body_find_key(const struct series_body *body, struct silt_str name);
+/* Canonical parts of a record; texts are the body's own. tags: room for the shape's keys. */
+const struct tag_shape *body_decode(const struct series_body *body, uint32_t record, struct silt_tag *tags);
+
+/* ---------------------------------------------------------------- the index as its own files see it */
+
+/* Ids in three levels of pages, so that an entry never moves. */
+#define ID_PAGE 4096u
+#define ID_MIDDLE 512u
+#define ID_TOP 1024u
+
+struct id_page {
+    _Atomic uint64_t entries[ID_PAGE]; /* measurement << 32 | record; 0: no such series */
+};
+
+struct id_table {
+    _Atomic(_Atomic(struct id_page *) *) top[ID_TOP];
+};
+
+/* No lock needed. */
+static inline uint64_t id_table_get(const struct id_table *ids, silt_series_id id)
+{
+    if (id > SERIES_INDEX_ID_MAX)
+        return 0;
+    _Atomic(struct id_page *) *middle = atomic_load_explicit(&ids->top[id / ID_PAGE / ID_MIDDLE], memory_order_acquire);
+    struct id_page *page =
+        middle ? atomic_load_explicit(&middle[id / ID_PAGE % ID_MIDDLE], memory_order_acquire) : NULL;
+    return page ? atomic_load_explicit(&page->entries[id % ID_PAGE], memory_order_acquire) : 0;
+}
+
+struct measurement {
+    struct series_body *body; /* NULL: no series */
+};
+
+struct series_text { /* a text in the hash table */
+    uint64_t verify, hash;
+    silt_series_id id;
+};
+
+struct series_text_list {
+    struct series_text *items;
+    size_t count, capacity;
+};
+
+/*
+ * Locks, in this order: create_lock (whoever changes anything), lock, hash_lock. lock is held shared while bitmaps are
+ * combined, so it may keep a creator waiting; hash_lock, which every written batch takes, never waits for a query.
+ */
+struct series_index {
+    struct silt_budget *budget;
+    pthread_mutex_t create_lock; /* guards this group: */
+    silt_series_id last_id;
+    struct series_text_list pending, aliases;
+    struct series_text load_queue[32];
+    unsigned load_queued;
+    struct series_parts load_parts;
+    struct silt_tag *load_tags;
+    size_t load_tag_capacity;
+    struct silt_arena *load_arena;
+    size_t charged;
+
+    pthread_rwlock_t lock;   /* guards this group: */
+    struct heap heap;        /* measurement names */
+    struct string_set names; /* code + 1: measurement id */
+    struct segments measurements;
+    size_t account;            /* bytes of this group and of ids */
+    _Atomic size_t body_bytes; /* changed under lock, read anywhere */
+    _Atomic size_t series_count;
+    size_t measurement_count; /* with series */
+
+    struct id_table ids;
+
+    pthread_rwlock_t hash_lock; /* guards this group: */
+    struct series_hash hash;
+};
+
+#define MEASUREMENTS_SHIFT 3u
+static inline struct measurement *index_measurement(const struct series_index *index, uint32_t id)
+{
+    return segments_at(&index->measurements, id, sizeof(struct measurement), MEASUREMENTS_SHIFT);
+}
+
+/* The measurement's body, held (body_release it); NULL: no series. Takes lock. */
+struct series_body *index_hold_body(struct series_index *index, uint32_t measurement);
+
+/* Postings of a key made, by reading all records. With lock, exclusively. */
+void body_make_postings(struct series_body *body, struct tag_key *key, const struct id_table *ids);
+
+/* series_sort.c: in place; the body is held, no lock needed. Ids that are gone are left out. */
+size_t series_sort_by_key(const struct id_table *table, const struct series_body *body, uint32_t measurement,
+                          silt_series_id *ids, size_t count);
+/* Distinct codes sorted bytewise by their texts. */
+void series_sort_values(const struct series_body *body, const struct tag_key *key, uint32_t *codes, size_t count);
+
+#endif

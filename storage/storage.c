@@ -1,0 +1,331 @@
+/*
+ * storage.c - the store as a whole: open and close, the flusher and the compactor, statistics.
+ *
+ * Start: file layer (which locks the directory), catalog, a new owner epoch, log, recovery, then the threads. Stop: the
+ * threads, the last flush, the index thread, the log, the catalog.
+ */
+#include "storage/storage_internal.h"
+
+#include "silt/text.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TICK_SECONDS 5
+#define RETENTION_TICKS 360 /* half an hour */
+#define SOFT_BYTES_MIN ((size_t)64 << 20)
+#define SOFT_BYTES_MAX ((size_t)4 << 30)
+#define FILES_MAX_DEFAULT 6u
+
+void silt_storage_options_init(struct silt_storage_options *options)
+{
+    memset(options, 0, sizeof(*options));
+    options->sync_mode = SILT_SYNC_FSYNC;
+    options->sync_interval_ms = 100;
+    options->compact_files_max = FILES_MAX_DEFAULT;
+}
+
+/* ---------------------------------------------------------------- background */
+
+void upkeep_kick(struct silt_storage *storage, bool flush, bool compact)
+{
+    pthread_mutex_lock(&storage->upkeep_mutex);
+    storage->flush_kicks += flush;
+    storage->compact_kicks += compact;
+    pthread_cond_broadcast(&storage->upkeep_cond);
+    pthread_mutex_unlock(&storage->upkeep_mutex);
+}
+
+/* Until there is a kick, a tick has passed or it is time to stop; returns whether to go on. */
+static bool wait_for_work(struct silt_storage *storage, const uint64_t *kicks, uint64_t *seen)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += TICK_SECONDS;
+    pthread_mutex_lock(&storage->upkeep_mutex);
+    int rc = 0;
+    while (!storage->upkeep_stop && *kicks == *seen && rc == 0)
+        rc = pthread_cond_timedwait(&storage->upkeep_cond, &storage->upkeep_mutex, &until);
+    *seen = *kicks;
+    bool go_on = !storage->upkeep_stop;
+    pthread_mutex_unlock(&storage->upkeep_mutex);
+    return go_on;
+}
+
+static void report(const char *what, enum silt_status rc, const struct silt_error *err, bool *failing)
+{
+    if (rc != SILT_OK && !*failing)
+        silt_log(SILT_LOG_ERROR, what, "error=\"%s\"", err->text);
+    *failing = rc != SILT_OK;
+}
+
+static void *run_flusher(void *arg)
+{
+    struct silt_storage *storage = arg;
+    uint64_t seen = 0, ticks = 0;
+    bool failing = false, retention_failing = false;
+    while (wait_for_work(storage, &storage->flush_kicks, &seen)) {
+        struct silt_error err;
+        bool did = false;
+        if (ticks++ % RETENTION_TICKS == 0)
+            report("retention failed", retention_step(storage, &did, &err), &err, &retention_failing);
+        did = false;
+        enum silt_status rc = flush_step(storage, false, &did, &err);
+        atomic_store(&storage->flush_wanted, false);
+        report("a flush failed", rc, &err, &failing);
+        if (did)
+            upkeep_kick(storage, false, true);
+        else
+            trim_log(storage);
+        if (rc != SILT_OK)
+            usleep(200000);
+    }
+    return NULL;
+}
+
+static void *run_compactor(void *arg)
+{
+    struct silt_storage *storage = arg;
+    uint64_t seen = 0;
+    bool failing = false;
+    while (wait_for_work(storage, &storage->compact_kicks, &seen)) {
+        struct silt_error err;
+        bool did = true;
+        enum silt_status rc = SILT_OK;
+        while (did && rc == SILT_OK && !storage->upkeep_stop) {
+            did = false;
+            rc = compact_step(storage, &did, &err);
+        }
+        report("a merge of files failed", rc, &err, &failing);
+        if (rc != SILT_OK)
+            usleep(200000);
+    }
+    return NULL;
+}
+
+static enum silt_status start_thread(struct upkeep_thread *thread, void *(*run)(void *), struct silt_storage *storage,
+                                     struct silt_error *err)
+{
+    int rc = pthread_create(&thread->thread, NULL, run, storage);
+    if (rc != 0)
+        return silt_fail_errno(err, rc, "background thread");
+    thread->running = true;
+    return SILT_OK;
+}
+
+static void stop_threads(struct silt_storage *storage)
+{
+    pthread_mutex_lock(&storage->upkeep_mutex);
+    storage->upkeep_stop = true;
+    pthread_cond_broadcast(&storage->upkeep_cond);
+    pthread_mutex_unlock(&storage->upkeep_mutex);
+    if (storage->flusher.running)
+        pthread_join(storage->flusher.thread, NULL);
+    if (storage->compactor.running)
+        pthread_join(storage->compactor.thread, NULL);
+    storage->flusher.running = storage->compactor.running = false;
+}
+
+/* ---------------------------------------------------------------- open and close */
+
+static void set_bounds(struct silt_storage *storage)
+{
+    size_t memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 8;
+    storage->soft_bytes = storage->options.memtable_soft_bytes;
+    storage->hard_bytes = storage->options.memtable_hard_bytes;
+    if (storage->soft_bytes == 0) {
+        storage->soft_bytes = memory < SOFT_BYTES_MIN ? SOFT_BYTES_MIN : memory > SOFT_BYTES_MAX ? SOFT_BYTES_MAX : memory;
+        if (storage->hard_bytes != 0 && storage->soft_bytes > storage->hard_bytes / 2)
+            storage->soft_bytes = storage->hard_bytes / 2;
+    }
+    if (storage->hard_bytes == 0)
+        storage->hard_bytes = storage->soft_bytes * 2;
+    if (storage->soft_bytes > storage->hard_bytes)
+        storage->soft_bytes = storage->hard_bytes;
+}
+
+static void destroy(struct silt_storage *storage)
+{
+    index_stop(storage);
+    wal_close(storage->wal);
+    for (size_t i = 0; i < storage->shard_count; i++)
+        shard_release(storage->shards[i]);
+    free(storage->shards);
+    for (size_t i = 0; i < storage->database_count; i++) {
+        /* Shards hold their database and policies their shards: the ring is cut here. */
+        struct database *database = storage->databases[i];
+        for (size_t p = 0; p < database->policy_count; p++) {
+            struct policy *policy = database->policies[p];
+            for (size_t s = 0; s < policy->shard_count; s++)
+                shard_release(policy->shards[s]);
+            policy->shard_count = 0;
+        }
+        database_release(database);
+    }
+    free(storage->databases);
+    catalog_close(storage->catalog);
+    if (storage->own_vfs)
+        vfs_close(storage->vfs);
+    pthread_mutex_destroy(&storage->change_lock);
+    pthread_rwlock_destroy(&storage->meta_lock);
+    pthread_mutex_destroy(&storage->index.lock);
+    pthread_cond_destroy(&storage->index.cond);
+    pthread_mutex_destroy(&storage->upkeep_mutex);
+    pthread_cond_destroy(&storage->upkeep_cond);
+    free(storage);
+}
+
+static void init_locks(struct silt_storage *storage)
+{
+    pthread_rwlockattr_t attributes;
+    pthread_mutex_init(&storage->change_lock, NULL);
+    pthread_rwlockattr_init(&attributes);
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&storage->meta_lock, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+    pthread_mutex_init(&storage->index.lock, NULL);
+    pthread_cond_init(&storage->index.cond, NULL);
+    pthread_mutex_init(&storage->upkeep_mutex, NULL);
+    pthread_cond_init(&storage->upkeep_cond, NULL);
+}
+
+enum silt_status silt_storage_open(const struct silt_storage_options *options, struct silt_storage **out,
+                                   struct silt_error *err)
+{
+    struct silt_storage *storage = silt_calloc(1, sizeof(*storage));
+    enum silt_status rc = SILT_OK;
+    storage->options = *options;
+    init_locks(storage);
+    source_init(storage);
+    set_bounds(storage);
+    silt_budget_init(&storage->root, "storage memory", SIZE_MAX, options->budget);
+    silt_budget_init(&storage->memtable_budget, "memtable memory", SIZE_MAX, &storage->root);
+    silt_budget_init(&storage->index_budget, "series index memory", SIZE_MAX, &storage->root);
+    if (storage->options.compact_files_max == 0)
+        storage->options.compact_files_max = FILES_MAX_DEFAULT;
+    if (options->vfs) {
+        storage->vfs = (struct vfs *)(uintptr_t)options->vfs;
+    } else {
+        rc = vfs_posix_open(options->data_dir, &storage->vfs, err);
+        storage->own_vfs = rc == SILT_OK;
+    }
+    if (rc == SILT_OK)
+        rc = catalog_open(storage->vfs->ops->local_path(storage->vfs, "meta.sqlite"), &storage->catalog, err);
+    if (rc == SILT_OK)
+        rc = catalog_next_epoch(storage->catalog, &storage->epoch, err);
+    if (rc == SILT_OK) {
+        struct wal_options wal = {.sync_mode = options->sync_mode, .sync_interval_ms = options->sync_interval_ms,
+                                  .epoch = storage->epoch};
+        rc = wal_open(storage->vfs, &wal, &storage->wal, err);
+    }
+    if (rc == SILT_OK)
+        rc = recover(storage, err);
+    if (rc == SILT_OK)
+        rc = index_start(storage, err);
+    if (rc == SILT_OK && !options->background_off)
+        rc = start_thread(&storage->flusher, run_flusher, storage, err);
+    if (rc == SILT_OK && !options->background_off)
+        rc = start_thread(&storage->compactor, run_compactor, storage, err);
+    if (rc != SILT_OK) {
+        stop_threads(storage);
+        destroy(storage);
+        return rc;
+    }
+    upkeep_kick(storage, true, true);
+    *out = storage;
+    return SILT_OK;
+}
+
+enum silt_status silt_storage_close(struct silt_storage *storage, bool flush, struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+    if (!storage)
+        return SILT_OK;
+    stop_threads(storage);
+    if (flush)
+        rc = silt_storage_flush(storage, err);
+    destroy(storage);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- upkeep by hand */
+
+enum silt_status silt_storage_flush(struct silt_storage *storage, struct silt_error *err)
+{
+    bool did = false;
+    enum silt_status rc = flush_step(storage, true, &did, err);
+    if (rc == SILT_OK)
+        rc = index_drain(storage, err);
+    if (rc == SILT_OK)
+        trim_log(storage);
+    return rc;
+}
+
+enum silt_status silt_storage_step(struct silt_storage *storage, bool *did, struct silt_error *err)
+{
+    *did = false;
+    enum silt_status rc = index_drain(storage, err);
+    if (rc == SILT_OK)
+        rc = retention_step(storage, did, err);
+    if (rc == SILT_OK)
+        rc = flush_step(storage, false, did, err);
+    if (rc == SILT_OK)
+        rc = compact_step(storage, did, err);
+    if (rc == SILT_OK)
+        trim_log(storage);
+    return rc;
+}
+
+enum silt_status silt_storage_compact_all(struct silt_storage *storage, struct silt_error *err)
+{
+    struct shard **shards;
+    bool did = false;
+    enum silt_status rc = silt_storage_flush(storage, err);
+    size_t count = all_shards(storage, &shards);
+    for (size_t i = 0; i < count; i++) {
+        if (rc == SILT_OK)
+            rc = compact_shard(storage, shards[i], true, &did, err);
+        shard_release(shards[i]);
+    }
+    free(shards);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- statistics */
+
+void silt_storage_stats(struct silt_storage *storage, struct silt_storage_stats *out)
+{
+    struct wal_stats wal;
+    struct silt_error ignored;
+    memset(out, 0, sizeof(*out));
+    pthread_rwlock_rdlock(&storage->meta_lock);
+    for (size_t i = 0; i < storage->database_count; i++) {
+        struct series_index_stats index;
+        series_index_stats(storage->databases[i]->index, &index);
+        out->series_count += index.series;
+        out->index_bytes += index.bytes;
+    }
+    out->shard_count = storage->shard_count;
+    for (size_t i = 0; i < storage->shard_count; i++) {
+        struct version *version = shard_pin(storage->shards[i]);
+        out->file_count += version->file_count;
+        for (size_t f = 0; f < version->file_count; f++) {
+            out->file_bytes += version->files[f]->facts.bytes;
+            out->values_on_disk += tsm_summary(version->files[f]->tsm)->values;
+        }
+        version_release(version);
+    }
+    pthread_rwlock_unlock(&storage->meta_lock);
+    wal_stats(storage->wal, &wal);
+    out->wal_bytes = wal.bytes;
+    out->wal_syncs = wal.syncs;
+    out->memtable_bytes = atomic_load(&storage->memtable_budget.used_bytes);
+    out->wal_batches = atomic_load(&storage->wal_batches);
+    out->rows_written = atomic_load(&storage->rows_written);
+    out->values_written = atomic_load(&storage->values_written);
+    out->rows_rejected = atomic_load(&storage->rows_rejected);
+    out->flushes = atomic_load(&storage->flushes);
+    out->compactions = atomic_load(&storage->compactions);
+    out->read_only = wal_check(storage->wal, &ignored) != SILT_OK;
+}

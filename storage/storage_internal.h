@@ -1,0 +1,246 @@
+/*
+ * storage_internal.h - the store's own structs, thread roles and lock order.
+ *
+ * Roles: writers and readers (any thread), the log thread (wal.c), the index thread (definitions to SQLite), the flusher
+ * and the compactor (one of each).
+ *
+ * Lock order, first to last:
+ *
+ *     change_lock          one structural change at a time: databases, policies, shards, deletes; held across disk work
+ *     shard.flush_lock, shard.compact_lock, shard.manifest_lock      held across disk work
+ *     meta_lock            read: whoever follows the lists, a whole write too; write: to publish a change, no disk work
+ *     database.define_lock new series and fields of one database get their numbers and are logged
+ *     shard.lock           the version pointer
+ *     the log's lock       numbers and pins
+ *     index.lock           the index thread's queue
+ *
+ * A delete publishes under the write side of meta_lock: then no write is under way, so that what is older and what is
+ * younger than the delete is the same in the log, in memory and in the index.
+ */
+#ifndef STORAGE_STORAGE_INTERNAL_H
+#define STORAGE_STORAGE_INTERNAL_H
+
+#include "silt/base.h"
+#include "silt/reader.h"
+#include "silt/storage.h"
+#include "storage/catalog.h"
+#include "storage/field_layout.h"
+#include "storage/record.h"
+#include "storage/series_index.h"
+#include "storage/shard.h"
+#include "storage/vfs.h"
+#include "storage/wal.h"
+
+#include <pthread.h>
+#include <roaring/roaring.h>
+
+#define SHARDS_FOLDER "shards"
+
+struct policy {
+    uint32_t id;
+    char *name;
+    int64_t duration_ns, shard_duration_ns; /* duration 0: infinite */
+    uint32_t replication;
+    struct shard **shards; /* by (end, start) */
+    size_t shard_count, shard_room;
+    bool overlapping; /* some groups overlap */
+};
+
+struct measurement_map { /* the index's number of a measurement -> SQLite's */
+    uint32_t stored_id;
+    bool stored;
+    uint64_t batch;
+};
+
+struct database { /* counted: the list, readers, shards */
+    _Atomic uint32_t references;
+    _Atomic bool dropped;
+    uint32_t id;
+    char *name;
+    char *default_policy;
+    struct policy **policies; /* in creation order */
+    size_t policy_count;
+    struct series_index *index;
+    struct field_dict *dict;
+    pthread_mutex_t define_lock;
+    _Atomic bool defining; /* fields may be defined that are not logged yet: wait for define_lock before logging rows */
+    /* The index thread's alone (recovery's before it starts). */
+    struct measurement_map *measurements;
+    size_t measurement_count;
+    uint32_t measurement_last;
+};
+
+/* A record on its way to the log and to the index thread; counted. */
+struct log_item {
+    struct wal_entry entry; /* first: done gets it */
+    _Atomic uint32_t references;
+    struct silt_storage *storage;
+    struct silt_buffer payload;
+    uint64_t seq;
+    bool for_index;
+    struct write_op *op;        /* rows: who waits */
+    struct log_item *next;      /* in the index thread's queue */
+    bool settled;               /* under index.lock */
+    enum silt_status status;
+};
+
+struct index_thread {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    struct log_item *first, *last; /* by seq */
+    size_t bytes;
+    bool stop, working;
+    bool failed; /* SQLite refuses: nothing more is applied; the log keeps it all */
+    pthread_t thread;
+    bool running;
+    uint64_t batch;
+};
+
+struct upkeep_thread {
+    pthread_t thread;
+    bool running;
+};
+
+struct silt_storage {
+    struct silt_source source; /* first */
+    struct silt_storage_options options;
+    struct vfs *vfs;
+    bool own_vfs;
+    struct wal *wal;
+    struct catalog *catalog;
+    uint64_t epoch;
+    struct silt_budget root, memtable_budget, index_budget;
+    size_t soft_bytes, hard_bytes;
+
+    pthread_mutex_t change_lock;
+    pthread_rwlock_t meta_lock; /* guards this group: */
+    struct database **databases; /*   in creation order */
+    size_t database_count;
+    struct shard **shards;       /*   all, by id */
+    size_t shard_count, shard_room;
+
+    struct index_thread index;
+    pthread_mutex_t upkeep_mutex; /* guards this group: */
+    pthread_cond_t upkeep_cond;
+    bool upkeep_stop;
+    uint64_t flush_kicks, compact_kicks;
+    struct upkeep_thread flusher, compactor;
+    _Atomic bool flush_wanted;
+
+    _Atomic uint64_t rows_written, values_written, rows_rejected, wal_batches, flushes, compactions;
+};
+
+/* ---------------------------------------------------------------- policy.c: with meta_lock held, either side */
+
+struct database *find_database(struct silt_storage *storage, struct silt_str name);
+struct database *find_database_id(struct silt_storage *storage, uint32_t id);
+struct policy *find_policy(const struct database *database, struct silt_str name); /* empty: the default; NULL: none */
+struct shard *find_shard(struct silt_storage *storage, uint64_t id);
+struct shard *policy_shard_at(const struct policy *policy, silt_time time); /* NULL: none covers it */
+void policy_add_shard(struct silt_storage *storage, struct policy *policy, struct shard *shard); /* reference handed over */
+enum silt_status database_not_found(struct silt_str name, struct silt_error *err);
+enum silt_status policy_not_found(const struct database *database, struct silt_str name, struct silt_error *err);
+
+struct database *database_create(struct silt_storage *storage, uint32_t id, struct silt_str name);
+struct database *database_acquire(struct database *database);
+void database_release(struct database *database);
+void add_database(struct silt_storage *storage, struct database *database);
+struct policy *add_policy(struct database *database, const struct catalog_policy *facts);
+
+/* Makes the shard group that covers `time` when there is none. No lock held. May wait. */
+enum silt_status ensure_shard(struct silt_storage *storage, struct silt_str database, struct silt_str policy,
+                              silt_time time, struct silt_error *err);
+/* Shard groups whose time is over. */
+enum silt_status retention_step(struct silt_storage *storage, bool *did, struct silt_error *err);
+silt_time storage_now(struct silt_storage *storage);
+
+/* All shards, each with a reference, in a malloc'd array. */
+size_t all_shards(struct silt_storage *storage, struct shard ***shards);
+
+/* ---------------------------------------------------------------- write.c */
+
+struct log_item *log_item_create(struct silt_storage *storage, enum record_kind kind);
+struct log_item *log_item_acquire(struct log_item *item);
+void log_item_release(struct log_item *item);
+/* With the log's lock held; the log takes a reference, and the index thread one when it is for_index. */
+uint64_t log_item_enqueue_locked(struct log_item *item);
+/* Until it is durable or lost. */
+enum silt_status log_item_wait(struct log_item *item, struct silt_error *err);
+
+/* ---------------------------------------------------------------- index_thread.c */
+
+void index_push_locked(struct silt_storage *storage, struct log_item *item); /* in seq order; takes a reference over */
+enum silt_status index_start(struct silt_storage *storage, struct silt_error *err);
+void index_stop(struct silt_storage *storage); /* applies what is durable first */
+enum silt_status index_drain(struct silt_storage *storage, struct silt_error *err); /* all that is queued now */
+uint64_t index_oldest_seq(struct silt_storage *storage); /* 0: nothing waits */
+/* The stored number of a measurement, for recovery. */
+void index_map_measurement(struct database *database, uint32_t measurement, uint32_t stored_id);
+
+/* ---------------------------------------------------------------- flush.c, compact.c */
+
+enum silt_status flush_shard(struct silt_storage *storage, struct shard *shard, bool rotate, bool *did,
+                             struct silt_error *err);
+/* Rotations and flushes that are due. */
+enum silt_status flush_step(struct silt_storage *storage, bool all, bool *did, struct silt_error *err);
+void trim_log(struct silt_storage *storage);
+/* The edit and the tombstones it needs, durable; then the change of the version. */
+enum silt_status commit_change(struct shard *shard, struct manifest_edit *edit, struct version_change *change,
+                               struct silt_error *err);
+
+/* full: one sorted run, whatever it costs. */
+enum silt_status compact_shard(struct silt_storage *storage, struct shard *shard, bool full, bool *did,
+                               struct silt_error *err);
+enum silt_status compact_step(struct silt_storage *storage, bool *did, struct silt_error *err);
+void upkeep_kick(struct silt_storage *storage, bool flush, bool compact);
+
+/* ---------------------------------------------------------------- recovery.c, reader.c, cursor.c */
+
+enum silt_status recover(struct silt_storage *storage, struct silt_error *err);
+
+void source_init(struct silt_storage *storage);
+struct reader_unit { /* shards that overlap in time: one ordinal */
+    struct shard **shards;
+    struct version **versions;
+    size_t count;
+    silt_time start, end;
+};
+struct storage_reader {
+    struct silt_reader base;
+    _Atomic uint32_t references;
+    struct database *database;
+    silt_time min, max;
+    struct reader_unit *units;
+    uint32_t unit_count;
+    struct shard **shards;
+    struct version **versions;
+    size_t shard_count;
+};
+extern const struct silt_reader_ops storage_reader_ops;
+
+enum silt_status cursor_create(struct silt_reader *reader, struct silt_budget *budget, struct silt_cursor **out,
+                               struct silt_error *err);
+enum silt_status cursor_seek(struct silt_cursor *cursor, struct silt_str measurement, silt_series_id id,
+                             const struct silt_field *fields, size_t field_count, silt_time min, silt_time max,
+                             bool descending, struct silt_error *err);
+enum silt_status cursor_next(struct silt_cursor *cursor, struct silt_rows *rows, struct silt_error *err);
+enum silt_status cursor_times(struct silt_cursor *cursor, const silt_time **times, struct silt_error *err);
+enum silt_status cursor_column(struct silt_cursor *cursor, size_t field_index, struct silt_column *out,
+                               struct silt_error *err);
+bool cursor_stats(struct silt_cursor *cursor, size_t field_index, struct silt_block_stats *out);
+enum silt_status cursor_skip(struct silt_cursor *cursor, silt_time time, struct silt_error *err);
+void cursor_destroy(struct silt_cursor *cursor);
+
+/* ---------------------------------------------------------------- delete.c */
+
+/* Publish a delete: hide, remove, free. meta_lock's write side is held. seq: of its record; hidden is what shards hold
+ * below it. */
+void delete_apply(struct silt_storage *storage, struct database *database, const struct record_delete *what,
+                  uint64_t boundary, bool replay);
+/* Every series that a version may have data of. */
+enum silt_status version_series(const struct version *version, roaring_bitmap_t *out, struct silt_error *err);
+/* Those of the candidates that have no points left leave the index. change_lock is held; candidates are used up. */
+enum silt_status remove_lonely_series(struct silt_storage *storage, struct database *database,
+                                      roaring_bitmap_t *candidates, struct silt_error *err);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * tsm_file.h - an open TSM file from inside: shared by tsm_read.c (index), tsm_block.c (blocks) and tsm_verify.c.
+ */
+#ifndef STORAGE_TSM_FILE_H
+#define STORAGE_TSM_FILE_H
+
+#include "storage/tsm_read.h"
+#include "storage/vfs.h"
+
+struct tsm_file { /* immutable once open, but for page_checked */
+    char *name;
+    struct vfs_blob *blob;
+    const uint8_t *map; /* the whole file, or NULL: read by range */
+    uint64_t size, index_offset, directory_offset, top_offset;
+    uint64_t base; /* time that the index counts from */
+    struct tsm_summary summary;
+    uint64_t page_count;
+    silt_series_id *firsts;    /* of each directory page */
+    _Atomic bool *page_checked; /* its CRC was right; only for mapped files */
+};
+
+/* SILT_CORRUPT with a text that names the file, the fault and the place. */
+enum silt_status tsm_damaged(const struct tsm_file *file, struct silt_error *err, const char *what, uint64_t offset);
+/* Bytes of the file, in the mapping or read into the scratch: borrowed until the scratch is used again. */
+enum silt_status tsm_look_scratch(struct tsm_file *file, uint64_t offset, size_t len, struct tsm_scratch *scratch,
+                                  const uint8_t **out, struct silt_error *err);
+/* Where the index entries of a directory page begin and end, from the index offset. */
+enum silt_status tsm_page_range(struct tsm_file *file, uint64_t page, uint64_t *start, uint64_t *end,
+                                struct silt_error *err);
+
+#endif

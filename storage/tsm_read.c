@@ -1,0 +1,479 @@
+/*
+ * tsm_read.c - see tsm_read.h; the layout is drawn in tsm.h.
+ *
+ * Held in memory per open file: the footer's numbers and the directory top (4 bytes per 256 series). All else is looked at
+ * in the mapping, or read by range where there is none. Whatever was read passes its CRC and is then still not
+ * trusted: lengths, counts and offsets are checked before use.
+ */
+#include "storage/tsm_read.h"
+#include "storage/tsm_file.h"
+
+#include <stdlib.h>
+
+static uint32_t get_u32(const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, 4);
+    return value;
+}
+
+static uint64_t get_u64(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, 8);
+    return value;
+}
+
+enum silt_status tsm_damaged(const struct tsm_file *file, struct silt_error *err, const char *what, uint64_t offset)
+{
+    return silt_fail(err, SILT_CORRUPT, "%s: %s at offset %llu", file->name, what, (unsigned long long)offset);
+}
+
+/* [offset, offset + len), in the mapping or read into `room`. */
+static enum silt_status look(struct tsm_file *file, uint64_t offset, size_t len, uint8_t *room, const uint8_t **out,
+                             struct silt_error *err)
+{
+    if (file->map) {
+        *out = file->map + offset;
+        return SILT_OK;
+    }
+    *out = room;
+    return vfs_blob_read(file->blob, offset, room, len, err);
+}
+
+enum silt_status tsm_look_scratch(struct tsm_file *file, uint64_t offset, size_t len, struct tsm_scratch *scratch,
+                                  const uint8_t **out, struct silt_error *err)
+{
+    if (!file->map) {
+        scratch->bytes.len = 0;
+        silt_buffer_reserve(&scratch->bytes, len + 1);
+    }
+    return look(file, offset, len, (uint8_t *)scratch->bytes.p, out, err);
+}
+
+void tsm_scratch_deinit(struct tsm_scratch *scratch)
+{
+    silt_buffer_free(&scratch->bytes);
+}
+
+/* ---------------------------------------------------------------- open, close */
+
+static enum silt_status check_footer(struct tsm_file *file, struct silt_error *err)
+{
+    uint8_t room[TSM_FOOTER_BYTES];
+    const uint8_t *at;
+    uint64_t size = file->size, series, pages;
+    enum silt_status rc;
+    if (size < TSM_HEADER_BYTES + TSM_FOOTER_BYTES)
+        return tsm_damaged(file, err, "too short for a TSM file: ends", size);
+    if ((rc = look(file, 0, TSM_HEADER_BYTES, room, &at, err)) != SILT_OK)
+        return rc;
+    if (memcmp(at, TSM_MAGIC, 8) != 0 || get_u32(at + 28) != silt_crc32c(0, at, 28) || get_u32(at + 24) != 0)
+        return tsm_damaged(file, err, "no TSM header", 0);
+    file->summary.file_id = get_u64(at + 8);
+    file->summary.epoch = get_u64(at + 16);
+    if ((rc = look(file, size - TSM_FOOTER_BYTES, TSM_FOOTER_BYTES, room, &at, err)) != SILT_OK)
+        return rc;
+    if (memcmp(at + 120, TSM_MAGIC_END, 8) != 0 || get_u32(at + 116) != silt_crc32c(0, at, 116) ||
+        get_u64(at) != file->summary.file_id || get_u64(at + 8) != file->summary.epoch)
+        return tsm_damaged(file, err, "no TSM footer", size - TSM_FOOTER_BYTES);
+    file->index_offset = get_u64(at + 16);
+    file->directory_offset = get_u64(at + 24);
+    file->top_offset = get_u64(at + 32);
+    file->summary.bytes = size;
+    file->summary.min = (silt_time)get_u64(at + 40);
+    file->summary.max = (silt_time)get_u64(at + 48);
+    file->summary.rows = get_u64(at + 56);
+    file->summary.values = get_u64(at + 64);
+    file->summary.groups = get_u64(at + 72);
+    file->summary.series = series = get_u64(at + 80);
+    file->base = get_u64(at + 88);
+    pages = series / TSM_PAGE_ENTRIES + (series % TSM_PAGE_ENTRIES != 0);
+    if (file->index_offset < TSM_HEADER_BYTES || file->index_offset > file->directory_offset ||
+        file->directory_offset > file->top_offset || file->top_offset > size || series == 0 || series > UINT32_MAX ||
+        file->top_offset - file->directory_offset != series * TSM_ENTRY_BYTES + pages * TSM_PAGE_END_BYTES ||
+        size - file->top_offset != pages * 4 + TSM_CRC_BYTES + TSM_FOOTER_BYTES)
+        return tsm_damaged(file, err, "a footer that contradicts itself", size - TSM_FOOTER_BYTES);
+    file->page_count = pages;
+    return SILT_OK;
+}
+
+/* The directory top stays in memory; its size was checked against the file's. */
+static enum silt_status read_top(struct tsm_file *file, struct silt_error *err)
+{
+    size_t len = file->page_count * 4 + TSM_CRC_BYTES;
+    uint8_t *room = silt_malloc(len);
+    const uint8_t *at;
+    enum silt_status rc = look(file, file->top_offset, len, room, &at, err);
+    if (rc == SILT_OK && get_u32(at + len - 4) != silt_crc32c(0, at, len - 4))
+        rc = tsm_damaged(file, err, "checksum of the directory top", file->top_offset);
+    if (rc == SILT_OK) {
+        file->firsts = silt_malloc(len);
+        memcpy(file->firsts, at, len - 4);
+        file->page_checked = silt_calloc(file->page_count, sizeof(*file->page_checked));
+        for (uint64_t i = 1; i < file->page_count && rc == SILT_OK; i++)
+            if (file->firsts[i] <= file->firsts[i - 1])
+                rc = tsm_damaged(file, err, "order of the directory top", file->top_offset);
+    }
+    free(room);
+    return rc;
+}
+
+enum silt_status tsm_open(struct vfs *vfs, const char *name, struct tsm_file **out, struct silt_error *err)
+{
+    struct tsm_file *file = silt_calloc(1, sizeof(*file));
+    enum silt_status rc;
+    file->name = silt_strdup(silt_str_from(name));
+    if ((rc = vfs_blob_open(vfs, name, &file->blob, err)) != SILT_OK)
+        goto fail;
+    file->size = vfs_blob_bytes(file->blob);
+    file->map = vfs_blob_map(file->blob);
+    if ((rc = check_footer(file, err)) != SILT_OK || (rc = read_top(file, err)) != SILT_OK)
+        goto fail;
+    *out = file;
+    return SILT_OK;
+fail:
+    tsm_close(file);
+    return rc;
+}
+
+void tsm_close(struct tsm_file *file)
+{
+    if (!file)
+        return;
+    if (file->blob)
+        vfs_blob_close(file->blob);
+    free(file->firsts);
+    free(file->page_checked);
+    free(file->name);
+    free(file);
+}
+
+const struct tsm_summary *tsm_summary(const struct tsm_file *file)
+{
+    return &file->summary;
+}
+
+const char *tsm_name(const struct tsm_file *file)
+{
+    return file->name;
+}
+
+/* ---------------------------------------------------------------- directory */
+
+static unsigned page_entries(const struct tsm_file *file, uint64_t page)
+{
+    uint64_t left = file->summary.series - page * TSM_PAGE_ENTRIES;
+    return left < TSM_PAGE_ENTRIES ? (unsigned)left : TSM_PAGE_ENTRIES;
+}
+
+static enum silt_status read_page(struct tsm_file *file, uint64_t page, uint8_t *room, const uint8_t **out,
+                                  struct silt_error *err)
+{
+    uint64_t offset = file->directory_offset + page * TSM_PAGE_BYTES;
+    unsigned count = page_entries(file, page);
+    size_t len = (size_t)count * TSM_ENTRY_BYTES + TSM_PAGE_END_BYTES;
+    enum silt_status rc = look(file, offset, len, room, out, err);
+    if (rc != SILT_OK)
+        return rc;
+    /* The bytes of a mapping do not change: once is enough. */
+    if (file->map && atomic_load_explicit(&file->page_checked[page], memory_order_relaxed))
+        return SILT_OK;
+    const uint8_t *at = *out;
+    if (get_u32(at + len - 4) != silt_crc32c(0, at, len - 4))
+        return tsm_damaged(file, err, "checksum of a directory page", offset);
+    uint64_t index_bytes = file->directory_offset - file->index_offset;
+    for (unsigned i = 0; i < count; i++, at += TSM_ENTRY_BYTES) {
+        uint64_t start = get_u64(at + 4), end = get_u64(i + 1 < count ? at + TSM_ENTRY_BYTES + 4 : at + TSM_ENTRY_BYTES);
+        if (start >= end || end > index_bytes || get_u32(at) == 0 || (i > 0 && get_u32(at - TSM_ENTRY_BYTES) >= get_u32(at)))
+            return tsm_damaged(file, err, "order of a directory page", offset);
+    }
+    if (get_u32(*out) != file->firsts[page])
+        return tsm_damaged(file, err, "a directory page that is not the one named in the top", offset);
+    atomic_store_explicit(&file->page_checked[page], true, memory_order_relaxed);
+    return SILT_OK;
+}
+
+enum silt_status tsm_page_range(struct tsm_file *file, uint64_t page, uint64_t *start, uint64_t *end,
+                                struct silt_error *err)
+{
+    uint8_t room[TSM_PAGE_BYTES];
+    const uint8_t *at;
+    enum silt_status rc = read_page(file, page, room, &at, err);
+    if (rc != SILT_OK)
+        return rc;
+    *start = get_u64(at + 4);
+    *end = get_u64(at + (size_t)page_entries(file, page) * TSM_ENTRY_BYTES);
+    return SILT_OK;
+}
+
+/* *found false: no such series. Else where its index entry is. */
+static enum silt_status find(struct tsm_file *file, silt_series_id series, bool *found, uint64_t *start, uint64_t *end,
+                             struct silt_error *err)
+{
+    uint64_t low = 0, high = file->page_count;
+    uint8_t room[TSM_PAGE_BYTES];
+    const uint8_t *page;
+    *found = false;
+    if (series < file->firsts[0])
+        return SILT_OK;
+    while (high - low > 1) { /* firsts[low] <= series < firsts[high] */
+        uint64_t middle = (low + high) / 2;
+        if (file->firsts[middle] <= series)
+            low = middle;
+        else
+            high = middle;
+    }
+    enum silt_status rc = read_page(file, low, room, &page, err);
+    if (rc != SILT_OK)
+        return rc;
+    unsigned count = page_entries(file, low), a = 0, b = count;
+    while (b - a > 1) {
+        unsigned middle = (a + b) / 2;
+        if (get_u32(page + (size_t)middle * TSM_ENTRY_BYTES) <= series)
+            a = middle;
+        else
+            b = middle;
+    }
+    const uint8_t *entry = page + (size_t)a * TSM_ENTRY_BYTES;
+    if (get_u32(entry) != series)
+        return SILT_OK;
+    *found = true;
+    *start = get_u64(entry + 4);
+    *end = get_u64(a + 1 < count ? entry + TSM_ENTRY_BYTES + 4 : entry + TSM_ENTRY_BYTES);
+    return SILT_OK;
+}
+
+enum silt_status tsm_has_series(struct tsm_file *file, silt_series_id series, bool *has, struct silt_error *err)
+{
+    uint64_t start, end;
+    return find(file, series, has, &start, &end, err);
+}
+
+enum silt_status tsm_series_ids(struct tsm_file *file, silt_series_id *out, struct silt_error *err)
+{
+    uint8_t room[TSM_PAGE_BYTES];
+    const uint8_t *page;
+    for (uint64_t i = 0; i < file->page_count; i++) {
+        enum silt_status rc = read_page(file, i, room, &page, err);
+        if (rc != SILT_OK)
+            return rc;
+        for (unsigned k = 0; k < page_entries(file, i); k++)
+            *out++ = get_u32(page + (size_t)k * TSM_ENTRY_BYTES);
+    }
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- index entries */
+
+/* What stands in front of a group's rest. */
+struct group_head {
+    uint32_t rows;
+    silt_time min, max;
+    struct encode_cursor rest;
+};
+
+/* The next group's head; the cursor goes behind the group. last: max time of the group before, or the base. */
+static bool next_head(struct encode_cursor *cursor, uint64_t last, bool first, struct group_head *head)
+{
+    uint64_t len = encode_get_varint(cursor);
+    if (!cursor->at || len > (uint64_t)(cursor->end - cursor->at))
+        return false;
+    struct encode_cursor own = {cursor->at, cursor->at + len};
+    cursor->at += len;
+    uint64_t rows = encode_get_varint(&own), min = last + (uint64_t)encode_get_signed(&own);
+    uint64_t more = rows > 1 ? encode_get_varint(&own) : 0, max = min + more;
+    if (!own.at || rows < 1 || rows > TSM_GROUP_ROWS_MAX || more < rows - 1 || (int64_t)max < (int64_t)min)
+        return false;
+    if (!first && (int64_t)min <= (int64_t)last)
+        return false;
+    *head = (struct group_head){(uint32_t)rows, (silt_time)min, (silt_time)max, own};
+    return true;
+}
+
+static bool parse_field(struct encode_cursor *cursor, uint32_t rows, uint64_t *offset, struct tsm_field *previous,
+                        struct tsm_field *field)
+{
+    if (cursor->end - cursor->at < 2)
+        return false;
+    unsigned head = *cursor->at++;
+    uint64_t id = 1, count = rows, block_bytes = 0;
+    if (!(head & TSM_HEAD_NEXT))
+        id = encode_get_varint(cursor);
+    id += previous ? previous->field_id : 0;
+    if (head & TSM_HEAD_GAPS)
+        count = encode_get_varint(cursor);
+    if (!cursor->at || id > UINT32_MAX || count < 1 || count > rows || (head & TSM_HEAD_GAPS && count == rows))
+        return false;
+    *field = (struct tsm_field){.field_id = (uint32_t)id,
+                                .type = head & TSM_HEAD_TYPE,
+                                .gaps = head & TSM_HEAD_GAPS,
+                                .lone = !(head & TSM_HEAD_BLOCK),
+                                .kind = (uint8_t)(head >> TSM_HEAD_KIND_SHIFT),
+                                .count = (uint32_t)count,
+                                .offset = *offset};
+    if (field->type < SILT_TYPE_FLOAT || field->type > SILT_TYPE_BOOLEAN || (field->lone && field->type == SILT_TYPE_STRING))
+        return false;
+    if (previous && (id < previous->field_id || (id == previous->field_id && field->type <= previous->type)))
+        return false;
+    if (!field->lone) {
+        if (cursor->at >= cursor->end || field->kind != 0)
+            return false;
+        field->codec = *cursor->at++;
+    }
+    if (!field->lone || field->gaps) {
+        block_bytes = encode_get_varint(cursor);
+        if (!cursor->at || block_bytes < TSM_CRC_BYTES || block_bytes > TSM_BLOCK_BYTES_MAX)
+            return false;
+    }
+    field->block_bytes = (uint32_t)block_bytes;
+    *offset += block_bytes;
+    if (field->lone) {
+        field->stats = cursor->at;
+        if (!tsm_lone_skip((enum silt_type)field->type, field->kind, field->count, cursor))
+            return false;
+        field->stats_bytes = (uint8_t)(cursor->at - field->stats);
+        return true;
+    }
+    if (cursor->at >= cursor->end || *cursor->at >= cursor->end - cursor->at)
+        return false;
+    field->stats_bytes = *cursor->at++;
+    field->stats = cursor->at;
+    cursor->at += field->stats_bytes;
+    return true;
+}
+
+/* SILT_CORRUPT without a text: the caller knows where it is. */
+static enum silt_status parse_group(const struct group_head *head, uint64_t offset, uint64_t limit,
+                                    struct silt_arena *arena, struct tsm_group *group)
+{
+    struct encode_cursor cursor = head->rest;
+    *group = (struct tsm_group){.min = head->min, .max = head->max, .rows = head->rows, .offset = offset};
+    group->rest = cursor.at;
+    group->rest_bytes = (uint32_t)(cursor.end - cursor.at);
+    group->blocks_bytes = encode_get_varint(&cursor);
+    group->times_codec = ENCODE_STEP;
+    if (!cursor.at || offset > limit || group->blocks_bytes > limit - offset)
+        return SILT_CORRUPT;
+    uint64_t at = 0;
+    if (group->rows > 2) {
+        if (cursor.at >= cursor.end)
+            return SILT_CORRUPT;
+        group->times_codec = *cursor.at++;
+        if (group->times_codec != ENCODE_STEP) {
+            at = encode_get_varint(&cursor);
+            if (!cursor.at || at < TSM_CRC_BYTES || at > ENCODE_NUMERIC_BYTES_MAX + TSM_CRC_BYTES)
+                return SILT_CORRUPT;
+        }
+    }
+    if (group->times_codec == ENCODE_STEP && group->rows > 1 &&
+        ((uint64_t)group->max - (uint64_t)group->min) % (group->rows - 1) != 0)
+        return SILT_CORRUPT;
+    group->times_bytes = (uint32_t)at;
+    uint64_t count = encode_get_varint(&cursor);
+    if (!cursor.at || count < 1 || count > TSM_GROUP_FIELDS_MAX || count > (uint64_t)(cursor.end - cursor.at) / 2)
+        return SILT_CORRUPT;
+    struct tsm_field *fields = silt_arena_try_alloc(arena, count * sizeof(*fields));
+    if (!fields)
+        return SILT_LIMIT;
+    for (uint64_t i = 0; i < count; i++)
+        if (!parse_field(&cursor, group->rows, &at, i ? &fields[i - 1] : NULL, &fields[i]) || at > group->blocks_bytes)
+            return SILT_CORRUPT;
+    group->fields = fields;
+    group->field_count = (uint32_t)count;
+    return at == group->blocks_bytes && cursor.at == cursor.end ? SILT_OK : SILT_CORRUPT;
+}
+
+static enum silt_status parse_entry(struct tsm_file *file, struct encode_cursor cursor, silt_time min, silt_time max,
+                                    struct silt_arena *arena, struct tsm_entry *out)
+{
+    uint64_t offset = encode_get_varint(&cursor), last = file->base;
+    if (!cursor.at || offset < TSM_HEADER_BYTES || cursor.at == cursor.end)
+        return SILT_CORRUPT;
+    struct encode_cursor from = cursor;
+    struct group_head head;
+    size_t wanted = 0;
+    for (bool first = true; cursor.at < cursor.end; first = false, last = (uint64_t)head.max) {
+        if (!next_head(&cursor, last, first, &head))
+            return SILT_CORRUPT;
+        wanted += head.min <= max && head.max >= min;
+    }
+    if (wanted == 0)
+        return SILT_OK;
+    out->groups = silt_arena_try_alloc(arena, wanted * sizeof(*out->groups));
+    if (!out->groups)
+        return SILT_LIMIT;
+    last = file->base;
+    for (cursor = from; out->group_count < wanted; last = (uint64_t)head.max) {
+        if (!next_head(&cursor, last, cursor.at == from.at, &head))
+            return SILT_CORRUPT;
+        if (head.min > max || head.max < min) { /* only as far as to know where its blocks end */
+            struct encode_cursor rest = head.rest;
+            uint64_t bytes = encode_get_varint(&rest);
+            if (!rest.at || offset > file->index_offset || bytes > file->index_offset - offset)
+                return SILT_CORRUPT;
+            offset += bytes;
+            continue;
+        }
+        struct tsm_group *group = &out->groups[out->group_count];
+        enum silt_status rc = parse_group(&head, offset, file->index_offset, arena, group);
+        if (rc != SILT_OK)
+            return rc;
+        offset += group->blocks_bytes;
+        out->group_count++;
+    }
+    return SILT_OK;
+}
+
+static enum silt_status read_entry(struct tsm_file *file, silt_series_id series, uint64_t start, uint64_t end,
+                                   silt_time min, silt_time max, struct silt_arena *arena, struct tsm_entry *out,
+                                   struct silt_error *err)
+{
+    uint64_t offset = file->index_offset + start;
+    size_t len = end - start;
+    uint8_t *room = NULL;
+    const uint8_t *at;
+    *out = (struct tsm_entry){.series = series};
+    if (len <= TSM_CRC_BYTES)
+        return tsm_damaged(file, err, "an index entry that is too short", offset);
+    if (!file->map && !(room = silt_arena_try_alloc(arena, len)))
+        return silt_fail(err, SILT_LIMIT, "no memory for the index entry of series %u in %s", series, file->name);
+    enum silt_status rc = look(file, offset, len, room, &at, err);
+    if (rc != SILT_OK)
+        return rc;
+    uint32_t crc = silt_crc32c(0, &series, sizeof(series));
+    if (get_u32(at + len - 4) != silt_crc32c(crc, at, len - 4))
+        return tsm_damaged(file, err, "checksum of an index entry", offset);
+    rc = parse_entry(file, (struct encode_cursor){at, at + len - 4}, min, max, arena, out);
+    if (rc == SILT_LIMIT)
+        return silt_fail(err, rc, "no memory for the row groups of series %u in %s", series, file->name);
+    return rc == SILT_OK ? SILT_OK : tsm_damaged(file, err, "an index entry that makes no sense", offset);
+}
+
+enum silt_status tsm_find_series(struct tsm_file *file, silt_series_id series, silt_time min, silt_time max,
+                                 struct silt_arena *arena, struct tsm_entry *out, struct silt_error *err)
+{
+    bool found;
+    uint64_t start, end;
+    enum silt_status rc = find(file, series, &found, &start, &end, err);
+    *out = (struct tsm_entry){.series = series};
+    if (rc != SILT_OK || !found)
+        return rc;
+    return read_entry(file, series, start, end, min, max, arena, out, err);
+}
+
+enum silt_status tsm_series_at(struct tsm_file *file, uint64_t ordinal, silt_time min, silt_time max,
+                               struct silt_arena *arena, struct tsm_entry *out, struct silt_error *err)
+{
+    silt_assert(ordinal < file->summary.series);
+    uint8_t room[TSM_PAGE_BYTES];
+    const uint8_t *page;
+    uint64_t number = ordinal / TSM_PAGE_ENTRIES;
+    unsigned place = ordinal % TSM_PAGE_ENTRIES;
+    enum silt_status rc = read_page(file, number, room, &page, err);
+    if (rc != SILT_OK)
+        return rc;
+    const uint8_t *entry = page + (size_t)place * TSM_ENTRY_BYTES;
+    uint64_t end = get_u64(place + 1 < page_entries(file, number) ? entry + TSM_ENTRY_BYTES + 4 : entry + TSM_ENTRY_BYTES);
+    return read_entry(file, get_u32(entry), get_u64(entry + 4), end, min, max, arena, out, err);
+}

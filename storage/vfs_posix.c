@@ -1,0 +1,698 @@
+/*
+ * vfs_posix.c - the file layer on a local directory.
+ *
+ *     blob       NAME.tmp, written, fdatasync, renamed to NAME, folder fsynced
+ *     segment    NAME, filled with zeros once and synced, then overwritten from the front; fdatasync touches no metadata
+ *     register   NAME.tmp -> rename, as a blob: | magic 4 | crc32c of the rest 4 | version 8 | bytes |
+ *     LOCK       flock for the life of the process, holds its pid
+ */
+#include "storage/vfs.h"
+
+#include "silt/text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_BYTES_MAX 4096
+#define WRITER_BUFFER_BYTES ((size_t)256 << 10)
+#define REGISTER_MAGIC 0x31475253u /* "SRG1" */
+#define REGISTER_HEADER_BYTES 16
+
+struct posix_vfs {
+    struct vfs vfs;
+    char *root;
+    int lock_fd;
+    char *sqlite_path;
+};
+
+struct posix_writer {
+    struct vfs_blob_writer base;
+    struct posix_vfs *vfs;
+    int fd;
+    char name[VFS_NAME_BYTES_MAX];
+    size_t buffered;
+    char buffer[WRITER_BUFFER_BYTES];
+};
+
+struct posix_blob {
+    struct vfs_blob base;
+    int fd;
+    uint64_t size;
+    void *map; /* NULL: empty, or the kernel said no */
+    char name[VFS_NAME_BYTES_MAX];
+};
+
+struct posix_segment {
+    struct vfs_segment base;
+    int fd;
+    uint64_t size;
+    char name[VFS_NAME_BYTES_MAX];
+};
+
+static struct posix_vfs *posix_of(struct vfs *vfs)
+{
+    return (struct posix_vfs *)vfs;
+}
+
+static enum silt_status path_of(struct posix_vfs *vfs, const char *name, const char *suffix, char path[PATH_BYTES_MAX],
+                                struct silt_error *err)
+{
+    int len = snprintf(path, PATH_BYTES_MAX, "%s/%s%s", vfs->root, name, suffix);
+    if (len < 0 || len >= PATH_BYTES_MAX || strlen(name) >= VFS_NAME_BYTES_MAX)
+        return silt_fail(err, SILT_INVALID, "file name too long: %.100s", name);
+    return SILT_OK;
+}
+
+static enum silt_status sync_folder_of(const char *path, struct silt_error *err)
+{
+    char folder[PATH_BYTES_MAX];
+    snprintf(folder, sizeof(folder), "%s", path);
+    char *slash = strrchr(folder, '/');
+    silt_assert(slash && slash != folder);
+    *slash = '\0';
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return silt_fail_errno(err, errno, "open %s", folder);
+    int failed = fsync(fd) != 0 ? errno : 0;
+    close(fd);
+    return failed ? silt_fail_errno(err, failed, "fsync %s", folder) : SILT_OK;
+}
+
+/* The folders above path, from the root on, each made durable in its parent. */
+static enum silt_status make_folders(struct posix_vfs *vfs, char *path, struct silt_error *err)
+{
+    for (char *slash = strchr(path + strlen(vfs->root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        enum silt_status rc = SILT_OK;
+        if (mkdir(path, 0750) == 0)
+            rc = sync_folder_of(path, err);
+        else if (errno != EEXIST)
+            rc = silt_fail_errno(err, errno, "mkdir %s", path);
+        *slash = '/';
+        if (rc != SILT_OK)
+            return rc;
+    }
+    return SILT_OK;
+}
+
+static enum silt_status open_for_writing(struct posix_vfs *vfs, char *path, int flags, int *fd, struct silt_error *err)
+{
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0640);
+    if (*fd < 0 && errno == ENOENT) {
+        enum silt_status rc = make_folders(vfs, path, err);
+        if (rc != SILT_OK)
+            return rc;
+        *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0640);
+    }
+    if (*fd < 0)
+        return silt_fail_errno(err, errno, "create %s", path);
+    return SILT_OK;
+}
+
+static enum silt_status write_all(int fd, const char *name, const void *bytes, size_t len, uint64_t offset,
+                                  struct silt_error *err)
+{
+    const char *p = bytes;
+    while (len) {
+        ssize_t n = pwrite(fd, p, len, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return silt_fail_errno(err, errno, "write %s at %llu", name, (unsigned long long)offset);
+        p += n;
+        len -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return SILT_OK;
+}
+
+static enum silt_status read_some(int fd, const char *name, void *out, size_t len, uint64_t offset, size_t *got,
+                                  struct silt_error *err)
+{
+    *got = 0;
+    while (*got < len) {
+        ssize_t n = pread(fd, (char *)out + *got, len - *got, (off_t)(offset + *got));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return silt_fail_errno(err, errno, "read %s at %llu", name, (unsigned long long)offset);
+        if (n == 0)
+            break;
+        *got += (size_t)n;
+    }
+    return SILT_OK;
+}
+
+static enum silt_status remove_name(struct vfs *vfs, const char *name, struct silt_error *err)
+{
+    char path[PATH_BYTES_MAX];
+    enum silt_status rc = path_of(posix_of(vfs), name, "", path, err);
+    if (rc == SILT_OK && unlink(path) != 0 && errno != ENOENT)
+        rc = silt_fail_errno(err, errno, "remove %s", path);
+    return rc;
+}
+
+/* fdatasync, rename NAME.tmp to NAME, fsync of the folder. */
+static enum silt_status publish(struct posix_vfs *vfs, int fd, const char *name, struct silt_error *err)
+{
+    char from[PATH_BYTES_MAX], to[PATH_BYTES_MAX];
+    enum silt_status rc;
+    if ((rc = path_of(vfs, name, ".tmp", from, err)) != SILT_OK || (rc = path_of(vfs, name, "", to, err)) != SILT_OK)
+        return rc;
+    if (fdatasync(fd) != 0)
+        return silt_fail_errno(err, errno, "fdatasync %s", from);
+    if (rename(from, to) != 0)
+        return silt_fail_errno(err, errno, "rename %s", from);
+    return sync_folder_of(to, err);
+}
+
+/* ---------------------------------------------------------------- blobs */
+
+static enum silt_status blob_create(struct vfs *vfs, const char *name, struct vfs_blob_writer **out, struct silt_error *err)
+{
+    char path[PATH_BYTES_MAX];
+    enum silt_status rc = path_of(posix_of(vfs), name, ".tmp", path, err);
+    if (rc != SILT_OK)
+        return rc;
+    struct posix_writer *writer = silt_malloc(sizeof(*writer));
+    writer->base.vfs = vfs;
+    writer->vfs = posix_of(vfs);
+    writer->buffered = 0;
+    snprintf(writer->name, sizeof(writer->name), "%s", name);
+    rc = open_for_writing(writer->vfs, path, O_TRUNC, &writer->fd, err);
+    if (rc != SILT_OK) {
+        free(writer);
+        return rc;
+    }
+    *out = &writer->base;
+    return SILT_OK;
+}
+
+static enum silt_status append_all(struct posix_writer *writer, const char *p, size_t len, struct silt_error *err)
+{
+    while (len) {
+        ssize_t n = write(writer->fd, p, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return silt_fail_errno(err, errno, "write %s", writer->name);
+        p += n;
+        len -= (size_t)n;
+    }
+    return SILT_OK;
+}
+
+static enum silt_status drain(struct posix_writer *writer, struct silt_error *err)
+{
+    enum silt_status rc = append_all(writer, writer->buffer, writer->buffered, err);
+    writer->buffered = 0;
+    return rc;
+}
+
+static enum silt_status blob_append(struct vfs_blob_writer *base, const void *bytes, size_t len, struct silt_error *err)
+{
+    struct posix_writer *writer = (struct posix_writer *)base;
+    if (len > WRITER_BUFFER_BYTES - writer->buffered) {
+        enum silt_status rc = drain(writer, err);
+        if (rc != SILT_OK)
+            return rc;
+        if (len >= WRITER_BUFFER_BYTES)
+            return append_all(writer, bytes, len, err);
+    }
+    if (len)
+        memcpy(writer->buffer + writer->buffered, bytes, len);
+    writer->buffered += len;
+    return SILT_OK;
+}
+
+static void blob_abort(struct vfs_blob_writer *base)
+{
+    struct posix_writer *writer = (struct posix_writer *)base;
+    char path[PATH_BYTES_MAX];
+    if (!writer)
+        return;
+    close(writer->fd);
+    if (path_of(writer->vfs, writer->name, ".tmp", path, NULL) == SILT_OK)
+        unlink(path); /* if it stays, the next start removes it */
+    free(writer);
+}
+
+static enum silt_status blob_commit(struct vfs_blob_writer *base, struct silt_error *err)
+{
+    struct posix_writer *writer = (struct posix_writer *)base;
+    enum silt_status rc = drain(writer, err);
+    if (rc == SILT_OK)
+        rc = publish(writer->vfs, writer->fd, writer->name, err);
+    if (rc != SILT_OK) {
+        blob_abort(base);
+        return rc;
+    }
+    close(writer->fd);
+    free(writer);
+    return SILT_OK;
+}
+
+static enum silt_status open_for_reading(struct vfs *vfs, const char *name, int *fd, uint64_t *size, struct silt_error *err)
+{
+    char path[PATH_BYTES_MAX];
+    struct stat st;
+    enum silt_status rc = path_of(posix_of(vfs), name, "", path, err);
+    if (rc != SILT_OK)
+        return rc;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0 && errno == ENOENT)
+        return silt_fail(err, SILT_NOT_FOUND, "%s: no such file", name);
+    if (*fd < 0)
+        return silt_fail_errno(err, errno, "open %s", path);
+    if (fstat(*fd, &st) != 0) {
+        rc = silt_fail_errno(err, errno, "stat %s", path);
+        close(*fd);
+        return rc;
+    }
+    *size = (uint64_t)st.st_size;
+    return SILT_OK;
+}
+
+static enum silt_status blob_open(struct vfs *vfs, const char *name, struct vfs_blob **out, struct silt_error *err)
+{
+    struct posix_blob *blob = silt_calloc(1, sizeof(*blob));
+    blob->base.vfs = vfs;
+    enum silt_status rc = open_for_reading(vfs, name, &blob->fd, &blob->size, err);
+    if (rc != SILT_OK) {
+        free(blob);
+        return rc;
+    }
+    snprintf(blob->name, sizeof(blob->name), "%s", name);
+    if (blob->size) {
+        blob->map = mmap(NULL, blob->size, PROT_READ, MAP_SHARED, blob->fd, 0);
+        if (blob->map == MAP_FAILED)
+            blob->map = NULL;
+    }
+    *out = &blob->base;
+    return SILT_OK;
+}
+
+static uint64_t blob_bytes(struct vfs_blob *base)
+{
+    struct posix_blob *blob = (struct posix_blob *)base;
+    return blob->size;
+}
+
+static enum silt_status blob_read(struct vfs_blob *base, uint64_t offset, void *out, size_t len, struct silt_error *err)
+{
+    struct posix_blob *blob = (struct posix_blob *)base;
+    size_t got;
+    if (offset > blob->size || len > blob->size - offset)
+        return silt_fail(err, SILT_CORRUPT, "%s: ends at %llu, before %llu", blob->name, (unsigned long long)blob->size,
+                         (unsigned long long)(offset + len));
+    enum silt_status rc = read_some(blob->fd, blob->name, out, len, offset, &got, err);
+    if (rc == SILT_OK && got < len)
+        rc = silt_fail(err, SILT_CORRUPT, "%s: cut off at %llu", blob->name, (unsigned long long)(offset + got));
+    return rc;
+}
+
+static const void *blob_map(struct vfs_blob *base)
+{
+    struct posix_blob *blob = (struct posix_blob *)base;
+    return blob->map;
+}
+
+static void blob_close(struct vfs_blob *base)
+{
+    struct posix_blob *blob = (struct posix_blob *)base;
+    if (!blob)
+        return;
+    if (blob->map)
+        munmap(blob->map, blob->size);
+    close(blob->fd);
+    free(blob);
+}
+
+/* ---------------------------------------------------------------- segments */
+
+static enum silt_status fill_with_zeros(int fd, const char *name, uint64_t bytes, struct silt_error *err)
+{
+    static const char zeros[1 << 18];
+    int failed = posix_fallocate(fd, 0, (off_t)bytes);
+    if (failed && failed != EOPNOTSUPP && failed != EINVAL)
+        return silt_fail_errno(err, failed, "reserve %llu bytes for %s", (unsigned long long)bytes, name);
+    for (uint64_t at = 0; at < bytes; at += sizeof(zeros)) {
+        size_t len = bytes - at < sizeof(zeros) ? (size_t)(bytes - at) : sizeof(zeros);
+        enum silt_status rc = write_all(fd, name, zeros, len, at, err);
+        if (rc != SILT_OK)
+            return rc;
+    }
+    return SILT_OK;
+}
+
+static enum silt_status segment_create(struct vfs *vfs, const char *name, uint64_t bytes, const char *recycle,
+                                       struct vfs_segment **out, struct silt_error *err)
+{
+    char path[PATH_BYTES_MAX], old[PATH_BYTES_MAX];
+    struct posix_vfs *posix = posix_of(vfs);
+    struct posix_segment *segment = silt_calloc(1, sizeof(*segment));
+    segment->base.vfs = vfs;
+    struct stat st;
+    enum silt_status rc;
+
+    segment->fd = -1;
+    snprintf(segment->name, sizeof(segment->name), "%s", name);
+    if ((rc = path_of(posix, name, "", path, err)) != SILT_OK)
+        goto fail;
+    if (recycle && (rc = path_of(posix, recycle, "", old, err)) != SILT_OK)
+        goto fail;
+    if (access(path, F_OK) == 0) {
+        rc = silt_fail(err, SILT_CONFLICT, "%s: exists", name);
+        goto fail;
+    }
+    bool recycled = recycle && rename(old, path) == 0;
+    if ((rc = open_for_writing(posix, path, 0, &segment->fd, err)) != SILT_OK)
+        goto fail;
+    if (fstat(segment->fd, &st) != 0) {
+        rc = silt_fail_errno(err, errno, "stat %s", path);
+        goto fail;
+    }
+    if (!recycled || (uint64_t)st.st_size != bytes) {
+        if ((rc = fill_with_zeros(segment->fd, name, bytes, err)) != SILT_OK)
+            goto fail;
+        if (fsync(segment->fd) != 0) {
+            rc = silt_fail_errno(err, errno, "fsync %s", name);
+            goto fail;
+        }
+    }
+    if ((rc = sync_folder_of(path, err)) != SILT_OK)
+        goto fail;
+    segment->size = bytes;
+    *out = &segment->base;
+    return SILT_OK;
+fail:
+    if (segment->fd >= 0) {
+        close(segment->fd);
+        unlink(path);
+    }
+    free(segment);
+    return rc;
+}
+
+static enum silt_status segment_open(struct vfs *vfs, const char *name, struct vfs_segment **out, struct silt_error *err)
+{
+    struct posix_segment *segment = silt_calloc(1, sizeof(*segment));
+    segment->base.vfs = vfs;
+    enum silt_status rc = open_for_reading(vfs, name, &segment->fd, &segment->size, err);
+    if (rc != SILT_OK) {
+        free(segment);
+        return rc;
+    }
+    snprintf(segment->name, sizeof(segment->name), "%s", name);
+    *out = &segment->base;
+    return SILT_OK;
+}
+
+static uint64_t segment_bytes(struct vfs_segment *base)
+{
+    struct posix_segment *segment = (struct posix_segment *)base;
+    return segment->size;
+}
+
+static enum silt_status segment_write(struct vfs_segment *base, uint64_t offset, const void *bytes, size_t len,
+                                      struct silt_error *err)
+{
+    struct posix_segment *segment = (struct posix_segment *)base;
+    silt_assert(offset <= segment->size && len <= segment->size - offset);
+    return write_all(segment->fd, segment->name, bytes, len, offset, err);
+}
+
+static enum silt_status segment_sync(struct vfs_segment *base, struct silt_error *err)
+{
+    struct posix_segment *segment = (struct posix_segment *)base;
+    if (fdatasync(segment->fd) != 0)
+        return silt_fail_errno(err, errno, "fdatasync %s", segment->name);
+    return SILT_OK;
+}
+
+static enum silt_status segment_read(struct vfs_segment *base, uint64_t offset, void *out, size_t len, size_t *got,
+                                     struct silt_error *err)
+{
+    struct posix_segment *segment = (struct posix_segment *)base;
+    return read_some(segment->fd, segment->name, out, len, offset, got, err);
+}
+
+static void segment_close(struct vfs_segment *base)
+{
+    struct posix_segment *segment = (struct posix_segment *)base;
+    if (!segment)
+        return;
+    close(segment->fd);
+    free(segment);
+}
+
+/* ---------------------------------------------------------------- registers */
+
+static enum silt_status register_read(struct vfs *vfs, const char *name, void **bytes, size_t *len, uint64_t *version,
+                                      struct silt_error *err)
+{
+    int fd;
+    uint64_t size;
+    size_t got;
+    uint32_t magic, crc;
+    *version = 0;
+    enum silt_status rc = open_for_reading(vfs, name, &fd, &size, err);
+    if (rc != SILT_OK)
+        return rc;
+    if (size < REGISTER_HEADER_BYTES || size > VFS_REGISTER_BYTES_MAX + REGISTER_HEADER_BYTES) {
+        close(fd);
+        return silt_fail(err, SILT_CORRUPT, "%s: impossible size %llu", name, (unsigned long long)size);
+    }
+    char *whole = silt_malloc(size);
+    rc = read_some(fd, name, whole, size, 0, &got, err);
+    close(fd);
+    if (rc == SILT_OK) {
+        memcpy(&magic, whole, 4);
+        memcpy(&crc, whole + 4, 4);
+        memcpy(version, whole + 8, 8);
+        if (got < size || magic != REGISTER_MAGIC || crc != silt_crc32c(0, whole + 8, size - 8))
+            rc = silt_fail(err, SILT_CORRUPT, "%s: checksum", name);
+    }
+    if (rc != SILT_OK) {
+        free(whole);
+        return rc;
+    }
+    *len = size - REGISTER_HEADER_BYTES;
+    memmove(whole, whole + REGISTER_HEADER_BYTES, *len);
+    *bytes = whole;
+    return SILT_OK;
+}
+
+static enum silt_status register_swap(struct vfs *vfs, const char *name, uint64_t expected, const void *bytes, size_t len,
+                                      struct silt_error *err)
+{
+    struct posix_vfs *posix = posix_of(vfs);
+    char path[PATH_BYTES_MAX];
+    void *old = NULL;
+    size_t old_len;
+    uint64_t version;
+    int fd;
+    struct silt_error ignored;
+
+    enum silt_status rc = register_read(vfs, name, &old, &old_len, &version, &ignored);
+    free(rc == SILT_OK ? old : NULL);
+    if (rc != SILT_OK && rc != SILT_NOT_FOUND) {
+        if (err)
+            *err = ignored;
+        return rc;
+    }
+    if (version != expected)
+        return silt_fail(err, SILT_CONFLICT, "%s: version is %llu, not %llu", name, (unsigned long long)version,
+                         (unsigned long long)expected);
+    silt_assert(len <= VFS_REGISTER_BYTES_MAX);
+    if ((rc = path_of(posix, name, ".tmp", path, err)) != SILT_OK ||
+        (rc = open_for_writing(posix, path, O_TRUNC, &fd, err)) != SILT_OK)
+        return rc;
+    char *whole = silt_malloc(REGISTER_HEADER_BYTES + len);
+    uint32_t magic = REGISTER_MAGIC;
+    version = expected + 1;
+    memcpy(whole, &magic, 4);
+    memcpy(whole + 8, &version, 8);
+    if (len)
+        memcpy(whole + REGISTER_HEADER_BYTES, bytes, len);
+    uint32_t crc = silt_crc32c(0, whole + 8, len + 8);
+    memcpy(whole + 4, &crc, 4);
+    rc = write_all(fd, name, whole, REGISTER_HEADER_BYTES + len, 0, err);
+    free(whole);
+    if (rc == SILT_OK)
+        rc = publish(posix, fd, name, err);
+    close(fd);
+    if (rc != SILT_OK)
+        unlink(path);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- folders */
+
+static enum silt_status list(struct vfs *vfs, const char *folder, void (*each)(void *arg, const char *name), void *arg,
+                             struct silt_error *err)
+{
+    char path[PATH_BYTES_MAX];
+    enum silt_status rc = path_of(posix_of(vfs), folder, "", path, err);
+    if (rc != SILT_OK)
+        return rc;
+    DIR *dir = opendir(path);
+    if (!dir && errno == ENOENT)
+        return silt_fail(err, SILT_NOT_FOUND, "%s: no such folder", folder);
+    if (!dir)
+        return silt_fail_errno(err, errno, "open %s", path);
+    for (;;) {
+        errno = 0;
+        struct dirent *entry = readdir(dir);
+        if (!entry)
+            break;
+        const char *name = entry->d_name;
+        size_t len = strlen(name);
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "LOCK") == 0)
+            continue;
+        if (len > 4 && strcmp(name + len - 4, ".tmp") == 0)
+            continue;
+        each(arg, name);
+    }
+    if (errno)
+        rc = silt_fail_errno(err, errno, "list %s", path);
+    closedir(dir);
+    return rc;
+}
+
+static enum silt_status remove_tree(const char *path, struct silt_error *err)
+{
+    DIR *dir = opendir(path);
+    if (!dir && errno == ENOENT)
+        return SILT_OK;
+    if (!dir)
+        return silt_fail_errno(err, errno, "open %s", path);
+    enum silt_status rc = SILT_OK;
+    struct dirent *entry;
+    while (rc == SILT_OK && (entry = readdir(dir))) {
+        char inner[PATH_BYTES_MAX];
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (snprintf(inner, sizeof(inner), "%s/%s", path, entry->d_name) >= (int)sizeof(inner))
+            rc = silt_fail(err, SILT_INVALID, "file name too long: %.100s", entry->d_name);
+        else if (unlink(inner) != 0)
+            rc = errno == EISDIR || errno == EPERM ? remove_tree(inner, err)
+                                                   : silt_fail_errno(err, errno, "remove %s", inner);
+    }
+    closedir(dir);
+    if (rc == SILT_OK && rmdir(path) != 0)
+        rc = silt_fail_errno(err, errno, "rmdir %s", path);
+    return rc;
+}
+
+static enum silt_status remove_folder(struct vfs *vfs, const char *folder, struct silt_error *err)
+{
+    char path[PATH_BYTES_MAX];
+    silt_assert(folder[0]);
+    enum silt_status rc = path_of(posix_of(vfs), folder, "", path, err);
+    return rc == SILT_OK ? remove_tree(path, err) : rc;
+}
+
+static const char *local_path(struct vfs *vfs, const char *name)
+{
+    struct posix_vfs *posix = posix_of(vfs);
+    size_t bytes = strlen(posix->root) + strlen(name) + 2;
+    free(posix->sqlite_path);
+    posix->sqlite_path = silt_malloc(bytes);
+    snprintf(posix->sqlite_path, bytes, "%s/%s", posix->root, name);
+    return posix->sqlite_path;
+}
+
+static void posix_close(struct vfs *vfs)
+{
+    struct posix_vfs *posix = posix_of(vfs);
+    if (posix->lock_fd >= 0)
+        close(posix->lock_fd);
+    free(posix->sqlite_path);
+    free(posix->root);
+    free(posix);
+}
+
+static const struct vfs_ops posix_ops = {
+    .blob_create = blob_create,
+    .blob_append = blob_append,
+    .blob_commit = blob_commit,
+    .blob_abort = blob_abort,
+    .blob_open = blob_open,
+    .blob_bytes = blob_bytes,
+    .blob_read = blob_read,
+    .blob_map = blob_map,
+    .blob_close = blob_close,
+    .blob_remove = remove_name,
+    .segment_create = segment_create,
+    .segment_open = segment_open,
+    .segment_bytes = segment_bytes,
+    .segment_write = segment_write,
+    .segment_sync = segment_sync,
+    .segment_read = segment_read,
+    .segment_close = segment_close,
+    .segment_remove = remove_name,
+    .register_read = register_read,
+    .register_swap = register_swap,
+    .register_remove = remove_name,
+    .list = list,
+    .remove_folder = remove_folder,
+    .local_path = local_path,
+    .close = posix_close,
+};
+
+static enum silt_status lock_directory(struct posix_vfs *posix, struct silt_error *err)
+{
+    char path[PATH_BYTES_MAX], owner[32] = "";
+    enum silt_status rc = path_of(posix, "LOCK", "", path, err);
+    if (rc != SILT_OK)
+        return rc;
+    posix->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (posix->lock_fd < 0)
+        return silt_fail_errno(err, errno, "open %s", path);
+    if (flock(posix->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK)
+            return silt_fail_errno(err, errno, "lock %s", path);
+        ssize_t n = pread(posix->lock_fd, owner, sizeof(owner) - 1, 0);
+        owner[n > 0 ? n : 0] = '\0';
+        owner[strspn(owner, "0123456789")] = '\0';
+        return silt_fail(err, SILT_BUSY, "data directory %s is in use by process %s", posix->root,
+                         owner[0] ? owner : "(unknown)");
+    }
+    int len = snprintf(owner, sizeof(owner), "%ld\n", (long)getpid());
+    if (ftruncate(posix->lock_fd, 0) != 0 || pwrite(posix->lock_fd, owner, (size_t)len, 0) != len)
+        return silt_fail_errno(err, errno, "write %s", path);
+    return SILT_OK;
+}
+
+enum silt_status vfs_posix_open(const char *directory, struct vfs **out, struct silt_error *err)
+{
+    struct posix_vfs *posix = silt_calloc(1, sizeof(*posix));
+    enum silt_status rc;
+
+    posix->vfs.ops = &posix_ops;
+    posix->lock_fd = -1;
+    if (mkdir(directory, 0750) != 0 && errno != EEXIST) {
+        rc = silt_fail_errno(err, errno, "data directory %s", directory);
+        goto fail;
+    }
+    posix->root = realpath(directory, NULL);
+    if (!posix->root) {
+        rc = silt_fail_errno(err, errno, "data directory %s", directory);
+        goto fail;
+    }
+    if ((rc = lock_directory(posix, err)) != SILT_OK)
+        goto fail;
+    *out = &posix->vfs;
+    return SILT_OK;
+fail:
+    posix_close(&posix->vfs);
+    return rc;
+}

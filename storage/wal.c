@@ -1,0 +1,549 @@
+/*
+ * wal.c - implements wal.h: the queue, the log thread, segments coming and going.
+ *
+ *     spare (old, to be recycled) -> live segments, oldest first -> current -> next (being made ready)
+ *
+ * The log thread copies all queued records into one buffer, writes it, syncs, and only then calls back. A second thread
+ * makes the next segment before it is needed, for filling 64 MiB takes longer than a sync. Trimming goes from the oldest
+ * segment on, so that what is left is always a run without holes. Replay is in wal_replay.c.
+ */
+#include "storage/wal_internal.h"
+
+#include "silt/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define GROUP_BYTES_MAX ((size_t)8 << 20)
+
+void wal_segment_name(uint64_t number, char *name)
+{
+    snprintf(name, VFS_NAME_BYTES_MAX, WAL_FOLDER "/%016llx.wal", (unsigned long long)number);
+}
+
+/* ---------------------------------------------------------------- open */
+
+static void note_name(void *arg, const char *name)
+{
+    struct wal *wal = arg;
+    unsigned long long number;
+    char tail[8] = "";
+    if (strlen(name) != 20 || sscanf(name, "%16llx%7s", &number, tail) != 2 || strcmp(tail, ".wal") != 0)
+        return;
+    wal_add_live(wal, (struct wal_live){.number = number});
+}
+
+static int compare_live(const void *a, const void *b)
+{
+    const struct wal_live *x = a, *y = b;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+void wal_add_live(struct wal *wal, struct wal_live live)
+{
+    if (wal->live_count == wal->live_capacity) {
+        wal->live_capacity = wal->live_capacity ? wal->live_capacity * 2 : 16;
+        wal->live = silt_realloc(wal->live, wal->live_capacity * sizeof(*wal->live));
+    }
+    wal->live[wal->live_count++] = live;
+}
+
+enum silt_status wal_open(struct vfs *vfs, const struct wal_options *options, struct wal **out, struct silt_error *err)
+{
+    struct wal *wal = silt_calloc(1, sizeof(*wal));
+    wal->vfs = vfs;
+    wal->options = *options;
+    if (!wal->options.segment_bytes)
+        wal->options.segment_bytes = WAL_SEGMENT_BYTES;
+    if (!wal->options.spare_segments)
+        wal->options.spare_segments = 4;
+    wal->next_seq = 1;
+    wal->tail = &wal->head;
+    pthread_mutex_init(&wal->lock, NULL);
+    pthread_mutex_init(&wal->files_lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&wal->wake, &attributes);
+    pthread_cond_init(&wal->files_changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    enum silt_status rc = vfs->ops->list(vfs, WAL_FOLDER, note_name, wal, err);
+    if (rc != SILT_OK && rc != SILT_NOT_FOUND) {
+        wal_close(wal);
+        return rc;
+    }
+    if (wal->live_count)
+        qsort(wal->live, wal->live_count, sizeof(*wal->live), compare_live);
+    *out = wal;
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- the next segment */
+
+/* The oldest spare segment's number, taken off the list; 0: none. files_lock is held. */
+static uint64_t take_spare_locked(struct wal *wal)
+{
+    if (!wal->spare_count)
+        return 0;
+    uint64_t number = wal->spares[0];
+    memmove(wal->spares, wal->spares + 1, --wal->spare_count * sizeof(*wal->spares));
+    return number;
+}
+
+static enum silt_status make_segment(struct wal *wal, uint64_t number, uint64_t bytes, struct vfs_segment **out,
+                                     struct silt_error *err)
+{
+    char name[VFS_NAME_BYTES_MAX], old[VFS_NAME_BYTES_MAX];
+    uint64_t spare = 0;
+    if (bytes == wal->options.segment_bytes) {
+        pthread_mutex_lock(&wal->files_lock);
+        spare = take_spare_locked(wal);
+        pthread_mutex_unlock(&wal->files_lock);
+    }
+    wal_segment_name(number, name);
+    wal_segment_name(spare, old);
+    return vfs_segment_create(wal->vfs, name, bytes, spare ? old : NULL, out, err);
+}
+
+static void *prepare(void *arg)
+{
+    struct wal *wal = arg;
+    pthread_mutex_lock(&wal->files_lock);
+    for (;;) {
+        while (!wal->next_wanted && !wal->ending)
+            pthread_cond_wait(&wal->files_changed, &wal->files_lock);
+        if (wal->ending)
+            break;
+        uint64_t number = wal->next_number;
+        pthread_mutex_unlock(&wal->files_lock);
+        struct vfs_segment *segment = NULL;
+        struct silt_error err;
+        enum silt_status rc = make_segment(wal, number, wal->options.segment_bytes, &segment, &err);
+        pthread_mutex_lock(&wal->files_lock);
+        wal->next = segment;
+        wal->next_status = rc;
+        if (rc != SILT_OK)
+            wal->next_error = err;
+        wal->next_wanted = false;
+        wal->next_ready = true;
+        pthread_cond_broadcast(&wal->files_changed);
+    }
+    pthread_mutex_unlock(&wal->files_lock);
+    return NULL;
+}
+
+static void want_next_locked(struct wal *wal, uint64_t number)
+{
+    wal->next_number = number;
+    wal->next_wanted = true;
+    wal->next_ready = false;
+    pthread_cond_broadcast(&wal->files_changed);
+}
+
+/* Ends the current segment (synced, whatever the mode: a hole before a later segment would be damage) and begins one
+ * with room for `needed` bytes. Log thread, or wal_start. */
+static enum silt_status begin_segment(struct wal *wal, uint64_t first_seq, uint64_t prev_seq, size_t needed,
+                                      struct silt_error *err)
+{
+    enum silt_status rc;
+    if (wal->current && (rc = vfs_segment_sync(wal->current, err)) != SILT_OK)
+        return rc;
+    vfs_segment_close(wal->current);
+    wal->current = NULL;
+    uint64_t room = sizeof(struct wal_segment_header) + needed;
+    pthread_mutex_lock(&wal->files_lock);
+    if (room <= wal->options.segment_bytes) {
+        while (wal->next_wanted)
+            pthread_cond_wait(&wal->files_changed, &wal->files_lock);
+        if (!wal->next_ready || wal->next_status != SILT_OK) { /* the first one, or try again after an error */
+            want_next_locked(wal, wal->next_number);
+            while (wal->next_wanted)
+                pthread_cond_wait(&wal->files_changed, &wal->files_lock);
+        }
+        rc = wal->next_status;
+        if (rc != SILT_OK && err)
+            *err = wal->next_error;
+        wal->current = wal->next;
+        wal->next = NULL;
+        wal->next_ready = false;
+    } else { /* a record larger than a segment: the one made ready comes after it, so it is made anew */
+        while (wal->next_wanted)
+            pthread_cond_wait(&wal->files_changed, &wal->files_lock);
+        if (wal->next) {
+            char name[VFS_NAME_BYTES_MAX];
+            wal_segment_name(wal->next_number, name);
+            vfs_segment_close(wal->next);
+            wal->next = NULL;
+            wal->next_ready = false;
+            rc = vfs_segment_remove(wal->vfs, name, err);
+            if (rc != SILT_OK) {
+                pthread_mutex_unlock(&wal->files_lock);
+                return rc;
+            }
+        }
+        pthread_mutex_unlock(&wal->files_lock);
+        rc = make_segment(wal, wal->next_number, (room + 4095) & ~(uint64_t)4095, &wal->current, err);
+        pthread_mutex_lock(&wal->files_lock);
+    }
+    if (rc != SILT_OK) {
+        pthread_mutex_unlock(&wal->files_lock);
+        return rc;
+    }
+    wal->current_number = wal->next_number;
+    wal->current_bytes = vfs_segment_bytes(wal->current);
+    if (wal->live_count)
+        wal->live[wal->live_count - 1].end_seq = prev_seq;
+    wal_add_live(wal, (struct wal_live){.number = wal->current_number, .first_seq = first_seq, .end_seq = UINT64_MAX,
+                                        .bytes = wal->current_bytes});
+    pthread_mutex_unlock(&wal->files_lock);
+
+    struct wal_segment_header header = {.number = wal->current_number,
+                                        .epoch = wal->options.epoch,
+                                        .first_seq = first_seq,
+                                        .prev_seq = prev_seq};
+    memcpy(header.magic, WAL_MAGIC, sizeof(header.magic));
+    header.crc = silt_crc32c(0, &header, offsetof(struct wal_segment_header, crc));
+    rc = vfs_segment_write(wal->current, 0, &header, sizeof(header), err);
+    if (rc == SILT_OK) /* before any record, so that a later segment never stands alone */
+        rc = vfs_segment_sync(wal->current, err);
+    wal->offset = sizeof(header);
+    if (rc != SILT_OK)
+        return rc;
+    /* Only now: a segment without a header must be the last one. */
+    pthread_mutex_lock(&wal->files_lock);
+    want_next_locked(wal, wal->current_number + 1);
+    pthread_mutex_unlock(&wal->files_lock);
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- the log thread */
+
+static enum silt_status flush_group(struct wal *wal, struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+    if (wal->group.len)
+        rc = vfs_segment_write(wal->current, wal->offset, wal->group.p, wal->group.len, err);
+    wal->offset += wal->group.len;
+    wal->group.len = 0;
+    return rc;
+}
+
+static void append_record(struct wal *wal, const struct wal_entry *entry)
+{
+    size_t bytes = wal_record_bytes(entry->payload_bytes);
+    struct wal_record_header header = {.payload_bytes = (uint32_t)entry->payload_bytes,
+                                       .number = wal->current_number,
+                                       .seq = entry->seq,
+                                       .durable_seq = wal->durable_seq,
+                                       .kind = entry->kind};
+    uint32_t crc = silt_crc32c(0, &header.number, sizeof(header) - offsetof(struct wal_record_header, number));
+    header.crc = silt_crc32c(crc, entry->payload, entry->payload_bytes);
+    silt_buffer_reserve(&wal->group, bytes);
+    char *at = wal->group.p + wal->group.len;
+    memcpy(at, &header, sizeof(header));
+    if (entry->payload_bytes)
+        memcpy(at + sizeof(header), entry->payload, entry->payload_bytes);
+    memset(at + sizeof(header) + entry->payload_bytes, 0, bytes - sizeof(header) - entry->payload_bytes);
+    wal->group.len += bytes;
+}
+
+/* Write a run of entries; synced when the mode says so. */
+static enum silt_status write_entries(struct wal *wal, const struct wal_entry *first, struct silt_error *err)
+{
+    enum silt_status rc;
+    uint64_t last = 0;
+    for (const struct wal_entry *entry = first; entry; entry = entry->next) {
+        size_t bytes = wal_record_bytes(entry->payload_bytes);
+        if (wal->offset + wal->group.len + bytes > wal->current_bytes) {
+            if ((rc = flush_group(wal, err)) != SILT_OK ||
+                (rc = begin_segment(wal, entry->seq, entry->seq, bytes, err)) != SILT_OK)
+                return rc;
+        } else if (wal->group.len >= GROUP_BYTES_MAX && (rc = flush_group(wal, err)) != SILT_OK) {
+            return rc;
+        }
+        append_record(wal, entry);
+        last = entry->seq;
+    }
+    if ((rc = flush_group(wal, err)) != SILT_OK)
+        return rc;
+    uint64_t now = silt_clock_monotonic_ns();
+    bool due = wal->options.sync_mode == SILT_SYNC_FSYNC ||
+               (wal->options.sync_mode == SILT_SYNC_INTERVAL &&
+                now - wal->last_sync_ns >= (uint64_t)wal->options.sync_interval_ms * 1000000);
+    wal->unsynced = !due;
+    if (due) {
+        if ((rc = vfs_segment_sync(wal->current, err)) != SILT_OK)
+            return rc;
+        wal->last_sync_ns = now;
+        wal->durable_seq = last;
+        atomic_fetch_add_explicit(&wal->syncs, 1, memory_order_relaxed);
+    }
+    return SILT_OK;
+}
+
+/* Segments that are wholly below the mark become spare, or go. Log thread. */
+static void trim(struct wal *wal)
+{
+    uint64_t below = atomic_load(&wal->trim_below);
+    pthread_mutex_lock(&wal->files_lock);
+    while (wal->live_count > 1 && wal->live[0].end_seq <= below) {
+        struct wal_live old = wal->live[0];
+        if (old.bytes == wal->options.segment_bytes && wal->spare_count < wal->options.spare_segments &&
+            wal->spare_count < WAL_SPARES_MAX) {
+            wal->spares[wal->spare_count++] = old.number;
+        } else {
+            char name[VFS_NAME_BYTES_MAX];
+            struct silt_error err;
+            wal_segment_name(old.number, name);
+            /* A spare would be older than this one: without holes means the oldest goes first. */
+            uint64_t oldest = take_spare_locked(wal);
+            if (oldest) {
+                wal_segment_name(oldest, name);
+                wal->spares[wal->spare_count++] = old.number;
+            }
+            if (vfs_segment_remove(wal->vfs, name, &err) != SILT_OK)
+                silt_log(SILT_LOG_WARN, "Log segment not removed", "error=\"%s\"", err.text);
+        }
+        memmove(wal->live, wal->live + 1, --wal->live_count * sizeof(*wal->live));
+    }
+    pthread_mutex_unlock(&wal->files_lock);
+}
+
+static bool trim_is_due(struct wal *wal)
+{
+    pthread_mutex_lock(&wal->files_lock);
+    bool due = wal->live_count > 1 && wal->live[0].end_seq <= atomic_load(&wal->trim_below);
+    pthread_mutex_unlock(&wal->files_lock);
+    return due;
+}
+
+static void finish_entries(struct wal *wal, struct wal_entry *first, enum silt_status status,
+                           const struct silt_error *err)
+{
+    while (first) {
+        struct wal_entry *entry = first;
+        first = first->next;
+        atomic_fetch_sub_explicit(&wal->queued_bytes, entry->payload_bytes, memory_order_relaxed);
+        atomic_fetch_add_explicit(&wal->entries, 1, memory_order_relaxed);
+        entry->done(entry, status, err);
+    }
+}
+
+/* In interval mode: sync what was written once the interval is over and nothing new came. lock is held. */
+static void wait_for_work_locked(struct wal *wal)
+{
+    while (!wal->head && !wal->ending && !wal->trim_asked) {
+        if (!wal->unsynced || wal->options.sync_mode != SILT_SYNC_INTERVAL) {
+            pthread_cond_wait(&wal->wake, &wal->lock);
+            continue;
+        }
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        uint64_t ns = (uint64_t)until.tv_nsec + (uint64_t)wal->options.sync_interval_ms * 1000000;
+        until.tv_sec += (time_t)(ns / 1000000000);
+        until.tv_nsec = (long)(ns % 1000000000);
+        if (pthread_cond_timedwait(&wal->wake, &wal->lock, &until) == ETIMEDOUT)
+            return;
+    }
+}
+
+static void *run(void *arg)
+{
+    struct wal *wal = arg;
+    struct silt_error err = {0};
+    enum silt_status status = SILT_OK;
+
+    pthread_mutex_lock(&wal->lock);
+    for (;;) {
+        wait_for_work_locked(wal);
+        struct wal_entry *first = wal->head;
+        wal->head = NULL;
+        wal->tail = &wal->head;
+        wal->trim_asked = false;
+        bool ending = wal->ending;
+        pthread_mutex_unlock(&wal->lock);
+        if (first) {
+            if (status == SILT_OK)
+                status = write_entries(wal, first, &err);
+        } else if (wal->unsynced && status == SILT_OK) {
+            if ((status = vfs_segment_sync(wal->current, &err)) == SILT_OK)
+                wal->unsynced = false;
+        }
+        if (status != SILT_OK && !wal->failed) {
+            silt_log(SILT_LOG_ERROR, "The log failed: writes are refused until restart", "error=\"%s\"", err.text);
+            pthread_mutex_lock(&wal->lock);
+            wal->failed_error = err;
+            pthread_mutex_unlock(&wal->lock);
+            atomic_store(&wal->failed, true);
+        }
+        finish_entries(wal, first, status, &err);
+        if (status == SILT_OK && trim_is_due(wal))
+            trim(wal);
+        pthread_mutex_lock(&wal->lock);
+        if (ending && !wal->head)
+            break;
+    }
+    pthread_mutex_unlock(&wal->lock);
+    return NULL;
+}
+
+enum silt_status wal_start(struct wal *wal, uint64_t next_seq_min, struct silt_error *err)
+{
+    uint64_t prev_seq = wal->next_seq;
+    if (next_seq_min > wal->next_seq)
+        wal->next_seq = next_seq_min;
+    if (wal->live_count == 0)
+        prev_seq = wal->next_seq;
+    wal->durable_seq = wal->next_seq - 1;
+    wal->next_number = wal->live_count ? wal->live[wal->live_count - 1].number + 1 : 1;
+    if (pthread_create(&wal->prepare_thread, NULL, prepare, wal) != 0)
+        return silt_fail(err, SILT_LIMIT, "log: no thread can be started");
+    wal->prepare_started = true;
+    enum silt_status rc = begin_segment(wal, wal->next_seq, prev_seq, 0, err);
+    if (rc != SILT_OK)
+        return rc;
+    wal->last_sync_ns = silt_clock_monotonic_ns();
+    if (pthread_create(&wal->thread, NULL, run, wal) != 0)
+        return silt_fail(err, SILT_LIMIT, "log: no thread can be started");
+    wal->started = true;
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- the queue */
+
+void wal_lock(struct wal *wal)
+{
+    pthread_mutex_lock(&wal->lock);
+}
+
+void wal_unlock(struct wal *wal)
+{
+    pthread_mutex_unlock(&wal->lock);
+}
+
+uint64_t wal_enqueue_locked(struct wal *wal, struct wal_entry *entry)
+{
+    silt_assert(wal->started && !wal->ending);
+    silt_assert(entry->payload_bytes <= WAL_PAYLOAD_BYTES_MAX);
+    bool idle = wal->head == NULL;
+    entry->seq = wal->next_seq++;
+    entry->next = NULL;
+    *wal->tail = entry;
+    wal->tail = &entry->next;
+    atomic_fetch_add_explicit(&wal->queued_bytes, entry->payload_bytes, memory_order_relaxed);
+    if (idle)
+        pthread_cond_signal(&wal->wake);
+    return entry->seq;
+}
+
+uint64_t wal_next_seq_locked(struct wal *wal)
+{
+    return wal->next_seq;
+}
+
+struct waiter {
+    struct wal_entry entry;
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool finished;
+    enum silt_status status;
+    struct silt_error err;
+};
+
+static void wake_waiter(struct wal_entry *entry, enum silt_status status, const struct silt_error *err)
+{
+    struct waiter *waiter = (struct waiter *)entry;
+    pthread_mutex_lock(&waiter->lock);
+    waiter->finished = true;
+    waiter->status = status;
+    if (status != SILT_OK && err)
+        waiter->err = *err;
+    pthread_cond_signal(&waiter->done);
+    pthread_mutex_unlock(&waiter->lock);
+}
+
+enum silt_status wal_append_wait(struct wal *wal, uint8_t kind, const void *payload, size_t bytes, uint64_t *seq,
+                                 struct silt_error *err)
+{
+    struct waiter waiter = {
+        .entry = {.kind = kind, .payload = payload, .payload_bytes = bytes, .done = wake_waiter},
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .done = PTHREAD_COND_INITIALIZER,
+    };
+    wal_lock(wal);
+    wal_enqueue_locked(wal, &waiter.entry);
+    wal_unlock(wal);
+    pthread_mutex_lock(&waiter.lock);
+    while (!waiter.finished)
+        pthread_cond_wait(&waiter.done, &waiter.lock);
+    pthread_mutex_unlock(&waiter.lock);
+    if (waiter.status != SILT_OK && err)
+        *err = waiter.err;
+    if (seq)
+        *seq = waiter.entry.seq;
+    return waiter.status;
+}
+
+void wal_trim(struct wal *wal, uint64_t below_seq)
+{
+    uint64_t old = atomic_load(&wal->trim_below);
+    while (below_seq > old && !atomic_compare_exchange_weak(&wal->trim_below, &old, below_seq))
+        ;
+    if (below_seq > old && trim_is_due(wal)) {
+        pthread_mutex_lock(&wal->lock);
+        wal->trim_asked = true;
+        pthread_cond_signal(&wal->wake);
+        pthread_mutex_unlock(&wal->lock);
+    }
+}
+
+enum silt_status wal_check(struct wal *wal, struct silt_error *err)
+{
+    if (!atomic_load(&wal->failed))
+        return SILT_OK;
+    pthread_mutex_lock(&wal->lock);
+    struct silt_error why = wal->failed_error;
+    pthread_mutex_unlock(&wal->lock);
+    return silt_fail(err, why.status, "the log failed, writes are refused until restart: %.300s", why.text);
+}
+
+void wal_stats(struct wal *wal, struct wal_stats *out)
+{
+    *out = (struct wal_stats){.syncs = atomic_load(&wal->syncs),
+                              .entries = atomic_load(&wal->entries),
+                              .queued_bytes = atomic_load(&wal->queued_bytes)};
+    pthread_mutex_lock(&wal->files_lock);
+    for (size_t i = 0; i < wal->live_count; i++)
+        out->bytes += wal->live[i].bytes;
+    out->bytes += wal->spare_count * wal->options.segment_bytes;
+    out->oldest_seq = wal->live_count ? wal->live[0].first_seq : 0;
+    pthread_mutex_unlock(&wal->files_lock);
+}
+
+void wal_close(struct wal *wal)
+{
+    if (!wal)
+        return;
+    pthread_mutex_lock(&wal->lock);
+    pthread_mutex_lock(&wal->files_lock);
+    wal->ending = true;
+    pthread_cond_broadcast(&wal->files_changed);
+    pthread_mutex_unlock(&wal->files_lock);
+    pthread_cond_signal(&wal->wake);
+    pthread_mutex_unlock(&wal->lock);
+    if (wal->started)
+        pthread_join(wal->thread, NULL);
+    if (wal->prepare_started)
+        pthread_join(wal->prepare_thread, NULL);
+    vfs_segment_close(wal->current);
+    vfs_segment_close(wal->next);
+    silt_buffer_free(&wal->group);
+    pthread_cond_destroy(&wal->wake);
+    pthread_cond_destroy(&wal->files_changed);
+    pthread_mutex_destroy(&wal->lock);
+    pthread_mutex_destroy(&wal->files_lock);
+    free(wal->live);
+    free(wal);
+}

@@ -1,0 +1,62 @@
+/*
+ * wal_internal.h - struct wal, for wal.c and wal_replay.c.
+ *
+ * Lock order: lock, then files_lock. The log thread alone touches the fields without a guard.
+ */
+#ifndef STORAGE_WAL_INTERNAL_H
+#define STORAGE_WAL_INTERNAL_H
+
+#include "silt/text.h"
+#include "storage/wal.h"
+#include "storage/wal_segment.h"
+
+#include <pthread.h>
+
+#define WAL_SPARES_MAX 64
+
+struct wal_live {
+    uint64_t number, first_seq, end_seq; /* end_seq: last + 1; UINT64_MAX while it is written to */
+    uint64_t bytes;
+};
+
+struct wal {
+    struct vfs *vfs;
+    struct wal_options options;
+
+    pthread_mutex_t lock; /* guards this group: */
+    pthread_cond_t wake;
+    struct wal_entry *head, **tail;
+    uint64_t next_seq;
+    bool trim_asked;
+    struct silt_error failed_error;
+    bool ending; /* written under both locks, read under either */
+
+    pthread_mutex_t files_lock; /* guards this group: */
+    pthread_cond_t files_changed;
+    struct wal_live *live; /* oldest first; the last is the current one once started */
+    size_t live_count, live_capacity;
+    uint64_t spares[WAL_SPARES_MAX]; /* numbers, oldest first */
+    size_t spare_count;
+    struct vfs_segment *next; /* made ready */
+    uint64_t next_number;
+    bool next_wanted, next_ready;
+    enum silt_status next_status;
+    struct silt_error next_error;
+
+    /* the log thread's */
+    struct vfs_segment *current;
+    uint64_t current_number, current_bytes, offset;
+    uint64_t durable_seq, last_sync_ns;
+    struct silt_buffer group;
+    bool unsynced;
+
+    _Atomic bool failed;
+    _Atomic uint64_t trim_below, queued_bytes, syncs, entries;
+    bool started, prepare_started;
+    pthread_t thread, prepare_thread;
+};
+
+void wal_segment_name(uint64_t number, char *name); /* name[VFS_NAME_BYTES_MAX] */
+void wal_add_live(struct wal *wal, struct wal_live live);
+
+#endif

@@ -1,0 +1,498 @@
+/*
+ * write.c - a batch: series ids, field types, split by shard, log, memtables.
+ *
+ * Rows are looked at once, in their order. As long as everything in them is known (the usual batch), no lock but the
+ * read side of meta_lock is taken. At the first new series or field the writer takes the database's define_lock and keeps
+ * it until a record with all the new definitions is in the log's queue: so no other row can use a definition that might
+ * be lost.
+ *
+ *     rows -> (shard, layout of the store) -> per shard: one record, one memtable
+ */
+#include "storage/storage_internal.h"
+#include "storage/write_op.h"
+
+#include "silt/text.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define KEY_BYTES_MAX 65535u
+#define NO_SLOT UINT32_MAX
+
+void write_op_settle(struct write_op *op, enum silt_status status, const struct silt_error *err)
+{
+    if (status != SILT_OK) {
+        atomic_store(&op->status, (int)status);
+        if (err)
+            op->err = *err; /* the log's thread alone */
+    }
+    if (atomic_fetch_sub_explicit(&op->remaining, 1, memory_order_acq_rel) != 1)
+        return;
+    enum silt_status outcome = (enum silt_status)atomic_load(&op->status);
+    op->done(op->done_arg, outcome, outcome == SILT_OK ? NULL : &op->err);
+    free(op);
+}
+
+/* A layout of the batch as the store takes it: without the field "time", which cannot be stored. */
+struct known_layout {
+    struct silt_layout layout;
+    uint32_t *places; /* of its fields in the row; NULL: the same */
+    uint32_t measurement;
+    uint32_t name_bytes_max;
+    bool only_time;
+};
+
+enum pair_state { PAIR_UNKNOWN, PAIR_READY, PAIR_CONFLICT };
+
+struct pair { /* a layout in a shard */
+    enum pair_state state;
+    uint32_t number; /* among the maps of the shard's record */
+    struct layout_map map;
+    struct silt_str conflict;
+};
+
+struct slot { /* a shard of the batch */
+    struct shard *shard;
+    struct pair *pairs; /* by layout */
+    struct layout_map *maps;
+    struct silt_str *measurements;
+    uint32_t map_count;
+    size_t row_count, row_begin;
+    struct log_item *item;
+    struct generation *generation;
+};
+
+struct write {
+    struct silt_storage *storage;
+    const struct silt_batch *batch;
+    struct silt_arena *arena;
+    struct database *database;
+    struct policy *policy;
+    silt_time oldest; /* rows before it are refused */
+    struct known_layout *layouts;
+    silt_series_id *ids;
+    uint32_t *row_slot, *row_map;
+    struct slot *slots;
+    size_t slot_count, slot_room;
+    struct silt_write_report *report;
+    size_t rejection_room;
+
+    bool defining; /* define_lock is held */
+    struct log_item *definitions;
+    struct field_definitions fields;
+    struct silt_str last_text; /* of a series defined just now, hidden from lookups until it is logged */
+    silt_series_id last_id;
+};
+
+static void reject(struct write *w, size_t row, enum silt_reject why, struct silt_str detail)
+{
+    struct silt_write_report *report = w->report;
+    report->rejections = silt_arena_grow(w->arena, report->rejections, &w->rejection_room, report->rejection_count + 1,
+                                         sizeof(*report->rejections));
+    report->rejections[report->rejection_count++] = (struct silt_rejection){w->batch->rows[row].line, why, detail};
+    w->row_slot[row] = NO_SLOT;
+}
+
+/* ---------------------------------------------------------------- before the rows */
+
+static void know_layouts(struct write *w)
+{
+    const struct silt_batch *batch = w->batch;
+    w->layouts = silt_arena_zalloc(w->arena, batch->layout_count * sizeof(*w->layouts));
+    for (uint32_t i = 0; i < batch->layout_count; i++) {
+        struct known_layout *known = &w->layouts[i];
+        known->layout = batch->layouts[i];
+        uint32_t times = 0;
+        for (uint32_t f = 0; f < known->layout.field_count; f++) {
+            struct silt_str name = known->layout.fields[f].name;
+            if (name.len > known->name_bytes_max)
+                known->name_bytes_max = (uint32_t)(name.len < UINT32_MAX / 2 ? name.len : UINT32_MAX / 2);
+            times += name.len == 4 && memcmp(name.p, "time", 4) == 0;
+        }
+        if (times == 0)
+            continue;
+        known->only_time = times == known->layout.field_count;
+        struct silt_field *fields = silt_arena_alloc(w->arena, known->layout.field_count * sizeof(*fields));
+        known->places = silt_arena_alloc(w->arena, known->layout.field_count * sizeof(*known->places));
+        uint32_t kept = 0;
+        for (uint32_t f = 0; f < known->layout.field_count; f++) {
+            if (silt_str_equal(known->layout.fields[f].name, SILT_STR("time")))
+                continue;
+            fields[kept] = known->layout.fields[f];
+            known->places[kept++] = f;
+        }
+        known->layout.fields = fields;
+        known->layout.field_count = kept;
+    }
+}
+
+static struct slot *slot_of(struct write *w, struct shard *shard, uint32_t *number)
+{
+    for (size_t i = 0; i < w->slot_count; i++) {
+        if (w->slots[i].shard == shard) {
+            *number = (uint32_t)i;
+            return &w->slots[i];
+        }
+    }
+    w->slots = silt_arena_grow(w->arena, w->slots, &w->slot_room, w->slot_count + 1, sizeof(*w->slots));
+    *number = (uint32_t)w->slot_count;
+    struct slot *slot = &w->slots[w->slot_count++];
+    memset(slot, 0, sizeof(*slot));
+    slot->shard = shard;
+    slot->pairs = silt_arena_zalloc(w->arena, w->batch->layout_count * sizeof(*slot->pairs));
+    slot->maps = silt_arena_alloc(w->arena, w->batch->layout_count * sizeof(*slot->maps));
+    slot->measurements = silt_arena_alloc(w->arena, w->batch->layout_count * sizeof(*slot->measurements));
+    return slot;
+}
+
+/* Which shard each row goes to; rows without one are counted, for their groups have to be made first. */
+static size_t place_rows(struct write *w)
+{
+    struct shard *shard = NULL;
+    uint32_t number = 0;
+    size_t homeless = 0;
+    for (size_t i = 0; i < w->batch->row_count; i++) {
+        silt_time time = w->batch->rows[i].time;
+        if (time < w->oldest) {
+            w->row_slot[i] = NO_SLOT;
+            continue;
+        }
+        if (!shard || time < shard->start || time >= shard->end || w->policy->overlapping) {
+            struct shard *found = policy_shard_at(w->policy, time);
+            if (!found) {
+                homeless++;
+                continue;
+            }
+            if (found != shard) {
+                shard = found;
+                slot_of(w, shard, &number);
+            }
+        }
+        w->row_slot[i] = number;
+    }
+    return homeless;
+}
+
+/* ---------------------------------------------------------------- what is new */
+
+static void begin_defining(struct write *w)
+{
+    if (w->defining)
+        return;
+    pthread_mutex_lock(&w->database->define_lock);
+    atomic_store(&w->database->defining, true);
+    w->defining = true;
+    w->definitions = log_item_create(w->storage, RECORD_DEFINE);
+    w->definitions->for_index = true;
+    record_begin_define(&w->definitions->payload, w->database->id);
+}
+
+static void end_defining(struct write *w)
+{
+    if (!w->defining)
+        return;
+    struct series_index *index = w->database->index;
+    for (size_t i = 0; i < w->fields.count; i++) {
+        const struct field_definition *field = &w->fields.items[i];
+        struct silt_str measurement = series_index_measurement_name(index, field->measurement);
+        if (field->new_name)
+            record_put_field(&w->definitions->payload, measurement, field->field_id, field->name);
+    }
+    if (w->definitions->payload.len > 5) {
+        wal_lock(w->storage->wal);
+        log_item_enqueue_locked(w->definitions);
+        wal_unlock(w->storage->wal);
+    }
+    series_index_publish(index);
+    atomic_store(&w->database->defining, false);
+    pthread_mutex_unlock(&w->database->define_lock);
+    log_item_release(w->definitions);
+    w->defining = false;
+}
+
+/* The id of a series not seen before; 0: the row was rejected. */
+static silt_series_id define_series(struct write *w, size_t row)
+{
+    const struct silt_row *what = &w->batch->rows[row];
+    struct series_parts parts;
+    struct silt_tag *tags;
+    struct silt_error err;
+    bool created = false;
+    silt_series_id id;
+
+    begin_defining(w);
+    if (w->last_id && silt_str_equal(w->last_text, what->series))
+        return w->last_id;
+    id = series_index_find(w->database->index, what->series, what->series_hash);
+    if (id)
+        return id;
+    const char *reason = silt_series_key_parse(what->series, w->arena, &parts.key, &parts.measurement, &tags, &parts.tag_count);
+    if (reason) {
+        reject(w, row, SILT_REJECT_SERIES, silt_str_from(reason));
+        return 0;
+    }
+    parts.tags = tags;
+    for (size_t t = 0; t < parts.tag_count; t++) {
+        if (silt_str_equal(tags[t].key, SILT_STR("time"))) {
+            reject(w, row, SILT_REJECT_KEY,
+                   silt_arena_printf(w->arena, "invalid tag key: input tag \"time\" on measurement \"%.*s\" is invalid",
+                                     SILT_FMT(parts.measurement)));
+            return 0;
+        }
+    }
+    if (series_index_resolve(w->database->index, &parts, what->series, what->series_hash, true, &id, &created, &err) != SILT_OK) {
+        reject(w, row, SILT_REJECT_LIMIT, silt_arena_str(w->arena, silt_str_from(err.text)));
+        return 0;
+    }
+    if (created)
+        record_put_series(&w->definitions->payload, id, parts.key);
+    w->last_text = what->series;
+    w->last_id = id;
+    return id;
+}
+
+static void finish_pair(struct write *w, struct slot *slot, uint32_t layout)
+{
+    struct pair *pair = &slot->pairs[layout];
+    const struct known_layout *known = &w->layouts[layout];
+    if (known->places) {
+        uint32_t *slots = silt_arena_alloc(w->arena, pair->map.layout->column_count * sizeof(*slots));
+        for (uint32_t c = 0; c < pair->map.layout->column_count; c++)
+            slots[c] = known->places[pair->map.slots[c]];
+        pair->map.slots = slots;
+    }
+    pair->state = PAIR_READY;
+    pair->number = slot->map_count;
+    slot->maps[slot->map_count] = pair->map;
+    slot->measurements[slot->map_count++] = known->layout.measurement;
+}
+
+static void resolve_pair(struct write *w, struct slot *slot, uint32_t layout)
+{
+    struct pair *pair = &slot->pairs[layout];
+    struct known_layout *known = &w->layouts[layout];
+    struct silt_error err;
+    if (known->measurement == 0)
+        known->measurement = series_index_measurement_make(w->database->index, known->layout.measurement);
+    if (known->measurement == 0) {
+        pair->state = PAIR_CONFLICT;
+        pair->conflict = SILT_STR("memory of the series index is used up");
+        return;
+    }
+    if (field_dict_peek(w->database->dict, slot->shard->types, known->measurement, &known->layout, w->arena, &pair->map)) {
+        finish_pair(w, slot, layout);
+        return;
+    }
+    begin_defining(w);
+    size_t before = w->fields.count;
+    if (field_dict_resolve(w->database->dict, slot->shard->types, known->measurement, &known->layout, w->arena, &pair->map,
+                           &w->fields, &err) != SILT_OK) {
+        pair->state = PAIR_CONFLICT;
+        pair->conflict = silt_arena_str(w->arena, silt_str_from(err.text));
+        return;
+    }
+    for (size_t i = before; i < w->fields.count; i++)
+        if (w->fields.items[i].new_type)
+            record_put_type(&w->definitions->payload, slot->shard->id, known->layout.measurement, w->fields.items[i].field_id,
+                            w->fields.items[i].type);
+    finish_pair(w, slot, layout);
+}
+
+/* ---------------------------------------------------------------- the rows */
+
+static void check_rows(struct write *w)
+{
+    for (size_t i = 0; i < w->batch->row_count; i++) {
+        const struct silt_row *row = &w->batch->rows[i];
+        if (w->row_slot[i] == NO_SLOT) {
+            reject(w, i, SILT_REJECT_RETENTION, SILT_STR("points beyond retention policy"));
+            continue;
+        }
+        const struct known_layout *known = &w->layouts[row->layout];
+        if (row->series.len + 4 + known->name_bytes_max > KEY_BYTES_MAX) {
+            reject(w, i, SILT_REJECT_KEY, silt_arena_printf(w->arena, "max key length exceeded: %zu > %u",
+                                                            row->series.len + 4 + known->name_bytes_max, KEY_BYTES_MAX));
+            continue;
+        }
+        if (w->ids[i] == 0 && (w->ids[i] = define_series(w, i)) == 0)
+            continue;
+        if (known->only_time) {
+            reject(w, i, SILT_REJECT_KEY,
+                   silt_arena_printf(w->arena, "invalid field name: input field \"time\" on measurement \"%.*s\" is invalid",
+                                     SILT_FMT(known->layout.measurement)));
+            continue;
+        }
+        struct slot *slot = &w->slots[w->row_slot[i]];
+        struct pair *pair = &slot->pairs[row->layout];
+        if (pair->state == PAIR_UNKNOWN)
+            resolve_pair(w, slot, row->layout);
+        if (pair->state == PAIR_CONFLICT) {
+            reject(w, i, SILT_REJECT_CONFLICT, pair->conflict);
+            continue;
+        }
+        w->row_map[i] = pair->number;
+        slot->row_count++;
+    }
+}
+
+static void store_rows(struct write *w, silt_written_fn done, void *done_arg)
+{
+    struct silt_storage *storage = w->storage;
+    const struct silt_batch *batch = w->batch;
+    size_t written = 0, values = 0;
+    for (size_t s = 0; s < w->slot_count; s++) {
+        w->slots[s].row_begin = written;
+        written += w->slots[s].row_count;
+        w->slots[s].row_count = 0;
+    }
+    struct memtable_row *rows = silt_arena_alloc(w->arena, (written ? written : 1) * sizeof(*rows));
+    for (size_t i = 0; i < batch->row_count; i++) {
+        if (w->row_slot[i] == NO_SLOT)
+            continue;
+        struct slot *slot = &w->slots[w->row_slot[i]];
+        rows[slot->row_begin + slot->row_count++] = (struct memtable_row){
+            w->ids[i], w->row_map[i], batch->rows[i].time, batch->values + batch->rows[i].value_offset};
+        values += slot->maps[w->row_map[i]].layout->column_count;
+    }
+    struct write_op *op = silt_calloc(1, sizeof(*op));
+    op->done = done;
+    op->done_arg = done_arg;
+    uint32_t records = 0;
+    for (size_t s = 0; s < w->slot_count; s++) {
+        struct slot *slot = &w->slots[s];
+        if (slot->row_count == 0)
+            continue;
+        records++;
+        slot->item = log_item_create(storage, RECORD_ROWS);
+        slot->item->op = op;
+        record_put_rows(&slot->item->payload, slot->shard->id, rows + slot->row_begin, slot->row_count, slot->maps,
+                        slot->measurements, slot->map_count);
+    }
+    atomic_init(&op->remaining, records + 1);
+    /* Fields found by peeking may have been defined by a writer whose record is not in the queue yet. */
+    if (atomic_load(&w->database->defining)) {
+        pthread_mutex_lock(&w->database->define_lock);
+        pthread_mutex_unlock(&w->database->define_lock);
+    }
+    wal_lock(storage->wal);
+    for (size_t s = 0; s < w->slot_count; s++)
+        if (w->slots[s].item)
+            w->slots[s].generation = shard_enter_locked(w->slots[s].shard, log_item_enqueue_locked(w->slots[s].item));
+    wal_unlock(storage->wal);
+    uint64_t now_ms = silt_clock_monotonic_ns() / 1000000;
+    for (size_t s = 0; s < w->slot_count; s++) {
+        struct slot *slot = &w->slots[s];
+        if (!slot->item)
+            continue;
+        memtable_apply(slot->generation->mt, rows + slot->row_begin, slot->row_count, slot->maps, w->arena);
+        generation_leave(slot->generation);
+        atomic_store_explicit(&slot->shard->changed_ms, now_ms, memory_order_relaxed);
+        log_item_release(slot->item);
+    }
+    w->report->written = written;
+    atomic_fetch_add_explicit(&storage->rows_written, written, memory_order_relaxed);
+    atomic_fetch_add_explicit(&storage->values_written, values, memory_order_relaxed);
+    atomic_fetch_add_explicit(&storage->rows_rejected, w->report->rejection_count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&storage->wal_batches, 1, memory_order_relaxed);
+    write_op_settle(op, SILT_OK, NULL);
+}
+
+/* ---------------------------------------------------------------- the call */
+
+static enum silt_status check_pressure(struct silt_storage *storage, bool may_wait, struct silt_error *err)
+{
+    struct wal_stats stats;
+    wal_stats(storage->wal, &stats);
+    size_t used = atomic_load_explicit(&storage->memtable_budget.used_bytes, memory_order_relaxed) + stats.queued_bytes;
+    if (used > storage->soft_bytes / 4 && !atomic_load_explicit(&storage->flush_wanted, memory_order_relaxed)) {
+        atomic_store(&storage->flush_wanted, true);
+        upkeep_kick(storage, true, false);
+    }
+    if (used > storage->hard_bytes)
+        return silt_fail(err, SILT_BUSY, "memory for recent points is used up: %zu of %zu bytes wait to be flushed", used,
+                         storage->hard_bytes);
+    if (used <= storage->soft_bytes)
+        return SILT_OK;
+    if (!may_wait)
+        return silt_fail(err, SILT_BUSY, "flushing is behind: the write has to wait");
+    size_t over = used - storage->soft_bytes, room = storage->hard_bytes - storage->soft_bytes + 1;
+    struct timespec pause = {0, (long)(1000000 + 50000000.0 * (double)over / (double)room)};
+    nanosleep(&pause, NULL);
+    return SILT_OK;
+}
+
+/* SILT_BUSY with *homeless: groups have to be made. */
+static enum silt_status write_once(struct write *w, struct silt_str database, struct silt_str rp, bool *homeless,
+                                   silt_written_fn done, void *done_arg, struct silt_error *err)
+{
+    w->database = find_database(w->storage, database);
+    if (!w->database)
+        return database_not_found(database, err);
+    w->policy = find_policy(w->database, rp);
+    if (!w->policy)
+        return policy_not_found(w->database, rp, err);
+    w->oldest = INT64_MIN;
+    if (w->policy->duration_ns != 0)
+        w->oldest = storage_now(w->storage) - w->policy->duration_ns;
+    w->slot_count = 0;
+    *homeless = place_rows(w) > 0;
+    if (*homeless)
+        return silt_fail(err, SILT_BUSY, "a shard group has to be made first");
+    series_index_lookup(w->database->index, w->batch->rows, w->batch->row_count, w->ids);
+    check_rows(w);
+    end_defining(w);
+    store_rows(w, done, done_arg);
+    return SILT_OK;
+}
+
+static enum silt_status make_groups(struct write *w, struct silt_str database, struct silt_str rp, struct silt_error *err)
+{
+    for (size_t i = 0; i < w->batch->row_count; i++) {
+        silt_time time = w->batch->rows[i].time;
+        if (time < w->oldest)
+            continue;
+        pthread_rwlock_rdlock(&w->storage->meta_lock);
+        struct database *found = find_database(w->storage, database);
+        struct policy *policy = found ? find_policy(found, rp) : NULL;
+        bool there = policy && policy_shard_at(policy, time);
+        pthread_rwlock_unlock(&w->storage->meta_lock);
+        enum silt_status rc = there ? SILT_OK : ensure_shard(w->storage, database, rp, time, err);
+        if (rc != SILT_OK)
+            return rc;
+    }
+    return SILT_OK;
+}
+
+enum silt_status silt_storage_write(struct silt_storage *storage, struct silt_str database, struct silt_str rp,
+                                    const struct silt_batch *batch, bool may_wait, struct silt_arena *arena,
+                                    struct silt_write_report *report, silt_written_fn done, void *done_arg,
+                                    struct silt_error *err)
+{
+    struct write w = {.storage = storage, .batch = batch, .arena = arena, .report = report};
+    memset(report, 0, sizeof(*report));
+    enum silt_status rc = wal_check(storage->wal, err);
+    if (rc == SILT_OK)
+        rc = check_pressure(storage, may_wait, err);
+    if (rc != SILT_OK)
+        return rc;
+    size_t rows = batch->row_count ? batch->row_count : 1;
+    w.ids = silt_arena_alloc(arena, rows * sizeof(*w.ids));
+    w.row_slot = silt_arena_alloc(arena, rows * sizeof(*w.row_slot));
+    w.row_map = silt_arena_alloc(arena, rows * sizeof(*w.row_map));
+    know_layouts(&w);
+    for (;;) {
+        bool homeless = false;
+        if (!may_wait) {
+            if (pthread_rwlock_tryrdlock(&storage->meta_lock) != 0)
+                return silt_fail(err, SILT_BUSY, "a change of the schema is under way: the write has to wait");
+        } else {
+            pthread_rwlock_rdlock(&storage->meta_lock);
+        }
+        rc = write_once(&w, database, rp, &homeless, done, done_arg, err);
+        pthread_rwlock_unlock(&storage->meta_lock);
+        if (!homeless || !may_wait)
+            return rc;
+        if ((rc = make_groups(&w, database, rp, err)) != SILT_OK)
+            return rc;
+    }
+}

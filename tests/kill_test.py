@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""kill_test.py - kill -9 in the middle of a load, start again, and look for every acknowledged point.
+
+    kill_test.py [--rounds N] [--seed S]
+
+Writers send batches of rows whose value says which row it is; what was answered 204 is noted. After the kill at a random
+moment every noted row must be there, once, with its value; rows never acknowledged may be there, but only whole.
+One store lives through all rounds, so that later kills meet flushed files, merges and recycled log segments. Every
+fifth round ends with a clean stop instead. Prints the seed, and `N passed, N failed`.
+"""
+import http.client
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+
+import live
+
+HOSTS = 40
+ROWS = 500
+BASE = 1600000000
+
+
+def writer(port, number, round_number, acked, stop):
+    """Batches of ROWS rows: row r of batch b of writer w has value w * 10^9 + b * ROWS + r in series h=r % HOSTS."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    batch = round_number * 1000000
+    while not stop.is_set():
+        lines = []
+        for r in range(ROWS):
+            index = batch * ROWS + r
+            lines.append("k,w=%d,h=h%d v=%di,t=\"%d\" %d" % (number, r % HOSTS, index, index,
+                                                             (BASE * 1000000 + index) * 1000))
+        try:
+            connection.request("POST", "/write?db=k", body="\n".join(lines))
+            response = connection.getresponse()
+            response.read()
+            if response.status != 204:
+                raise RuntimeError("refused: %d" % response.status)
+        except (OSError, http.client.HTTPException):
+            return
+        acked[number].append(batch)
+        batch += 1
+
+
+def verify(server, acked):
+    """Problems found, as texts."""
+    problems = []
+    for number, batches in acked.items():
+        reply = json.loads(server.query("SELECT v, t FROM k WHERE w = '%d'" % number, db="k", epoch="ns"))
+        result = reply["results"][0]
+        rows = result["series"][0]["values"] if "series" in result else []
+        seen = {}
+        for when, value, text in rows:
+            if value is None or text is None or str(value) != text or when != (BASE * 1000000 + value) * 1000:
+                problems.append("writer %d: damaged row %r" % (number, (when, value, text)))
+            if value in seen:
+                problems.append("writer %d: row %d twice" % (number, value))
+            seen[value] = True
+        lost = [b for b in batches if any(b * ROWS + r not in seen for r in range(ROWS))]
+        if lost:
+            problems.append("writer %d: %d acknowledged batches lost, first %d" % (number, len(lost), lost[0]))
+        whole = {}
+        for value in seen:
+            whole[value // ROWS] = whole.get(value // ROWS, 0) + 1
+        torn = [b for b, count in whole.items() if count != ROWS]
+        if torn:
+            problems.append("writer %d: batch %d is there in part" % (number, torn[0]))
+    return problems
+
+
+def main():
+    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    rounds = int(arguments.get("--rounds", 20))
+    seed = int(arguments.get("--seed", random.SystemRandom().randrange(1 << 32)))
+    rng = random.Random(seed)
+    print("kill_test: seed %d, %d rounds" % (seed, rounds))
+    folder = tempfile.mkdtemp(prefix="silt-kill-")
+    acked = {n: [] for n in range(3)}
+    failed = passed = 0
+    slowest = 0.0
+    # Small memtables, so that flushes and merges happen under fire.
+    environment = {"SILT_STORAGE_MEMTABLE_SOFT_BYTES": "8388608"}
+    try:
+        with live.start_siltd(folder, env=environment) as server:
+            server.query("CREATE DATABASE k")
+        for round_number in range(rounds):
+            begin = time.monotonic()
+            server = live.start_siltd(folder, env=environment)
+            slowest = max(slowest, time.monotonic() - begin)
+            problems = verify(server, acked)
+            for problem in problems:
+                print("round %d: %s" % (round_number, problem))
+            failed, passed = failed + bool(problems), passed + (not problems)
+            if problems:
+                server.kill()
+                break
+            stop = threading.Event()
+            threads = [threading.Thread(target=writer, args=(server.port, n, round_number, acked, stop)) for n in acked]
+            for thread in threads:
+                thread.start()
+            time.sleep(rng.uniform(0.05, 1.2))
+            if round_number % 5 == 4:
+                status = server.stop()
+                if status != 0:
+                    failed += 1
+                    print("round %d: a clean stop under load ended with %r" % (round_number, status))
+            else:
+                server.kill()
+            stop.set()
+            for thread in threads:
+                thread.join()
+        else:
+            with live.start_siltd(folder, env=environment) as server:
+                problems = verify(server, acked)
+                for problem in problems:
+                    print("at the end: %s" % problem)
+                failed, passed = failed + bool(problems), passed + (not problems)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print("kill_test: %d acknowledged rows, slowest start %.2f s" % (sum(map(len, acked.values())) * ROWS, slowest))
+    print("%d passed, %d failed, 0 skipped" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""live.py - servers for tests: start siltd or a real influxd on loopback, talk to them, stop them by pid.
+
+Python's standard library only. A server gets a fresh folder and a free port of its own, and is waited for.
+"""
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PEERS = os.environ.get("SILT_PEERS", os.path.join(ROOT, "build", "peers"))
+
+
+def siltd_path():
+    return os.environ.get("SILTD", os.path.join(ROOT, "build", "release", "siltd"))
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """A running server; use as a context manager."""
+
+    def __init__(self, argv, port, folder, env=None, keep=False):
+        self.port, self.folder, self.keep = port, folder, keep
+        self.log_path = os.path.join(folder, "log")
+        log = open(self.log_path, "ab")
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+        log.close()
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError("server ended at start: " + open(self.log_path, errors="replace").read()[-2000:])
+            try:
+                if self.request("GET", "/ping").status == 204:
+                    return
+            except OSError:
+                time.sleep(0.02)
+        self.stop()
+        raise RuntimeError("server did not answer /ping in time")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.stop()
+
+    def request(self, method, path, params=None, body=None, headers=None, timeout=120):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            if params:
+                path += "?" + urllib.parse.urlencode(params)
+            connection.request(method, path, body=body, headers=headers or {})
+            response = connection.getresponse()
+            response.body = response.read()
+            return response
+        finally:
+            connection.close()
+
+    def query(self, q, method="POST", **params):
+        return self.request(method, "/query", dict(params, q=q)).body.decode("utf-8", "surrogateescape")
+
+    def query_json(self, q, **params):
+        return json.loads(self.query(q, **params))
+
+    def write(self, body, **params):
+        if isinstance(body, str):
+            body = body.encode("utf-8", "surrogateescape")
+        return self.request("POST", "/write", params, body=body)
+
+    def kill(self):
+        """As a power cut would, for the process."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """Ask, wait, insist. Gives the exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return self.process.returncode
+
+
+def start_siltd(folder=None, args=(), env=None):
+    """A siltd on a free port. A folder given is kept at stop, so that it can be started on again."""
+    keep = folder is not None
+    folder = folder or tempfile.mkdtemp(prefix="silt-test-")
+    port = free_port()
+    argv = [siltd_path(), "--http-bind", "127.0.0.1:%d" % port, "--data-dir", os.path.join(folder, "data"), *args]
+    return Server(argv, port, folder, env=dict(os.environ, **(env or {})), keep=keep)
+
+
+def find_peer(package, binary):
+    """Path of a peer's program, unpacked from its Debian package into the build folder; None if it cannot be had."""
+    home = os.path.join(PEERS, package)
+    path = os.path.join(home, binary)
+    if os.path.exists(path):
+        return path
+    os.makedirs(home, exist_ok=True)
+    if subprocess.run(["apt-get", "download", package], cwd=home, stdout=subprocess.DEVNULL,
+                      stderr=subprocess.DEVNULL).returncode != 0:
+        return None
+    for name in os.listdir(home):
+        if name.endswith(".deb"):
+            subprocess.run(["dpkg", "-x", name, "."], cwd=home, check=True)
+    return path if os.path.exists(path) else None
+
+
+def start_influxd(env=None):
+    """A real influxd on free ports, or None where its package cannot be had."""
+    path = find_peer("influxdb", "usr/bin/influxd")
+    if path is None:
+        return None
+    folder = tempfile.mkdtemp(prefix="silt-influxd-")
+    port = free_port()
+    config = os.path.join(folder, "influxdb.conf")
+    with open(config, "w") as f:
+        f.write("""reporting-enabled = false
+bind-address = "127.0.0.1:%d"
+[meta]
+  dir = "%s/meta"
+[data]
+  dir = "%s/data"
+  wal-dir = "%s/wal"
+  query-log-enabled = false
+  index-version = "inmem"
+[monitor]
+  store-enabled = true
+  store-interval = "1h"
+[http]
+  bind-address = "127.0.0.1:%d"
+  log-enabled = false
+""" % (free_port(), folder, folder, folder, port))
+    return Server([path, "-config", config], port, folder, env=dict(os.environ, **(env or {})))

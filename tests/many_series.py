@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""many_series.py - a store with very many series: nothing refused, memory bounded, look-ups and starts fast.
+
+    many_series.py [--series N]
+
+Writes one point to each series, then ten more, and checks: every write answered 204; resident memory per series within
+the limit; SHOW TAG VALUES and a one-series query answer right; the server starts again with all series there. Times are
+printed, not asserted. Prints `N passed, N failed, 0 skipped`.
+"""
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+
+import live
+
+BATCH = 5000
+BYTES_PER_SERIES_MAX = 1024
+BASE_BYTES = 200 << 20  # caches, log buffers and code, whatever the number of series
+
+
+def resident_bytes(pid):
+    with open("/proc/%d/status" % pid) as f:
+        for line in f:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    raise RuntimeError("no VmRSS")
+
+
+def main():
+    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    series = int(arguments.get("--series", 200000))
+    folder = tempfile.mkdtemp(prefix="silt-many-")
+    results = []
+
+    def check(name, ok, detail=""):
+        results.append(ok)
+        print("%s %s %s" % ("ok  " if ok else "FAIL", name, detail))
+
+    def timed(name, server, q):
+        begin = time.monotonic()
+        reply = json.loads(server.query(q, db="m", epoch="s"))["results"][0]
+        print("     %.1f ms  %s" % ((time.monotonic() - begin) * 1000, q))
+        return reply
+
+    try:
+        with live.start_siltd(folder) as server:
+            server.query("CREATE DATABASE m")
+            refused = 0
+            begin = time.monotonic()
+            for point in range(11):
+                for first in range(0, series, BATCH):
+                    lines = ["m,id=id%d,rack=r%d,zone=z%d v=%d %d" % (i, i % 100, i % 7, i, 1600000000 + point * 10)
+                             for i in range(first, min(first + BATCH, series))]
+                    refused += server.write("\n".join(lines), db="m", precision="s").status != 204
+                if point == 0:
+                    used = resident_bytes(server.process.pid)
+                    check("memory after one point each", used < BASE_BYTES + series * BYTES_PER_SERIES_MAX,
+                          "%.0f bytes per series" % (used / series))
+            print("     %.0f rows/s with this Python client" % (11 * series / (time.monotonic() - begin)))
+            check("no write refused", refused == 0, "%d refused" % refused)
+            used = resident_bytes(server.process.pid)
+            check("memory after eleven points each", used < BASE_BYTES + series * BYTES_PER_SERIES_MAX,
+                  "%.0f bytes per series" % (used / series))
+            values = timed("racks", server, "SHOW TAG VALUES WITH KEY = rack")["series"][0]["values"]
+            check("SHOW TAG VALUES", len(values) == 100)
+            one = timed("one", server, "SELECT v FROM m WHERE id = 'id%d'" % (series // 2))["series"][0]["values"]
+            check("one series", len(one) == 11 and one[0] == [1600000000, series // 2])
+            server.kill()
+        begin = time.monotonic()
+        with live.start_siltd(folder) as server:
+            print("     started in %.2f s after a kill" % (time.monotonic() - begin))
+            count = timed("count", server, "SELECT count(v) FROM m")["series"][0]["values"][0][1]
+            check("all points after a kill", count == 11 * series, str(count))
+        begin = time.monotonic()
+        with live.start_siltd(folder) as server:
+            print("     started in %.2f s after a clean stop" % (time.monotonic() - begin))
+            one = timed("one", server, "SELECT v FROM m WHERE id = 'id3'")["series"][0]["values"]
+            check("one series after a restart", len(one) == 11)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print("%d passed, %d failed, 0 skipped" % (sum(results), len(results) - sum(results)))
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+/*
+ * test_base.c - arena, budget, buffer, JSON strings, checksums, errors.
+ */
+#include "silt/pool.h"
+#include "silt/text.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+
+START_TEST(arena_pieces_are_aligned_and_apart)
+{
+    struct silt_arena *arena = silt_arena_create(NULL);
+    unsigned char *pieces[2000];
+    size_t sizes[2000];
+    srand(7);
+    for (int i = 0; i < 2000; i++) {
+        sizes[i] = (size_t)(rand() % (i % 100 == 0 ? 600000 : 200));
+        pieces[i] = silt_arena_alloc(arena, sizes[i]);
+        ck_assert_uint_eq((uintptr_t)pieces[i] % 16, 0);
+        memset(pieces[i], i & 255, sizes[i]);
+    }
+    for (int i = 0; i < 2000; i++)
+        for (size_t k = 0; k < sizes[i]; k++)
+            if (pieces[i][k] != (i & 255))
+                ck_abort_msg("piece %d was overwritten at byte %zu", i, k);
+    silt_arena_destroy(arena);
+}
+END_TEST
+
+START_TEST(arena_is_charged_and_released)
+{
+    struct silt_budget top, budget;
+    silt_budget_init(&top, "top", 1 << 20, NULL);
+    silt_budget_init(&budget, "query memory", SIZE_MAX, &top);
+    struct silt_arena *arena = silt_arena_create(&budget);
+    ck_assert_ptr_nonnull(silt_arena_try_alloc(arena, 1000));
+    ck_assert_uint_gt(atomic_load(&top.used_bytes), 999);
+    ck_assert_ptr_null(silt_arena_try_alloc(arena, 2 << 20));
+    ck_assert(!silt_arena_exceeded(arena));
+    ck_assert_ptr_nonnull(silt_arena_alloc(arena, 2 << 20));
+    ck_assert(silt_arena_exceeded(arena));
+    silt_arena_reset(arena);
+    ck_assert(!silt_arena_exceeded(arena));
+    silt_arena_destroy(arena);
+    ck_assert_uint_eq(atomic_load(&top.used_bytes), 0);
+    ck_assert_uint_eq(atomic_load(&budget.used_bytes), 0);
+}
+END_TEST
+
+START_TEST(arena_refuses_absurd_sizes)
+{
+    struct silt_arena *arena = silt_arena_create(NULL);
+    ck_assert_ptr_null(silt_arena_try_alloc(arena, SIZE_MAX));
+    ck_assert_ptr_null(silt_arena_try_alloc(arena, SIZE_MAX - 8));
+    silt_arena_destroy(arena);
+}
+END_TEST
+
+START_TEST(budget_names_itself_in_its_error)
+{
+    struct silt_budget budget;
+    struct silt_error err;
+    silt_budget_init(&budget, "query memory", 100, NULL);
+    ck_assert_int_eq(silt_budget_charge(&budget, 60, &err), SILT_OK);
+    ck_assert_int_eq(silt_budget_charge(&budget, 60, &err), SILT_LIMIT);
+    ck_assert_str_eq(err.text, "query memory limit exceeded: 60 bytes in use, 60 more wanted, limit 100");
+    ck_assert_uint_eq(atomic_load(&budget.used_bytes), 60);
+    ck_assert_uint_eq(atomic_load(&budget.peak_bytes), 60);
+}
+END_TEST
+
+static void check_json(const char *in, size_t len, const char *out)
+{
+    struct silt_buffer buffer = {0};
+    silt_buffer_json_string(&buffer, (struct silt_str){in, len});
+    silt_buffer_char(&buffer, '\0');
+    ck_assert_str_eq(buffer.p, out);
+    silt_buffer_free(&buffer);
+}
+
+START_TEST(json_strings_are_gos)
+{
+    check_json("a\"b\\c", 5, "\"a\\\"b\\\\c\"");
+    check_json("<a>&", 4, "\"\\u003ca\\u003e\\u0026\"");
+    check_json("\n\r\t\x01\x7f", 5, "\"\\n\\r\\t\\u0001\x7f\"");
+    check_json("n\xc3\xa4iv", 5, "\"n\xc3\xa4iv\"");
+    check_json("\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa", 9, "\"\\u2028\\u2029\xe2\x80\xaa\"");
+    check_json("\xff\xc3", 2, "\"\\ufffd\\ufffd\"");
+    check_json("\xed\xa0\x80", 3, "\"\\ufffd\\ufffd\\ufffd\"");
+    check_json("\xf0\x9f\x98\x80", 4, "\"\xf0\x9f\x98\x80\"");
+}
+END_TEST
+
+/* The published polynomial, bit by bit. */
+static uint32_t slow_crc32c(const unsigned char *p, size_t len)
+{
+    uint32_t crc = ~0u;
+    for (size_t i = 0; i < len; i++) {
+        crc ^= p[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc & 1 ? crc >> 1 ^ 0x82F63B78u : crc >> 1;
+    }
+    return ~crc;
+}
+
+START_TEST(crc32c_equals_the_definition)
+{
+    ck_assert_uint_eq(silt_crc32c(0, "123456789", 9), 0xE3069283u);
+    unsigned char bytes[10000];
+    srand(11);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (unsigned char)rand();
+    for (int round = 0; round < 300; round++) {
+        size_t from = (size_t)rand() % 64, len = (size_t)rand() % (sizeof(bytes) - 64);
+        ck_assert_uint_eq(silt_crc32c(0, bytes + from, len), slow_crc32c(bytes + from, len));
+        size_t cut = len ? (size_t)rand() % len : 0;
+        ck_assert_uint_eq(silt_crc32c(silt_crc32c(0, bytes + from, cut), bytes + from + cut, len - cut),
+                          slow_crc32c(bytes + from, len));
+    }
+}
+END_TEST
+
+START_TEST(errors_carry_text_and_errno)
+{
+    struct silt_error err;
+    ck_assert_int_eq(silt_fail(&err, SILT_CORRUPT, "%s: block %u", "f", 3u), SILT_CORRUPT);
+    ck_assert_str_eq(err.text, "f: block 3");
+    ck_assert_int_eq(silt_fail_errno(&err, ENOSPC, "write x"), SILT_NO_SPACE);
+    ck_assert_str_eq(err.text, "write x: No space left on device");
+    ck_assert_int_eq(silt_fail_errno(NULL, EIO, "y"), SILT_IO);
+    ck_assert_str_eq(silt_status_name(SILT_UNSUPPORTED), "unsupported");
+}
+END_TEST
+
+static void count_item(void *arg, size_t index, unsigned slot)
+{
+    _Atomic unsigned *counts = arg;
+    ck_assert_uint_le(slot, 4);
+    atomic_fetch_add(&counts[index], 1);
+}
+
+static void nested(void *arg, size_t index, unsigned slot)
+{
+    (void)slot;
+    _Atomic unsigned counts[50] = {0};
+    silt_pool_for(arg, 50, count_item, counts);
+    for (int i = 0; i < 50; i++)
+        ck_assert_uint_eq(counts[i], 1);
+    (void)index;
+}
+
+START_TEST(pool_loops_visit_each_item_once)
+{
+    struct silt_pool *pool = silt_pool_create(4);
+    static _Atomic unsigned counts[10000];
+    for (int round = 0; round < 50; round++)
+        silt_pool_for(pool, 10000, count_item, counts);
+    for (int i = 0; i < 10000; i++)
+        ck_assert_uint_eq(counts[i], 50);
+    silt_pool_for(pool, 20, nested, pool);
+    silt_pool_destroy(pool);
+    silt_pool_for(NULL, 10, count_item, counts);
+    ck_assert_uint_eq(counts[9], 51);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("base");
+    TCase *tcase = tcase_create("base");
+    tcase_add_test(tcase, arena_pieces_are_aligned_and_apart);
+    tcase_add_test(tcase, arena_is_charged_and_released);
+    tcase_add_test(tcase, arena_refuses_absurd_sizes);
+    tcase_add_test(tcase, budget_names_itself_in_its_error);
+    tcase_add_test(tcase, json_strings_are_gos);
+    tcase_add_test(tcase, crc32c_equals_the_definition);
+    tcase_add_test(tcase, errors_carry_text_and_errno);
+    tcase_add_test(tcase, pool_loops_visit_each_item_once);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}

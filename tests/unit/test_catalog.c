@@ -1,0 +1,259 @@
+/*
+ * test_catalog.c - what was committed is there after a reopen; drops take all that belongs; series scan in order.
+ */
+#include "storage/catalog.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char folder[64], path[128];
+
+static void set_up(void)
+{
+    snprintf(folder, sizeof(folder), "/tmp/silt-catalog-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/meta.sqlite", folder);
+}
+
+static void tear_down(void)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (int i = 0; i < 3; i++) {
+        char name[160];
+        snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
+        unlink(name);
+    }
+    rmdir(folder);
+}
+
+static struct catalog *reopen(struct catalog *catalog)
+{
+    struct silt_error err;
+    catalog_close(catalog);
+    ck_assert_msg(catalog_open(path, &catalog, &err) == SILT_OK, "%s", err.text);
+    return catalog;
+}
+
+struct counted {
+    unsigned count;
+    uint64_t sum, last;
+    char text[4096];
+};
+
+static enum silt_status on_database(void *arg, const struct catalog_database *row, struct silt_error *err)
+{
+    struct counted *counted = arg;
+    size_t len = strlen(counted->text);
+    (void)err;
+    snprintf(counted->text + len, sizeof(counted->text) - len, "%.*s:%.*s:%u;", SILT_FMT(row->name),
+             SILT_FMT(row->default_policy), row->last_series);
+    counted->count++;
+    return SILT_OK;
+}
+
+static enum silt_status on_policy(void *arg, const struct catalog_policy *row, struct silt_error *err)
+{
+    struct counted *counted = arg;
+    size_t len = strlen(counted->text);
+    (void)err;
+    snprintf(counted->text + len, sizeof(counted->text) - len, "%.*s:%lld:%lld:%u;", SILT_FMT(row->name),
+             (long long)row->duration_ns, (long long)row->shard_duration_ns, row->replication);
+    counted->count++;
+    return SILT_OK;
+}
+
+static enum silt_status on_shard(void *arg, const struct catalog_shard *row, struct silt_error *err)
+{
+    struct counted *counted = arg;
+    (void)err;
+    counted->count++;
+    counted->last = row->id;
+    counted->sum += (uint64_t)(row->end - row->start);
+    return SILT_OK;
+}
+
+static enum silt_status on_type(void *arg, uint64_t shard_id, uint32_t measurement, uint32_t field_id,
+                                enum silt_type type, struct silt_error *err)
+{
+    struct counted *counted = arg;
+    (void)shard_id, (void)measurement, (void)field_id, (void)err;
+    counted->count++;
+    counted->sum += (uint64_t)type;
+    return SILT_OK;
+}
+
+static enum silt_status on_field(void *arg, uint32_t database_id, uint32_t measurement, uint32_t field_id,
+                                 struct silt_str name, struct silt_error *err)
+{
+    struct counted *counted = arg;
+    (void)database_id, (void)measurement, (void)field_id, (void)name, (void)err;
+    counted->count++;
+    return SILT_OK;
+}
+
+static enum silt_status on_series(void *arg, uint32_t database_id, silt_series_id id, struct silt_str key,
+                                  struct silt_error *err)
+{
+    struct counted *counted = arg;
+    char want[64];
+    (void)err;
+    snprintf(want, sizeof(want), "m,d=%u,i=%u", database_id, id);
+    ck_assert_uint_eq(key.len, strlen(want));
+    ck_assert_int_eq(memcmp(key.p, want, key.len), 0);
+    ck_assert_uint_gt(id, counted->last);
+    counted->last = id;
+    counted->count++;
+    return SILT_OK;
+}
+
+static void put_series(struct catalog *catalog, uint32_t database, uint32_t from, uint32_t to)
+{
+    struct silt_error err;
+    for (uint32_t id = from; id <= to; id++) {
+        char key[64];
+        int len = snprintf(key, sizeof(key), "m,d=%u,i=%u", database, id);
+        ck_assert_int_eq(catalog_put_series(catalog, database, id, 1, (struct silt_str){key, (size_t)len}, &err), SILT_OK);
+    }
+}
+
+START_TEST(definitions_survive_a_reopen)
+{
+    struct catalog *catalog = reopen(NULL);
+    struct silt_error err;
+    uint32_t db, other, policy;
+    uint64_t shard, epoch;
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("d\0x"), &db, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("other"), &other, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("other"), &policy, &err), SILT_CONFLICT);
+    struct catalog_policy row = {.database_id = db, .name = SILT_STR("autogen"), .duration_ns = 0,
+                                 .shard_duration_ns = 7, .replication = 1};
+    ck_assert_int_eq(catalog_create_policy(catalog, &row, true, &policy, &err), SILT_OK);
+    row.id = policy;
+    row.duration_ns = 99;
+    ck_assert_int_eq(catalog_update_policy(catalog, &row, false, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_shard(catalog, db, policy, -5, 10, &shard, &err), SILT_OK);
+    ck_assert_int_eq(catalog_next_epoch(catalog, &epoch, &err), SILT_OK);
+    ck_assert_uint_eq(epoch, 1);
+    catalog = reopen(catalog);
+    struct counted databases = {0}, policies = {0}, shards = {0};
+    ck_assert_int_eq(catalog_databases(catalog, on_database, &databases, &err), SILT_OK);
+    ck_assert_uint_eq(databases.count, 2);
+    ck_assert_int_eq(catalog_policies(catalog, on_policy, &policies, &err), SILT_OK);
+    ck_assert_str_eq(policies.text, "autogen:99:7:1;");
+    ck_assert_int_eq(catalog_shards(catalog, on_shard, &shards, &err), SILT_OK);
+    ck_assert_uint_eq(shards.count, 1);
+    ck_assert_uint_eq(shards.sum, 15);
+    ck_assert_int_eq(catalog_next_epoch(catalog, &epoch, &err), SILT_OK);
+    ck_assert_uint_eq(epoch, 2);
+    catalog_close(catalog);
+}
+END_TEST
+
+START_TEST(batches_are_whole_or_absent)
+{
+    struct catalog *catalog = reopen(NULL);
+    struct silt_error err;
+    uint32_t db, other;
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("a"), &db, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("b"), &other, &err), SILT_OK);
+    ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
+    put_series(catalog, db, 1, 1000);
+    put_series(catalog, other, 1, 10);
+    ck_assert_int_eq(catalog_put_field(catalog, db, 1, 1, SILT_STR("v"), &err), SILT_OK);
+    ck_assert_int_eq(catalog_put_field(catalog, db, 1, 1, SILT_STR("v"), &err), SILT_OK);
+    ck_assert_int_eq(catalog_put_type(catalog, 3, 1, 1, SILT_TYPE_FLOAT, &err), SILT_OK);
+    ck_assert_int_eq(catalog_set_applied_seq(catalog, 42, &err), SILT_OK);
+    ck_assert_int_eq(catalog_commit(catalog, &err), SILT_OK);
+    ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
+    put_series(catalog, db, 1001, 2000);
+    ck_assert_int_eq(catalog_set_applied_seq(catalog, 43, &err), SILT_OK);
+    catalog_rollback(catalog);
+    ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
+    ck_assert_int_eq(catalog_drop_series(catalog, db, 1000, &err), SILT_OK);
+    ck_assert_int_eq(catalog_drop_series(catalog, db, 5000, &err), SILT_OK);
+    ck_assert_int_eq(catalog_commit(catalog, &err), SILT_OK);
+    catalog = reopen(catalog);
+    ck_assert_uint_eq(catalog_applied_seq(catalog), 42);
+    struct counted first = {0}, second = {0}, fields = {0}, databases = {0};
+    ck_assert_int_eq(catalog_series(catalog, db, on_series, &first, &err), SILT_OK);
+    ck_assert_uint_eq(first.count, 999);
+    ck_assert_int_eq(catalog_series(catalog, other, on_series, &second, &err), SILT_OK);
+    ck_assert_uint_eq(second.count, 10);
+    ck_assert_int_eq(catalog_fields(catalog, on_field, &fields, &err), SILT_OK);
+    ck_assert_uint_eq(fields.count, 1);
+    ck_assert_int_eq(catalog_databases(catalog, on_database, &databases, &err), SILT_OK);
+    ck_assert_str_eq(databases.text, "a::1000;b::10;"); /* ids of dropped series are not given again */
+    catalog_close(catalog);
+}
+END_TEST
+
+START_TEST(a_database_takes_all_of_its_own_with_it)
+{
+    struct catalog *catalog = reopen(NULL);
+    struct silt_error err;
+    uint32_t dbs[2], policies[2];
+    uint64_t shards[2];
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(catalog_create_database(catalog, i ? SILT_STR("b") : SILT_STR("a"), &dbs[i], &err), SILT_OK);
+        struct catalog_policy row = {.database_id = dbs[i], .name = SILT_STR("p"), .replication = 1};
+        ck_assert_int_eq(catalog_create_policy(catalog, &row, true, &policies[i], &err), SILT_OK);
+        ck_assert_int_eq(catalog_create_shard(catalog, dbs[i], policies[i], 0, 1, &shards[i], &err), SILT_OK);
+        ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
+        put_series(catalog, dbs[i], 1, 100);
+        ck_assert_int_eq(catalog_put_type(catalog, shards[i], 1, 1, SILT_TYPE_STRING, &err), SILT_OK);
+        ck_assert_int_eq(catalog_put_field(catalog, dbs[i], 1, 1, SILT_STR("v"), &err), SILT_OK);
+        ck_assert_int_eq(catalog_commit(catalog, &err), SILT_OK);
+    }
+    ck_assert_int_eq(catalog_drop_database(catalog, dbs[0], &err), SILT_OK);
+    catalog = reopen(catalog);
+    struct counted names = {0}, series = {0}, kept = {0}, types = {0}, left = {0}, fields = {0};
+    ck_assert_int_eq(catalog_databases(catalog, on_database, &names, &err), SILT_OK);
+    ck_assert_str_eq(names.text, "b:p:100;");
+    ck_assert_int_eq(catalog_series(catalog, dbs[0], on_series, &series, &err), SILT_OK);
+    ck_assert_uint_eq(series.count, 0);
+    ck_assert_int_eq(catalog_series(catalog, dbs[1], on_series, &kept, &err), SILT_OK);
+    ck_assert_uint_eq(kept.count, 100);
+    ck_assert_int_eq(catalog_types(catalog, on_type, &types, &err), SILT_OK);
+    ck_assert_uint_eq(types.count, 1);
+    ck_assert_int_eq(catalog_fields(catalog, on_field, &fields, &err), SILT_OK);
+    ck_assert_uint_eq(fields.count, 1);
+    ck_assert_int_eq(catalog_drop_shard(catalog, shards[1], &err), SILT_OK);
+    ck_assert_int_eq(catalog_types(catalog, on_type, &left, &err), SILT_OK);
+    ck_assert_uint_eq(left.count, 0);
+    uint64_t next;
+    ck_assert_int_eq(catalog_create_shard(catalog, dbs[1], policies[1], 0, 1, &next, &err), SILT_OK);
+    ck_assert_uint_gt(next, shards[1]); /* ids are never given twice */
+    catalog_close(catalog);
+}
+END_TEST
+
+START_TEST(foreign_files_are_refused)
+{
+    struct silt_error err;
+    struct catalog *catalog;
+    FILE *file = fopen(path, "w");
+    for (int i = 0; i < 1000; i++)
+        fputs("this is not a database ", file);
+    fclose(file);
+    ck_assert_int_eq(catalog_open(path, &catalog, &err), SILT_CORRUPT);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("catalog");
+    TCase *tcase = tcase_create("catalog");
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, definitions_survive_a_reopen);
+    tcase_add_test(tcase, batches_are_whole_or_absent);
+    tcase_add_test(tcase, a_database_takes_all_of_its_own_with_it);
+    tcase_add_test(tcase, foreign_files_are_refused);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}

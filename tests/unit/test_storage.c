@@ -1,0 +1,701 @@
+/*
+ * test_storage.c - the store through its two headers, against a dull model: an array of what was written.
+ *
+ * Random rows of all types, out of order, twice, in several shards and policies; deletes; flushes, merges, crashes without
+ * a flush and restarts in between. After each step all of it is read back, up and down, whole and in ranges.
+ */
+#include "silt/reader.h"
+#include "silt/storage.h"
+#include "silt/text.h"
+#include "storage/vfs.h"
+
+#include <check.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SERIES 7
+#define FIELDS 5
+#define WEEK_NS ((int64_t)604800 * 1000000000)
+
+static uint64_t rng_state;
+
+static uint64_t rng(void)
+{
+    rng_state ^= rng_state << 13;
+    rng_state ^= rng_state >> 7;
+    rng_state ^= rng_state << 17;
+    return rng_state;
+}
+
+static const struct silt_field field_list[FIELDS] = {
+    {{"f", 1}, SILT_TYPE_FLOAT}, {{"i", 1}, SILT_TYPE_INTEGER}, {{"u", 1}, SILT_TYPE_UNSIGNED},
+    {{"s", 1}, SILT_TYPE_STRING}, {{"b", 1}, SILT_TYPE_BOOLEAN}};
+
+struct point {
+    silt_time time;
+    uint8_t has;
+    uint64_t values[FIELDS]; /* strings: a number they are made of */
+};
+
+struct model {
+    struct point *points[SERIES]; /* by time */
+    size_t count[SERIES];
+};
+
+static struct point *model_at(struct model *m, unsigned series, silt_time time)
+{
+    size_t low = 0, high = m->count[series];
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (m->points[series][middle].time < time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < m->count[series] && m->points[series][low].time == time)
+        return &m->points[series][low];
+    m->points[series] = realloc(m->points[series], (m->count[series] + 1) * sizeof(struct point));
+    memmove(m->points[series] + low + 1, m->points[series] + low, (m->count[series] - low) * sizeof(struct point));
+    m->count[series]++;
+    m->points[series][low] = (struct point){.time = time};
+    return &m->points[series][low];
+}
+
+static void model_delete(struct model *m, unsigned series, silt_time min, silt_time max)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < m->count[series]; i++)
+        if (m->points[series][i].time < min || m->points[series][i].time > max)
+            m->points[series][kept++] = m->points[series][i];
+    m->count[series] = kept;
+}
+
+static void model_free(struct model *m)
+{
+    for (unsigned s = 0; s < SERIES; s++)
+        free(m->points[s]);
+}
+
+/* ---------------------------------------------------------------- a store in a folder */
+
+static char folder[64];
+static struct silt_storage *storage;
+
+static void open_store(bool background_off)
+{
+    struct silt_storage_options options;
+    struct silt_error err;
+    silt_storage_options_init(&options);
+    options.data_dir = folder;
+    options.sync_mode = SILT_SYNC_OFF;
+    options.background_off = background_off;
+    enum silt_status rc = silt_storage_open(&options, &storage, &err);
+    ck_assert_msg(rc == SILT_OK, "%s", rc == SILT_OK ? "" : err.text);
+}
+
+static void close_store(bool flush)
+{
+    struct silt_error err = {0};
+    enum silt_status rc = silt_storage_close(storage, flush, &err);
+    ck_assert_msg(rc == SILT_OK, "%s", err.text);
+    storage = NULL;
+}
+
+static void setup(void)
+{
+    strcpy(folder, "/tmp/test_storage_XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    open_store(true);
+}
+
+static void teardown(void)
+{
+    char command[128];
+    if (storage)
+        close_store(false);
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static void must(enum silt_status rc, const struct silt_error *err)
+{
+    ck_assert_msg(rc == SILT_OK, "%s", rc == SILT_OK ? "" : err->text);
+}
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done;
+    enum silt_status status;
+};
+
+static void written(void *arg, enum silt_status status, const struct silt_error *err)
+{
+    struct waiter *w = arg;
+    (void)err;
+    pthread_mutex_lock(&w->lock);
+    w->done = true;
+    w->status = status;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static struct silt_write_report write_batch(const struct silt_batch *batch, const char *rp, struct silt_arena *arena)
+{
+    struct waiter w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, SILT_OK};
+    struct silt_write_report report;
+    struct silt_error err;
+    must(silt_storage_write(storage, SILT_STR("d"), silt_str_from(rp), batch, true, arena, &report, written, &w, &err), &err);
+    pthread_mutex_lock(&w.lock);
+    while (!w.done)
+        pthread_cond_wait(&w.cond, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    ck_assert_int_eq(w.status, SILT_OK);
+    return report;
+}
+
+static struct silt_str series_text(unsigned series, bool swapped, struct silt_arena *arena)
+{
+    if (swapped)
+        return silt_arena_printf(arena, "m,z=%u,h=a%u", series % 2, series);
+    return silt_arena_printf(arena, "m,h=a%u,z=%u", series, series % 2);
+}
+
+static struct silt_bytes *text_value(uint64_t number, struct silt_arena *arena)
+{
+    return silt_arena_bytes_copy(arena, silt_arena_printf(arena, "text-%" PRIu64, number));
+}
+
+/* Random rows, to the store and to the model. spread: how far apart in time. */
+static void write_random(struct model *m, size_t rows, silt_time base, silt_time spread, unsigned style)
+{
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_layout layouts[8];
+    uint8_t masks[8];
+    uint32_t layout_count = style == 0 ? 1 : 1 + (uint32_t)(rng() % 8);
+    struct silt_row *list = silt_arena_zalloc(arena, rows * sizeof(*list));
+    union silt_value *values = silt_arena_zalloc(arena, rows * FIELDS * sizeof(*values));
+    for (uint32_t l = 0; l < layout_count; l++) {
+        struct silt_field *fields = silt_arena_zalloc(arena, sizeof(field_list));
+        masks[l] = style == 0 ? 31 : (uint8_t)(1 + rng() % 31);
+        uint32_t n = 0;
+        unsigned turn = style == 0 ? 0 : (unsigned)(rng() % FIELDS);
+        for (unsigned k = 0; k < FIELDS; k++) {
+            unsigned f = (k + turn) % FIELDS;
+            if (masks[l] >> f & 1)
+                fields[n++] = field_list[f];
+        }
+        layouts[l] = (struct silt_layout){{"m", 1}, fields, n};
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < rows; i++) {
+        unsigned series = (unsigned)(rng() % SERIES);
+        uint32_t l = (uint32_t)(rng() % layout_count);
+        silt_time time = style == 0 ? base + (silt_time)i * 10 : base + (silt_time)(rng() % (uint64_t)spread);
+        list[i].series = series_text(series, rng() % 4 == 0, arena);
+        list[i].series_hash = silt_hash(list[i].series.p, list[i].series.len);
+        list[i].time = time;
+        list[i].layout = l;
+        list[i].line = (uint32_t)i;
+        list[i].value_offset = at;
+        struct point *point = model_at(m, series, time);
+        for (uint32_t c = 0; c < layouts[l].field_count; c++) {
+            unsigned f = 0;
+            while (!silt_str_equal(field_list[f].name, layouts[l].fields[c].name))
+                f++;
+            uint64_t v = rng() >> rng() % 64;
+            if (f == 4)
+                v &= 1;
+            if (f == 0) {
+                double d = rng() % 2 ? (double)(v % 1000) : (double)v / 7;
+                memcpy(&v, &d, 8);
+            }
+            point->has |= (uint8_t)(1u << f);
+            point->values[f] = v;
+            if (f == 3)
+                values[at++].string = text_value(v, arena);
+            else if (f == 4)
+                values[at++].boolean = v;
+            else
+                values[at++].u64 = v;
+        }
+    }
+    struct silt_batch batch = {layouts, layout_count, list, rows, values};
+    struct silt_write_report report = write_batch(&batch, "", arena);
+    ck_assert_uint_eq(report.rejection_count, 0);
+    ck_assert_uint_eq(report.written, rows);
+    silt_arena_destroy(arena);
+}
+
+/* ---------------------------------------------------------------- reading back */
+
+static bool bit(const uint64_t *valid, size_t row)
+{
+    return !valid || (valid[row / 64] >> (row % 64) & 1);
+}
+
+static void check_stats(struct silt_reader *reader, struct silt_cursor *cursor, const struct silt_rows *rows, size_t f,
+                        const struct silt_column *column)
+{
+    struct silt_block_stats stats;
+    bool has = reader->ops->cursor_stats(cursor, f, &stats);
+    if (column->type == SILT_TYPE_NONE) {
+        ck_assert(!has || stats.count == 0);
+        return;
+    }
+    if (!has)
+        return;
+    uint32_t count = 0;
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        if (!bit(column->valid, i))
+            continue;
+        count++;
+        if (column->type == SILT_TYPE_INTEGER)
+            sum = (int64_t)((uint64_t)sum + (uint64_t)column->i64[i]);
+    }
+    ck_assert_uint_eq(stats.count, count);
+    if (column->type == SILT_TYPE_INTEGER)
+        ck_assert_int_eq(stats.sum.i64, sum);
+}
+
+static void check_series(struct model *m, struct silt_reader *reader, struct silt_cursor *cursor, silt_series_id id,
+                         unsigned series, uint8_t mask, silt_time min, silt_time max, bool descending, bool skips)
+{
+    struct silt_field fields[FIELDS];
+    unsigned which[FIELDS];
+    size_t n = 0;
+    struct silt_error err;
+    for (unsigned f = 0; f < FIELDS; f++) {
+        if (!(mask >> f & 1))
+            continue;
+        which[n] = f;
+        fields[n] = field_list[f];
+        if (rng() % 3 == 0)
+            fields[n].type = SILT_TYPE_NONE;
+        n++;
+    }
+    must(reader->ops->cursor_seek(cursor, SILT_STR("m"), id, fields, n, min, max, descending, &err), &err);
+    size_t count = m->count[series], seen = 0;
+    size_t at = descending ? count : 0;
+    uint32_t shard = 0;
+    bool first = true;
+    silt_time skip_to = 0;
+    bool skipping = false;
+    for (;;) {
+        struct silt_rows rows;
+        must(reader->ops->cursor_next(cursor, &rows, &err), &err);
+        if (rows.count == 0)
+            break;
+        ck_assert_uint_le(rows.count, 4096);
+        ck_assert(first || (descending ? rows.shard <= shard : rows.shard >= shard));
+        shard = rows.shard;
+        first = false;
+        const silt_time *times;
+        struct silt_column columns[FIELDS];
+        bool late = rng() % 2;
+        if (!late)
+            must(reader->ops->cursor_times(cursor, &times, &err), &err);
+        for (size_t f = 0; f < n; f++) {
+            must(reader->ops->cursor_column(cursor, f, &columns[f], &err), &err);
+            ck_assert(columns[f].type == SILT_TYPE_NONE || columns[f].type == field_list[which[f]].type);
+        }
+        if (late)
+            must(reader->ops->cursor_times(cursor, &times, &err), &err);
+        ck_assert_int_eq(rows.first, times[0]);
+        ck_assert_int_eq(rows.last, times[rows.count - 1]);
+        if (rows.has_stats)
+            for (size_t f = 0; f < n; f++)
+                check_stats(reader, cursor, &rows, f, &columns[f]);
+        for (uint32_t i = 0; i < rows.count; i++) {
+            const struct point *point;
+            for (;;) {
+                ck_assert_msg(descending ? at > 0 : at < count, "a row too many at %" PRId64, times[i]);
+                point = &m->points[series][descending ? --at : at++];
+                if (!(point->has & mask) || point->time < min || point->time > max)
+                    continue;
+                if (skipping && (descending ? point->time > skip_to : point->time < skip_to))
+                    continue;
+                break;
+            }
+            ck_assert_msg(point->time == times[i], "series %u: time %" PRId64 ", not %" PRId64, series, times[i], point->time);
+            for (size_t f = 0; f < n; f++) {
+                bool has = columns[f].type != SILT_TYPE_NONE && bit(columns[f].valid, i);
+                ck_assert_int_eq(has, point->has >> which[f] & 1);
+                if (!has)
+                    continue;
+                uint64_t want = point->values[which[f]];
+                if (which[f] == 3) {
+                    char text[40];
+                    snprintf(text, sizeof(text), "text-%" PRIu64, want);
+                    ck_assert(silt_str_equal(columns[f].string[i], silt_str_from(text)));
+                } else if (which[f] == 4) {
+                    ck_assert_uint_eq(columns[f].boolean[i], want);
+                } else {
+                    ck_assert_uint_eq(columns[f].u64[i], want);
+                }
+            }
+            seen++;
+        }
+        if (skips && rng() % 3 == 0 && count > 0) {
+            skip_to = m->points[series][rng() % count].time + (silt_time)(rng() % 3) - 1;
+            bool ahead = descending ? skip_to < rows.last : skip_to > rows.last;
+            must(reader->ops->cursor_skip(cursor, skip_to, &err), &err);
+            if (ahead)
+                skipping = true;
+            else
+                skip_to = rows.last, skipping = true;
+        }
+    }
+    for (; descending ? at > 0 : at < count; descending ? at-- : at++) {
+        const struct point *point = &m->points[series][descending ? at - 1 : at];
+        bool due = (point->has & mask) && point->time >= min && point->time <= max
+                   && !(skipping && (descending ? point->time > skip_to : point->time < skip_to));
+        ck_assert_msg(!due, "series %u: a row is missing at %" PRId64 " after %zu of %zu", series, point->time, seen, count);
+    }
+}
+
+static void check_all(struct model *m, bool listed)
+{
+    struct silt_error err;
+    struct silt_reader *reader;
+    struct silt_cursor *cursor;
+    struct silt_source *source = silt_storage_source(storage);
+    struct silt_arena *arena = silt_arena_create(NULL);
+    must(source->open(source, SILT_STR("d"), SILT_STR(""), SILT_TIME_MIN, SILT_TIME_MAX, &reader, &err), &err);
+    must(reader->ops->cursor_create(reader, NULL, &cursor, &err), &err);
+    struct silt_series_set set;
+    must(reader->ops->series(reader, SILT_STR("m"), NULL, arena, &set, &err), &err);
+    size_t with_points = 0;
+    for (unsigned s = 0; s < SERIES; s++)
+        with_points += m->count[s] > 0;
+    if (listed)
+        ck_assert_uint_eq(set.count, with_points);
+    for (size_t i = 0; i < set.count; i++) {
+        struct silt_str key;
+        reader->ops->series_tags(reader, set.ids[i], arena, &key, NULL, NULL);
+        unsigned series = 0;
+        while (series < SERIES && !silt_str_equal(series_text(series, false, arena), key))
+            series++;
+        ck_assert_uint_lt(series, SERIES);
+        check_series(m, reader, cursor, set.ids[i], series, 31, INT64_MIN, INT64_MAX, false, false);
+        check_series(m, reader, cursor, set.ids[i], series, 31, INT64_MIN, INT64_MAX, true, false);
+        for (int k = 0; k < 6; k++) {
+            silt_time min = INT64_MIN, max = INT64_MAX;
+            if (m->count[series] > 0) {
+                min = m->points[series][rng() % m->count[series]].time + (silt_time)(rng() % 3) - 1;
+                max = m->points[series][rng() % m->count[series]].time + (silt_time)(rng() % 3) - 1;
+            }
+            check_series(m, reader, cursor, set.ids[i], series, (uint8_t)(1 + rng() % 31), min < max ? min : max,
+                         min < max ? max : min, rng() % 2, k >= 3);
+        }
+    }
+    reader->ops->cursor_destroy(cursor);
+    reader->ops->release(reader);
+    silt_arena_destroy(arena);
+}
+
+/* ---------------------------------------------------------------- cases */
+
+static void create(const char *name)
+{
+    struct silt_error err;
+    must(silt_storage_create_database(storage, silt_str_from(name), SILT_STR(""), NULL, &err), &err);
+}
+
+START_TEST(write_read)
+{
+    struct model m = {0};
+    create("d");
+    write_random(&m, 3000, 1000000, 1, 0);
+    check_all(&m, true);
+    write_random(&m, 2000, 1000000, 50000, 1);
+    check_all(&m, true);
+    model_free(&m);
+}
+END_TEST
+
+START_TEST(flush_reopen)
+{
+    struct silt_error err;
+    struct model m = {0};
+    create("d");
+    write_random(&m, 20000, 1000000, 1, 0);
+    must(silt_storage_flush(storage, &err), &err);
+    check_all(&m, true);
+    write_random(&m, 500, 1100000, 50000, 1);
+    check_all(&m, true);
+    close_store(false);
+    open_store(true);
+    check_all(&m, true);
+    close_store(true);
+    open_store(true);
+    check_all(&m, true);
+    must(silt_storage_compact_all(storage, &err), &err);
+    check_all(&m, true);
+    model_free(&m);
+}
+END_TEST
+
+static struct silt_tag_filter only(unsigned series, struct silt_arena *arena)
+{
+    return (struct silt_tag_filter){.op = SILT_TAG_EQ, .key = SILT_STR("h"), .value = silt_arena_printf(arena, "a%u", series)};
+}
+
+START_TEST(random_steps)
+{
+    struct silt_error err;
+    struct model m = {0};
+    bool background = _i % 2;
+    uint64_t seed = (uint64_t)time(NULL) * 1000 + (uint64_t)_i;
+    const char *given = getenv("SEED");
+    if (given)
+        seed = strtoull(given, NULL, 10);
+    rng_state = seed * 2654435761u + 88172645463325252u;
+    printf("seed %" PRIu64 "\n", seed);
+    fflush(stdout);
+    close_store(true);
+    open_store(!background);
+    create("d");
+    for (int step = 0; step < 60; step++) {
+        bool did;
+        unsigned series = (unsigned)(rng() % SERIES);
+        silt_time base = (silt_time)(rng() % 3) * WEEK_NS + (silt_time)(rng() % 100000);
+        switch (rng() % 12) {
+        case 0: case 1: case 2:
+            write_random(&m, 1 + rng() % 3000, base, 1 + (silt_time)(rng() % 100000), 1);
+            break;
+        case 3: case 4:
+            write_random(&m, 1 + rng() % 10000, base, 1, 0);
+            break;
+        case 5:
+            write_random(&m, 1 + rng() % 200, base, 2 * WEEK_NS, 1);
+            break;
+        case 6:
+            must(silt_storage_flush(storage, &err), &err);
+            break;
+        case 7:
+            must(silt_storage_step(storage, &did, &err), &err);
+            break;
+        case 8:
+            if (rng() % 3 == 0)
+                must(silt_storage_compact_all(storage, &err), &err);
+            break;
+        case 9:
+            close_store(rng() % 2);
+            open_store(!background);
+            break;
+        default: {
+            struct silt_arena *arena = silt_arena_create(NULL);
+            struct silt_tag_filter filter = only(series, arena);
+            bool all = rng() % 3 == 0, whole = rng() % 5 == 0;
+            silt_time min = whole ? SILT_TIME_MIN : base + (silt_time)(rng() % 50000);
+            silt_time max = whole ? SILT_TIME_MAX : min + (silt_time)(rng() % 60000);
+            if (whole && rng() % 2)
+                must(silt_storage_drop_series(storage, SILT_STR("d"), SILT_STR("m"), all ? NULL : &filter, &err), &err);
+            else
+                must(silt_storage_delete(storage, SILT_STR("d"), rng() % 2 ? SILT_STR("m") : SILT_STR(""),
+                                         all ? NULL : &filter, min, max, &err), &err);
+            for (unsigned s = 0; s < SERIES; s++)
+                if (all || s == series)
+                    model_delete(&m, s, min, max);
+            silt_arena_destroy(arena);
+        }
+        }
+        check_all(&m, true);
+    }
+    must(silt_storage_compact_all(storage, &err), &err);
+    check_all(&m, true);
+    close_store(true);
+    open_store(true);
+    check_all(&m, true);
+    model_free(&m);
+}
+END_TEST
+
+static struct silt_write_report write_line(const char *series, const char *field, enum silt_type type, silt_time time,
+                                           const char *rp, struct silt_arena *arena)
+{
+    struct silt_field f = {silt_str_from(field), type};
+    struct silt_layout layout = {{"m", 1}, &f, 1};
+    struct silt_row row = {silt_str_from(series), silt_hash(series, strlen(series)), time, 0, 17, 0};
+    union silt_value value = {.u64 = 0};
+    if (type == SILT_TYPE_STRING)
+        value.string = text_value(1, arena);
+    struct silt_batch batch = {&layout, 1, &row, 1, &value};
+    return write_batch(&batch, rp, arena);
+}
+
+static void rejected(struct silt_write_report report, enum silt_reject why, const char *detail)
+{
+    ck_assert_uint_eq(report.written, 0);
+    ck_assert_uint_eq(report.rejection_count, 1);
+    ck_assert_int_eq(report.rejections[0].why, why);
+    ck_assert_uint_eq(report.rejections[0].line, 17);
+    ck_assert_msg(silt_str_equal(report.rejections[0].detail, silt_str_from(detail)), "%.*s",
+                  SILT_FMT(report.rejections[0].detail));
+}
+
+START_TEST(rejections)
+{
+    struct silt_error err;
+    struct silt_arena *arena = silt_arena_create(NULL);
+    create("d");
+    ck_assert_uint_eq(write_line("m,a=b", "v", SILT_TYPE_FLOAT, 1, "", arena).written, 1);
+    rejected(write_line("m,a=b", "v", SILT_TYPE_INTEGER, 2, "", arena), SILT_REJECT_CONFLICT,
+             "field type conflict: input field \"v\" on measurement \"m\" is type integer, already exists as type float");
+    rejected(write_line("m,a=", "v", SILT_TYPE_FLOAT, 1, "", arena), SILT_REJECT_SERIES, "missing tag value");
+    rejected(write_line("m,time=1", "v", SILT_TYPE_FLOAT, 1, "", arena), SILT_REJECT_KEY,
+             "invalid tag key: input tag \"time\" on measurement \"m\" is invalid");
+    rejected(write_line("m,a=b", "time", SILT_TYPE_FLOAT, 1, "", arena), SILT_REJECT_KEY,
+             "invalid field name: input field \"time\" on measurement \"m\" is invalid");
+    /* Another shard may have another type; DROP SERIES keeps the types, DROP MEASUREMENT does not. */
+    ck_assert_uint_eq(write_line("m,a=b", "v", SILT_TYPE_INTEGER, 5 * WEEK_NS, "", arena).written, 1);
+    must(silt_storage_drop_series(storage, SILT_STR("d"), SILT_STR("m"), NULL, &err), &err);
+    rejected(write_line("m,a=b", "v", SILT_TYPE_INTEGER, 2, "", arena), SILT_REJECT_CONFLICT,
+             "field type conflict: input field \"v\" on measurement \"m\" is type integer, already exists as type float");
+    must(silt_storage_drop_measurement(storage, SILT_STR("d"), SILT_STR("m"), &err), &err);
+    ck_assert_uint_eq(write_line("m,a=b", "v", SILT_TYPE_STRING, 2, "", arena).written, 1);
+    close_store(false);
+    open_store(true);
+    rejected(write_line("m,a=b", "v", SILT_TYPE_INTEGER, 2, "", arena), SILT_REJECT_CONFLICT,
+             "field type conflict: input field \"v\" on measurement \"m\" is type integer, already exists as type string");
+
+    struct silt_policy_change change = {.has_duration = true, .duration_ns = (int64_t)3600 * 1000000000};
+    must(silt_storage_create_policy(storage, SILT_STR("d"), SILT_STR("short"), &change, &err), &err);
+    rejected(write_line("m,a=b", "v", SILT_TYPE_INTEGER, 2, "short", arena), SILT_REJECT_RETENTION,
+             "points beyond retention policy");
+    silt_arena_destroy(arena);
+}
+END_TEST
+
+static void fails(enum silt_status rc, const struct silt_error *err, const char *text)
+{
+    ck_assert_int_ne(rc, SILT_OK);
+    ck_assert_str_eq(err->text, text);
+}
+
+START_TEST(policies)
+{
+    struct silt_error err;
+    const int64_t h = (int64_t)3600 * 1000000000;
+    struct silt_policy_change change = {.has_duration = true, .duration_ns = 72 * h, .has_shard_duration = true,
+                                        .shard_duration_ns = h, .has_replication = true, .replication = 1};
+    struct silt_str r = SILT_STR("r"), myrp = SILT_STR("myrp");
+    must(silt_storage_create_database(storage, r, myrp, &change, &err), &err);
+    must(silt_storage_create_database(storage, r, SILT_STR(""), NULL, &err), &err);
+    must(silt_storage_create_database(storage, r, myrp, &change, &err), &err);
+    change.duration_ns = 96 * h;
+    fails(silt_storage_create_database(storage, r, myrp, &change, &err), &err,
+          "retention policy conflicts with an existing policy");
+    fails(silt_storage_create_database(storage, r, SILT_STR("other"), &change, &err), &err,
+          "retention policy conflicts with an existing policy");
+    change.duration_ns = h / 2;
+    fails(silt_storage_create_database(storage, SILT_STR("r4"), SILT_STR(""), &change, &err), &err,
+          "retention policy duration must be at least 1h0m0s");
+    change.duration_ns = 24 * h;
+    change.shard_duration_ns = 48 * h;
+    fails(silt_storage_create_database(storage, SILT_STR("r7"), SILT_STR(""), &change, &err), &err,
+          "retention policy duration must be greater than the shard duration");
+    fails(silt_storage_create_database(storage, SILT_STR("a/b"), SILT_STR(""), NULL, &err), &err, "invalid name");
+
+    static const struct {
+        int64_t duration, shard;
+    } defaults[] = {{47, 1}, {48, 24}, {179 * 24, 24}, {180 * 24, 168}, {0, 168}, {1, 1}};
+    struct silt_arena *arena = silt_arena_create(NULL);
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+        struct silt_policy_change want = {.has_duration = true, .duration_ns = defaults[i].duration * h,
+                                          .has_replication = true, .replication = 1};
+        struct silt_str name = silt_arena_printf(arena, "p%zu", i);
+        must(silt_storage_create_policy(storage, r, name, &want, &err), &err);
+        must(silt_storage_create_policy(storage, r, name, &want, &err), &err);
+        struct silt_policy *list;
+        size_t count;
+        struct silt_source *source = silt_storage_source(storage);
+        must(source->policies(source, r, arena, &list, &count, &err), &err);
+        ck_assert_uint_eq(count, i + 2);
+        ck_assert_int_eq(list[i + 1].shard_duration_ns, defaults[i].shard * h);
+        want.make_default = true;
+        fails(silt_storage_create_policy(storage, r, name, &want, &err), &err,
+              "retention policy conflicts with an existing policy");
+        want.replication = 2;
+        fails(silt_storage_create_policy(storage, r, name, &want, &err), &err, "retention policy already exists");
+    }
+    struct silt_policy_change alter = {.has_duration = true, .duration_ns = h};
+    fails(silt_storage_alter_policy(storage, r, SILT_STR("p1"), &alter, &err), &err,
+          "retention policy duration must be greater than the shard duration");
+    fails(silt_storage_alter_policy(storage, r, SILT_STR("nosuch"), &alter, &err), &err, "retention policy not found: nosuch");
+    fails(silt_storage_alter_policy(storage, SILT_STR("nodb"), SILT_STR("p1"), &alter, &err), &err, "database not found: nodb");
+    must(silt_storage_drop_policy(storage, r, myrp, &err), &err);
+    must(silt_storage_drop_policy(storage, r, myrp, &err), &err);
+    must(silt_storage_drop_policy(storage, SILT_STR("nodb"), myrp, &err), &err);
+    struct silt_reader *reader;
+    struct silt_source *source = silt_storage_source(storage);
+    fails(source->open(source, r, SILT_STR(""), 0, 1, &reader, &err), &err, "retention policy not found: myrp");
+    fails(source->open(source, SILT_STR("nodb"), SILT_STR(""), 0, 1, &reader, &err), &err, "database not found: nodb");
+    close_store(true);
+    open_store(true);
+    struct silt_policy *list;
+    size_t count;
+    source = silt_storage_source(storage);
+    must(source->policies(source, r, arena, &list, &count, &err), &err);
+    ck_assert_uint_eq(count, 6);
+    must(silt_storage_drop_database(storage, r, &err), &err);
+    must(silt_storage_drop_database(storage, r, &err), &err);
+    silt_arena_destroy(arena);
+}
+END_TEST
+
+START_TEST(dropped_shards_take_their_series)
+{
+    struct silt_error err;
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_source *source = silt_storage_source(storage);
+    struct silt_shard_info *shards;
+    size_t count;
+    create("d");
+    write_line("m,a=old", "v", SILT_TYPE_FLOAT, 1, "", arena);
+    write_line("m,a=both", "v", SILT_TYPE_FLOAT, 1, "", arena);
+    write_line("m,a=both", "v", SILT_TYPE_FLOAT, 9 * WEEK_NS, "", arena);
+    must(source->shards(source, arena, &shards, &count), &err);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_int_eq(shards[0].start, -(int64_t)3 * 86400 * 1000000000); /* weeks begin on Mondays */
+    ck_assert_int_eq(shards[0].end - shards[0].start, WEEK_NS);
+    must(silt_storage_drop_shard(storage, shards[0].id, &err), &err);
+    must(silt_storage_drop_shard(storage, shards[0].id, &err), &err);
+    struct silt_storage_stats stats;
+    silt_storage_stats(storage, &stats);
+    ck_assert_uint_eq(stats.series_count, 1);
+    ck_assert_uint_eq(stats.shard_count, 1);
+    close_store(false);
+    open_store(true);
+    silt_storage_stats(storage, &stats);
+    ck_assert_uint_eq(stats.series_count, 1);
+    silt_arena_destroy(arena);
+}
+END_TEST
+
+int main(void)
+{
+    rng_state = 88172645463325252u;
+    Suite *suite = suite_create("storage");
+    TCase *tc = tcase_create("storage");
+    tcase_set_timeout(tc, 300);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, write_read);
+    tcase_add_test(tc, flush_reopen);
+    tcase_add_test(tc, rejections);
+    tcase_add_test(tc, policies);
+    tcase_add_test(tc, dropped_shards_take_their_series);
+    tcase_add_loop_test(tc, random_steps, 0, 4);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}

@@ -1,0 +1,207 @@
+/*
+ * test_vfs.c - what every backend of the file layer must do; run on the local directory and on the one with faults.
+ */
+#include "storage/vfs.h"
+#include "tests/fault_vfs.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char folder[64];
+static struct vfs *vfs;
+static struct silt_error err;
+
+static void set_up_posix(void)
+{
+    snprintf(folder, sizeof(folder), "/tmp/silt-vfs-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_msg(vfs_posix_open(folder, &vfs, &err) == SILT_OK, "%s", err.text);
+}
+
+static void tear_down_posix(void)
+{
+    char lock[80];
+    ck_assert_int_eq(vfs->ops->remove_folder(vfs, "a", &err), SILT_OK);
+    vfs_close(vfs);
+    snprintf(lock, sizeof(lock), "%s/LOCK", folder);
+    unlink(lock);
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+
+static void set_up_fault(void)
+{
+    vfs = fault_vfs_create(1);
+}
+
+static void tear_down_fault(void)
+{
+    fault_vfs_destroy(vfs);
+}
+
+static unsigned listed;
+
+static void count_name(void *arg, const char *name)
+{
+    ck_assert_str_eq(name, arg);
+    listed++;
+}
+
+START_TEST(blobs_are_whole_or_absent)
+{
+    struct vfs_blob_writer *writer;
+    struct vfs_blob *blob;
+    size_t len = 700000;
+    unsigned char *bytes = malloc(len), *back = malloc(len);
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (unsigned char)(i * 31 >> 3);
+    ck_assert_int_eq(vfs_blob_create(vfs, "a/b/x.tsm", &writer, &err), SILT_OK);
+    for (size_t at = 0; at < len; at += 70000)
+        ck_assert_int_eq(vfs_blob_append(writer, bytes + at, 70000, &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_open(vfs, "a/b/x.tsm", &blob, &err), SILT_NOT_FOUND);
+    ck_assert_int_eq(vfs_blob_commit(writer, &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_open(vfs, "a/b/x.tsm", &blob, &err), SILT_OK);
+    ck_assert_uint_eq(vfs_blob_bytes(blob), len);
+    ck_assert_int_eq(vfs_blob_read(blob, 12345, back, 600000, &err), SILT_OK);
+    ck_assert_int_eq(memcmp(back, bytes + 12345, 600000), 0);
+    ck_assert_int_eq(vfs_blob_read(blob, len - 10, back, 11, &err), SILT_CORRUPT);
+    ck_assert_int_eq(vfs_blob_read(blob, UINT64_MAX, back, 2, &err), SILT_CORRUPT);
+    if (vfs_blob_map(blob))
+        ck_assert_int_eq(memcmp(vfs_blob_map(blob), bytes, len), 0);
+    /* Removed, but who has it open reads on. */
+    ck_assert_int_eq(vfs_blob_remove(vfs, "a/b/x.tsm", &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_read(blob, 0, back, 1000, &err), SILT_OK);
+    vfs_blob_close(blob);
+    ck_assert_int_eq(vfs_blob_open(vfs, "a/b/x.tsm", &blob, &err), SILT_NOT_FOUND);
+    ck_assert_int_eq(vfs_blob_remove(vfs, "a/b/x.tsm", &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_create(vfs, "a/b/y.tsm", &writer, &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_append(writer, bytes, 10, &err), SILT_OK);
+    vfs_blob_abort(writer);
+    ck_assert_int_eq(vfs_blob_open(vfs, "a/b/y.tsm", &blob, &err), SILT_NOT_FOUND);
+    free(bytes);
+    free(back);
+}
+END_TEST
+
+START_TEST(empty_blobs_exist)
+{
+    struct vfs_blob_writer *writer;
+    struct vfs_blob *blob;
+    ck_assert_int_eq(vfs_blob_create(vfs, "a/empty", &writer, &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_commit(writer, &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_open(vfs, "a/empty", &blob, &err), SILT_OK);
+    ck_assert_uint_eq(vfs_blob_bytes(blob), 0);
+    vfs_blob_close(blob);
+}
+END_TEST
+
+START_TEST(segments_keep_what_is_written)
+{
+    struct vfs_segment *segment;
+    unsigned char bytes[3000], back[4096];
+    size_t got;
+    memset(bytes, 7, sizeof(bytes));
+    ck_assert_int_eq(vfs_segment_create(vfs, "a/1.wal", 4096, NULL, &segment, &err), SILT_OK);
+    ck_assert_uint_eq(vfs_segment_bytes(segment), 4096);
+    ck_assert_int_eq(vfs_segment_write(segment, 100, bytes, sizeof(bytes), &err), SILT_OK);
+    ck_assert_int_eq(vfs_segment_sync(segment, &err), SILT_OK);
+    vfs_segment_close(segment);
+    ck_assert_int_eq(vfs_segment_create(vfs, "a/1.wal", 4096, NULL, &segment, &err), SILT_CONFLICT);
+    ck_assert_int_eq(vfs_segment_open(vfs, "a/1.wal", &segment, &err), SILT_OK);
+    ck_assert_int_eq(vfs_segment_read(segment, 0, back, sizeof(back), &got, &err), SILT_OK);
+    ck_assert_uint_eq(got, 4096);
+    ck_assert_uint_eq(back[99], 0);
+    ck_assert_int_eq(memcmp(back + 100, bytes, sizeof(bytes)), 0);
+    ck_assert_uint_eq(back[3100], 0);
+    ck_assert_int_eq(vfs_segment_read(segment, 4000, back, sizeof(back), &got, &err), SILT_OK);
+    ck_assert_uint_eq(got, 96);
+    vfs_segment_close(segment);
+    /* Recycled: the old name is gone, the room has the right size. */
+    ck_assert_int_eq(vfs_segment_create(vfs, "a/2.wal", 4096, "a/1.wal", &segment, &err), SILT_OK);
+    ck_assert_uint_eq(vfs_segment_bytes(segment), 4096);
+    vfs_segment_close(segment);
+    ck_assert_int_eq(vfs_segment_open(vfs, "a/1.wal", &segment, &err), SILT_NOT_FOUND);
+    listed = 0;
+    ck_assert_int_eq(vfs->ops->list(vfs, "a", count_name, "2.wal", &err), SILT_OK);
+    ck_assert_uint_eq(listed, 1);
+    ck_assert_int_eq(vfs_segment_remove(vfs, "a/2.wal", &err), SILT_OK);
+    ck_assert_int_eq(vfs_segment_remove(vfs, "a/2.wal", &err), SILT_OK);
+    ck_assert_int_eq(vfs_segment_open(vfs, "a/2.wal", &segment, &err), SILT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(registers_change_by_compare_and_swap)
+{
+    void *bytes;
+    size_t len;
+    uint64_t version;
+    ck_assert_int_eq(vfs->ops->register_read(vfs, "a/M", &bytes, &len, &version, &err), SILT_NOT_FOUND);
+    ck_assert_uint_eq(version, 0);
+    ck_assert_int_eq(vfs->ops->register_swap(vfs, "a/M", 1, "x", 1, &err), SILT_CONFLICT);
+    ck_assert_int_eq(vfs->ops->register_swap(vfs, "a/M", 0, "one", 3, &err), SILT_OK);
+    ck_assert_int_eq(vfs->ops->register_swap(vfs, "a/M", 0, "two", 3, &err), SILT_CONFLICT);
+    ck_assert_int_eq(vfs->ops->register_swap(vfs, "a/M", 1, "", 0, &err), SILT_OK);
+    ck_assert_int_eq(vfs->ops->register_read(vfs, "a/M", &bytes, &len, &version, &err), SILT_OK);
+    ck_assert_uint_eq(version, 2);
+    ck_assert_uint_eq(len, 0);
+    free(bytes);
+    ck_assert_int_eq(vfs->ops->register_swap(vfs, "a/M", 2, "three", 5, &err), SILT_OK);
+    ck_assert_int_eq(vfs->ops->register_read(vfs, "a/M", &bytes, &len, &version, &err), SILT_OK);
+    ck_assert_uint_eq(len, 5);
+    ck_assert_int_eq(memcmp(bytes, "three", 5), 0);
+    free(bytes);
+    ck_assert_int_eq(vfs->ops->register_remove(vfs, "a/M", &err), SILT_OK);
+    ck_assert_int_eq(vfs->ops->register_read(vfs, "a/M", &bytes, &len, &version, &err), SILT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(folders_are_removed_with_all_in_them)
+{
+    struct vfs_blob_writer *writer;
+    struct vfs_blob *blob;
+    ck_assert_int_eq(vfs_blob_create(vfs, "a/c/d/x", &writer, &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_commit(writer, &err), SILT_OK);
+    ck_assert_int_eq(vfs->ops->register_swap(vfs, "a/c/M", 0, "x", 1, &err), SILT_OK);
+    ck_assert_int_eq(vfs->ops->remove_folder(vfs, "a/c", &err), SILT_OK);
+    ck_assert_int_eq(vfs->ops->remove_folder(vfs, "a/c", &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_open(vfs, "a/c/d/x", &blob, &err), SILT_NOT_FOUND);
+    ck_assert_int_eq(vfs->ops->list(vfs, "a/c", count_name, "", &err), SILT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(a_directory_has_one_owner)
+{
+    struct vfs *second;
+    ck_assert_int_eq(vfs_posix_open(folder, &second, &err), SILT_BUSY);
+    ck_assert_ptr_nonnull(strstr(err.text, "is in use by process"));
+    ck_assert_ptr_nonnull(strstr(err.text, folder));
+}
+END_TEST
+
+static void add_conformance(TCase *tcase)
+{
+    tcase_add_test(tcase, blobs_are_whole_or_absent);
+    tcase_add_test(tcase, empty_blobs_exist);
+    tcase_add_test(tcase, segments_keep_what_is_written);
+    tcase_add_test(tcase, registers_change_by_compare_and_swap);
+    tcase_add_test(tcase, folders_are_removed_with_all_in_them);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("vfs");
+    TCase *posix = tcase_create("posix"), *fault = tcase_create("fault");
+    tcase_add_checked_fixture(posix, set_up_posix, tear_down_posix);
+    tcase_add_checked_fixture(fault, set_up_fault, tear_down_fault);
+    add_conformance(posix);
+    tcase_add_test(posix, a_directory_has_one_owner);
+    add_conformance(fault);
+    suite_add_tcase(suite, posix);
+    suite_add_tcase(suite, fault);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}

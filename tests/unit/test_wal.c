@@ -1,0 +1,290 @@
+/*
+ * test_wal.c - the log: order, group commit, recycling, torn tails, crashes at every operation.
+ */
+#include "silt/text.h"
+#include "storage/wal.h"
+#include "tests/fault_vfs.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SMALL_SEGMENT 4096
+
+struct seen {
+    uint64_t next_seq, count;
+    uint64_t last_value;
+};
+
+static enum silt_status see(void *arg, uint64_t seq, uint8_t kind, const void *payload, size_t bytes,
+                            struct silt_error *err)
+{
+    struct seen *seen = arg;
+    uint64_t value;
+    (void)err;
+    ck_assert_uint_ge(bytes, 8);
+    memcpy(&value, payload, 8);
+    ck_assert_uint_eq(kind, value & 255);
+    for (size_t i = 8; i < bytes; i++)
+        ck_assert_uint_eq(((const unsigned char *)payload)[i], (unsigned char)(value + i));
+    if (seen->next_seq)
+        ck_assert_uint_eq(seq, seen->next_seq);
+    seen->next_seq = seq + 1;
+    seen->count++;
+    seen->last_value = value;
+    return SILT_OK;
+}
+
+static struct wal *open_wal(struct vfs *vfs, enum silt_sync_mode mode, struct seen *seen, uint64_t from)
+{
+    struct wal_options options = {.sync_mode = mode, .sync_interval_ms = 1, .epoch = 3, .segment_bytes = SMALL_SEGMENT};
+    struct wal *wal = NULL;
+    struct silt_error err = {0};
+    if (wal_open(vfs, &options, &wal, &err) != SILT_OK)
+        return NULL;
+    if (wal_replay(wal, from, see, seen, &err) != SILT_OK || wal_start(wal, 1, &err) != SILT_OK) {
+        wal_close(wal);
+        return NULL;
+    }
+    return wal;
+}
+
+/* Payload: the value, then bytes that follow from it. */
+static enum silt_status append(struct wal *wal, uint64_t value, size_t bytes, uint64_t *seq)
+{
+    unsigned char payload[20000];
+    struct silt_error err;
+    memcpy(payload, &value, 8);
+    for (size_t i = 8; i < bytes; i++)
+        payload[i] = (unsigned char)(value + i);
+    return wal_append_wait(wal, (uint8_t)(value & 255), payload, bytes, seq, &err);
+}
+
+START_TEST(records_come_back_in_order)
+{
+    struct vfs *vfs = fault_vfs_create(1);
+    struct seen seen = {0};
+    struct wal *wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+    ck_assert_ptr_nonnull(wal);
+    ck_assert_uint_eq(seen.count, 0);
+    for (uint64_t i = 1; i <= 500; i++) {
+        uint64_t seq;
+        ck_assert_int_eq(append(wal, i, 8 + (i * 37) % 3000, &seq), SILT_OK);
+        ck_assert_uint_eq(seq, i);
+    }
+    ck_assert_int_eq(append(wal, 501, 15000, NULL), SILT_OK); /* larger than a segment */
+    ck_assert_int_eq(append(wal, 502, 8, NULL), SILT_OK);
+    wal_close(wal);
+    fault_vfs_restart(vfs);
+    wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+    ck_assert_ptr_nonnull(wal);
+    ck_assert_uint_eq(seen.count, 502);
+    ck_assert_uint_eq(seen.next_seq, 503);
+    wal_close(wal);
+    seen = (struct seen){0};
+    wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 400);
+    ck_assert_ptr_nonnull(wal);
+    ck_assert_uint_eq(seen.count, 103);
+    wal_close(wal);
+    fault_vfs_destroy(vfs);
+}
+END_TEST
+
+START_TEST(trimmed_segments_are_recycled_and_never_read_again)
+{
+    struct vfs *vfs = fault_vfs_create(2);
+    struct seen seen = {0};
+    struct wal *wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+    struct wal_stats stats;
+    for (uint64_t i = 1; i <= 3000; i++) {
+        ck_assert_int_eq(append(wal, i, 200, NULL), SILT_OK);
+        wal_trim(wal, i > 50 ? i - 50 : 1);
+    }
+    wal_stats(wal, &stats);
+    ck_assert_uint_le(stats.bytes, 12 * SMALL_SEGMENT);
+    ck_assert_uint_le(stats.oldest_seq, 2951);
+    ck_assert_uint_gt(stats.oldest_seq, 2800);
+    wal_close(wal);
+    wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 2951);
+    ck_assert_ptr_nonnull(wal);
+    ck_assert_uint_eq(seen.count, 50);
+    ck_assert_uint_eq(seen.last_value, 3000);
+    wal_close(wal);
+    fault_vfs_destroy(vfs);
+}
+END_TEST
+
+START_TEST(a_crash_at_any_operation_loses_nothing_acknowledged)
+{
+    for (uint64_t nth = 1;; nth++) {
+        struct vfs *vfs = fault_vfs_create(nth);
+        struct seen seen = {0};
+        uint64_t acked = 0, tried = 0;
+        fault_vfs_crash_at(vfs, nth);
+        struct wal *wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+        if (wal) {
+            for (uint64_t i = 1; i <= 60; i++) {
+                tried = i;
+                if (append(wal, i, 8 + i * 13, NULL) != SILT_OK)
+                    break;
+                acked = i;
+                wal_trim(wal, i > 40 ? i - 40 : 1);
+            }
+            wal_close(wal);
+        }
+        bool crashed = fault_vfs_crashed(vfs);
+        fault_vfs_restart(vfs);
+        seen = (struct seen){0};
+        wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, acked > 40 ? acked - 39 : 1);
+        if (!wal)
+            ck_abort_msg("crash at operation %llu: the log does not open", (unsigned long long)nth);
+        uint64_t last = seen.count ? seen.last_value : 0;
+        if (last < acked || last > tried)
+            ck_abort_msg("crash at operation %llu: %llu acknowledged, %llu there", (unsigned long long)nth,
+                         (unsigned long long)acked, (unsigned long long)last);
+        /* And it goes on from there. */
+        ck_assert_int_eq(append(wal, last + 1, 100, NULL), SILT_OK);
+        wal_close(wal);
+        fault_vfs_restart(vfs);
+        seen = (struct seen){0};
+        wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, last + 1);
+        ck_assert_ptr_nonnull(wal);
+        ck_assert_uint_eq(seen.last_value, last + 1);
+        wal_close(wal);
+        fault_vfs_destroy(vfs);
+        if (!crashed)
+            break;
+    }
+}
+END_TEST
+
+START_TEST(flipped_bits_before_the_end_are_damage)
+{
+    unsigned found = 0;
+    for (uint64_t offset = 48; offset < 48 + 10 * 64; offset += 3) {
+        struct vfs *vfs = fault_vfs_create(5);
+        struct seen seen = {0};
+        struct wal *wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+        for (uint64_t i = 1; i <= 20; i++)
+            ck_assert_int_eq(append(wal, i, 24, NULL), SILT_OK);
+        wal_close(wal);
+        ck_assert(fault_vfs_flip(vfs, "wal/0000000000000001.wal", offset, offset % 8));
+        seen = (struct seen){0};
+        struct wal_options options = {.epoch = 3, .segment_bytes = SMALL_SEGMENT};
+        struct silt_error err;
+        ck_assert_int_eq(wal_open(vfs, &options, &wal, &err), SILT_OK);
+        enum silt_status rc = wal_replay(wal, 0, see, &seen, &err);
+        ck_assert_int_eq(rc, SILT_CORRUPT);
+        ck_assert_ptr_nonnull(strstr(err.text, "wal/0000000000000001.wal"));
+        found++;
+        wal_close(wal);
+        fault_vfs_destroy(vfs);
+    }
+    ck_assert_uint_gt(found, 200);
+}
+END_TEST
+
+START_TEST(a_failed_sync_refuses_everything_after)
+{
+    struct vfs *vfs = fault_vfs_create(6);
+    struct seen seen = {0};
+    struct silt_error err;
+    struct wal *wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+    ck_assert_int_eq(append(wal, 1, 100, NULL), SILT_OK);
+    usleep(20000); /* the thread that makes the next segment is done */
+    fault_vfs_fail_at(vfs, 2, SILT_NO_SPACE);
+    ck_assert_int_eq(append(wal, 2, 100, NULL), SILT_NO_SPACE);
+    ck_assert_int_eq(append(wal, 3, 100, NULL), SILT_NO_SPACE);
+    ck_assert_int_eq(wal_check(wal, &err), SILT_NO_SPACE);
+    wal_close(wal);
+    fault_vfs_destroy(vfs);
+}
+END_TEST
+
+struct writer {
+    struct wal *wal;
+    pthread_t thread;
+};
+
+static void *write_many(void *arg)
+{
+    struct writer *writer = arg;
+    for (uint64_t i = 0; i < 300; i++)
+        ck_assert_int_eq(append(writer->wal, i, 64, NULL), SILT_OK);
+    return NULL;
+}
+
+START_TEST(many_writers_share_syncs)
+{
+    char folder[] = "/tmp/silt-wal-XXXXXX";
+    struct vfs *vfs;
+    struct silt_error err;
+    struct seen seen = {0};
+    struct writer writers[8];
+    struct wal_stats stats;
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(vfs_posix_open(folder, &vfs, &err), SILT_OK);
+    struct wal *wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+    for (int i = 0; i < 8; i++) {
+        writers[i].wal = wal;
+        pthread_create(&writers[i].thread, NULL, write_many, &writers[i]);
+    }
+    for (int i = 0; i < 8; i++)
+        pthread_join(writers[i].thread, NULL);
+    wal_stats(wal, &stats);
+    ck_assert_uint_eq(stats.entries, 2400);
+    ck_assert_uint_le(stats.syncs, 2400);
+    ck_assert_uint_eq(stats.queued_bytes, 0);
+    wal_close(wal);
+    wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+    ck_assert_uint_eq(seen.count, 2400);
+    wal_close(wal);
+    ck_assert_int_eq(vfs->ops->remove_folder(vfs, "wal", &err), SILT_OK);
+    vfs_close(vfs);
+    char lock[64];
+    snprintf(lock, sizeof(lock), "%s/LOCK", folder);
+    unlink(lock);
+    rmdir(folder);
+}
+END_TEST
+
+START_TEST(interval_and_off_modes_keep_what_a_clean_close_wrote)
+{
+    for (int mode = SILT_SYNC_INTERVAL; mode <= SILT_SYNC_OFF; mode++) {
+        struct vfs *vfs = fault_vfs_create(9);
+        struct seen seen = {0};
+        struct wal *wal = open_wal(vfs, (enum silt_sync_mode)mode, &seen, 0);
+        for (uint64_t i = 1; i <= 100; i++)
+            ck_assert_int_eq(append(wal, i, 300, NULL), SILT_OK);
+        wal_close(wal);
+        wal = open_wal(vfs, (enum silt_sync_mode)mode, &seen, 0);
+        ck_assert_ptr_nonnull(wal);
+        ck_assert_uint_eq(seen.count, 100);
+        wal_close(wal);
+        fault_vfs_destroy(vfs);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    silt_log_set_level(SILT_LOG_ERROR + 1); /* the failures here are on purpose */
+    Suite *suite = suite_create("wal");
+    TCase *tcase = tcase_create("wal");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, records_come_back_in_order);
+    tcase_add_test(tcase, trimmed_segments_are_recycled_and_never_read_again);
+    tcase_add_test(tcase, a_crash_at_any_operation_loses_nothing_acknowledged);
+    tcase_add_test(tcase, flipped_bits_before_the_end_are_damage);
+    tcase_add_test(tcase, a_failed_sync_refuses_everything_after);
+    tcase_add_test(tcase, many_writers_share_syncs);
+    tcase_add_test(tcase, interval_and_off_modes_keep_what_a_clean_close_wrote);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
