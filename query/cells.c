@@ -1,5 +1,6 @@
 /* cells.c - implements cells.h. */
 #include "query/cells.h"
+#include "query/shard_order.h"
 
 #include "silt/kernels.h"
 
@@ -396,7 +397,10 @@ struct reduction {
     const struct leaf *leaves;
     size_t leaf_count;
     bool descending;  /* of the scan, not of the answer */
+    const uint32_t *ranks; /* of shards within each group; NULL: as they stand */
+    size_t shard_count;
     bool stops_early; /* the first value of every leaf is all that is asked */
+    silt_time min, max;
 };
 
 static bool in_window(silt_time t, silt_time start, silt_time end)
@@ -508,12 +512,11 @@ static enum silt_status add_batch(const struct reduction *r, struct lane *lane, 
 static enum silt_status reduce_series(const struct reduction *r, struct lane *lane, size_t index,
                                       const struct scan_group *group, struct cells *cells, struct silt_error *err)
 {
-    const struct plan *plan = r->scan->plan;
     struct lane_batch batch;
     enum silt_status rc;
 
     cells_clear(cells);
-    if ((rc = lane_seek(lane, index, group, plan->scan_min, plan->scan_max, r->descending, err)) != SILT_OK)
+    if ((rc = lane_seek(lane, index, group, r->min, r->max, r->descending, err)) != SILT_OK)
         return rc;
     for (;;) {
         if ((rc = lane_next(lane, &batch, err)) != SILT_OK)
@@ -628,9 +631,33 @@ static enum silt_status combine_series(const struct reduction *r, struct cells *
     return SILT_OK;
 }
 
-/* Shards of a window into one cell. */
-static enum silt_status combine_shards(const struct reduction *r, struct cells *cells, struct silt_error *err)
+static void sort_by_rank(struct cells *cells, const uint32_t *ranks, size_t shard_count)
 {
+    size_t row = cells->leaf_count * sizeof(struct cell_value);
+    struct cell_value *held = silt_malloc(row ? row : 1);
+
+    for (size_t i = 1; i < cells->count; i++)
+        for (size_t k = i; k > 0; k--) {
+            struct cell_key *a = &cells->keys[k - 1], *b = &cells->keys[k];
+            if (a->shard >= shard_count || b->shard >= shard_count || ranks[a->shard] <= ranks[b->shard])
+                break;
+            struct cell_key key = *a;
+            *a = *b;
+            *b = key;
+            memcpy(held, cell_at(cells, k - 1), row);
+            memcpy(cell_at(cells, k - 1), cell_at(cells, k), row);
+            memcpy(cell_at(cells, k), held, row);
+        }
+    free(held);
+}
+
+/* Shards of a window into one cell. */
+static enum silt_status combine_shards(const struct reduction *r, size_t group, struct cells *cells,
+                                       struct silt_error *err)
+{
+    if (r->ranks)
+        sort_by_rank(cells, r->ranks + group * r->shard_count, r->shard_count);
+
     size_t kept = 0;
     enum silt_status rc;
 
@@ -687,6 +714,7 @@ struct job {
     size_t first_series;
     const struct scan_group *group;
     struct cells *series;    /* by series: one task is a series of one group */
+    bool backwards;
     _Atomic bool failed;
 };
 
@@ -709,13 +737,15 @@ static void reduce_group(void *arg, size_t index, unsigned slot)
     if (!worker_ready(job, worker))
         return;
     for (size_t i = 0; worker->status == SILT_OK && i < group->count; i++) {
+        /* a descending answer adds its series from the last one on */
+        size_t at = job->backwards ? group->count - 1 - i : i;
         worker->status =
-            reduce_series(&job->reduction, worker->lane, group->first + i, group, &worker->series, &worker->err);
+            reduce_series(&job->reduction, worker->lane, group->first + at, group, &worker->series, &worker->err);
         if (worker->status == SILT_OK)
             worker->status = combine_series(&job->reduction, into, &worker->series, &worker->err);
     }
     if (worker->status == SILT_OK)
-        worker->status = combine_shards(&job->reduction, into, &worker->err);
+        worker->status = combine_shards(&job->reduction, index, into, &worker->err);
     if (worker->status != SILT_OK)
         atomic_store(&job->failed, true);
 }
@@ -727,7 +757,8 @@ static void reduce_one(void *arg, size_t index, unsigned slot)
 
     if (!worker_ready(job, worker))
         return;
-    worker->status = reduce_series(&job->reduction, worker->lane, job->first_series + index, job->group,
+    size_t at = job->backwards ? job->first_series - index : job->first_series + index;
+    worker->status = reduce_series(&job->reduction, worker->lane, at, job->group,
                                    &job->series[index], &worker->err);
     if (worker->status != SILT_OK)
         atomic_store(&job->failed, true);
@@ -747,7 +778,7 @@ static enum silt_status first_failure(struct job *job, unsigned workers, struct 
 }
 
 enum silt_status cells_reduce(const struct scan *scan, const struct leaf *leaves, size_t leaf_count, size_t first,
-                              size_t count, struct cells *out, struct silt_error *err)
+                              size_t count, silt_time min, silt_time max, struct cells *out, struct silt_error *err)
 {
     const struct plan *plan = scan->plan;
     struct exec *exec = plan->exec;
@@ -761,16 +792,26 @@ enum silt_status cells_reduce(const struct scan *scan, const struct leaf *leaves
         all_first = all_first && leaves[i].id == FN_FIRST;
     }
     struct job job = {
-        .reduction = {scan, leaves, leaf_count, (plan->compiled->descending && !all_first) || all_last, all_last || all_first},
+        .reduction = {.scan = scan, .leaves = leaves, .leaf_count = leaf_count,
+                      .descending = (plan->compiled->descending && !all_first) || all_last,
+                      .stops_early = all_last || all_first, .min = min, .max = max},
         .workers = silt_calloc(workers, sizeof(*job.workers)),
         .first_group = first,
         .groups = out,
+        .backwards = plan->compiled->descending,
     };
+    uint32_t *ranks;
+    rc = shard_order_rank(scan, first, count, &ranks, &job.reduction.shard_count, err);
+    job.reduction.ranks = ranks;
     for (unsigned i = 0; i < workers; i++)
         cells_init(&job.workers[i].series, exec, leaf_count);
     for (size_t i = 0; i < count; i++)
         cells_init(&out[i], exec, leaf_count);
 
+    if (rc != SILT_OK) {
+        free(job.workers);
+        return rc;
+    }
     if (count >= workers * 2 || workers == 1) {
         silt_pool_for(pool, count, reduce_group, &job);
         rc = first_failure(&job, workers, err);
@@ -783,7 +824,7 @@ enum silt_status cells_reduce(const struct scan *scan, const struct leaf *leaves
             job.group = &scan->groups[first + g];
             for (size_t done = 0; rc == SILT_OK && done < job.group->count;) {
                 size_t n = job.group->count - done < WAVE_SERIES ? job.group->count - done : WAVE_SERIES;
-                job.first_series = job.group->first + done;
+                job.first_series = job.backwards ? job.group->first + job.group->count - 1 - done : job.group->first + done;
                 silt_pool_for(pool, n, reduce_one, &job);
                 rc = first_failure(&job, workers, err);
                 for (size_t i = 0; rc == SILT_OK && i < n; i++)
@@ -791,7 +832,7 @@ enum silt_status cells_reduce(const struct scan *scan, const struct leaf *leaves
                 done += n;
             }
             if (rc == SILT_OK)
-                rc = combine_shards(&job.reduction, &out[g], err);
+                rc = combine_shards(&job.reduction, g, &out[g], err);
         }
         for (size_t i = 0; i < WAVE_SERIES; i++)
             cells_free(&wave[i]);

@@ -52,6 +52,6 @@ void cells_free(struct cells *cells);
 
 /* All groups [first, first + count) of the scan: out[i] gets one cell per window, in scan order, shards combined. */
 enum silt_status cells_reduce(const struct scan *scan, const struct leaf *leaves, size_t leaf_count, size_t first,
-                              size_t count, struct cells *out, struct silt_error *err);
+                              size_t count, silt_time min, silt_time max, struct cells *out, struct silt_error *err);
 
 #endif

@@ -74,11 +74,16 @@ enum silt_status time_text_parse(struct silt_str text, const struct silt_zone *z
         return SILT_NOT_FOUND;
 
     enum silt_status rc = silt_parse_time(text, out, &has_zone);
-    if (rc == SILT_LIMIT)
-        return silt_fail(err, SILT_INVALID, "time outside range %s - %s", "1677-09-21T00:12:43.145224194Z",
-                         "2262-04-11T23:47:16.854775806Z");
+    if (rc == SILT_LIMIT || (rc == SILT_OK && (*out > SILT_TIME_MAX || *out < SILT_TIME_MIN))) {
+        bool high = text.p[0] >= '2';
+        if (text.len >= 19)
+            return silt_fail(err, SILT_INVALID, "time %.10sT%.8sZ %s time literal", text.p, text.p + 11,
+                             high ? "overflows" : "underflows");
+        return silt_fail(err, SILT_INVALID, "time %.10sT00:00:00Z %s time literal", text.p,
+                         high ? "overflows" : "underflows");
+    }
     if (rc != SILT_OK)
-        return silt_fail(err, SILT_INVALID, "invalid operation: time and *influxql.StringLiteral are not compatible");
+        return silt_fail(err, SILT_INVALID, "invalid timestamp string");
     if (!has_zone && zone)
         *out = silt_zone_from_local(zone, *out);
     return SILT_OK;

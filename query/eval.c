@@ -206,14 +206,7 @@ struct silt_cell math_run(enum math_function function, struct silt_cell x, struc
     case MATH_CEIL: return x.kind == SILT_CELL_FLOAT ? cell_float(ceil(v)) : x;
     case MATH_FLOOR: return x.kind == SILT_CELL_FLOAT ? cell_float(floor(v)) : x;
     case MATH_ROUND: return x.kind == SILT_CELL_FLOAT ? cell_float(round(v)) : x;
-    case MATH_POW: {
-        double power = pow(v, w);
-        if (x.kind == SILT_CELL_FLOAT || y.kind == SILT_CELL_FLOAT)
-            return cell_float(power);
-        if (!(power > -9223372036854775808.0 && power < 9223372036854775808.0))
-            return cell_integer(INT64_MIN);
-        return cell_integer((int64_t)power);
-    }
+    case MATH_POW: return cell_float(pow(v, w));
     case MATH_ACOS: return cell_float(acos(v));
     case MATH_ASIN: return cell_float(asin(v));
     case MATH_ATAN: return cell_float(atan(v));

@@ -79,7 +79,7 @@ enum silt_status points_fill(const struct plan *plan, const struct plan_call *ca
     }
     if (in->count == 0)
         return SILT_OK;
-    silt_time from = plan->scan_min, to = plan->scan_max;
+    silt_time from = call->warm ? plan->scan_min : windows.min, to = call->warm ? plan->scan_max : windows.max;
     windows_of(&windows, descending ? to : from, &at, &end);
     windows_of(&windows, descending ? from : to, &last, &end);
     if ((descending ? to : from) == (descending ? SILT_TIME_MAX : SILT_TIME_MIN))

@@ -256,7 +256,7 @@ static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
     struct scan_group **sorted;
     enum silt_status rc;
 
-    if (select->slimit == 0 && select->soffset == 0)
+    if ((select->slimit == 0 && select->soffset == 0) || scan->plan->compiled->parent)
         return SILT_OK;
     if ((rc = exec_alloc(exec, scan->group_count + 1, sizeof(struct scan_group *), &sorted, err)) != SILT_OK)
         return rc;

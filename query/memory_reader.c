@@ -503,6 +503,8 @@ static bool row_shows(const struct silt_cursor *cursor, const struct memory_row 
     if (row->time < cursor->min || row->time > cursor->max || row->shard < cursor->reader->first_shard ||
         row->shard > cursor->reader->last_shard)
         return false;
+    if (cursor->reader->owned) /* a subquery's row is there for its tags as well */
+        return true;
     for (size_t i = 0; i < cursor->field_count; i++)
         if (cell_of(cursor, row, i))
             return true;

@@ -517,7 +517,7 @@ static int64_t slot_of_ref(struct plan *plan, const struct expr *ref)
     }
 }
 
-static enum silt_status make_call(struct plan *plan, const struct expr *expr, bool nested, struct plan_call **out,
+static enum silt_status make_call(struct plan *plan, const struct expr *expr, bool warm, struct plan_call **out,
                                   struct silt_error *err)
 {
     struct plan_call *call = silt_arena_zalloc(plan->exec->arena, sizeof(*call));
@@ -528,8 +528,10 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, bo
     *out = call;
     call->expr = expr;
     call->function = function_find(expr->call.name);
+    call->warm = warm || (call->function->class == CLASS_TRANSFORM && call->function->id != FN_CUMULATIVE_SUM &&
+                          call->function->id != FN_INTEGRAL && arg->kind == EXPR_CALL);
     if (arg->kind == EXPR_CALL) {
-        if ((rc = make_call(plan, arg, true, &call->inner, err)) != SILT_OK)
+        if ((rc = make_call(plan, arg, call->warm, &call->inner, err)) != SILT_OK)
             return rc;
         call->in = call->inner->out;
         call->slot = call->inner->slot;
@@ -560,7 +562,7 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, bo
             return silt_fail(err, SILT_LIMIT, "too many names in %s()", call->function->name);
         for (size_t i = 1; i + 1 < count; i++) {
             int64_t slot = slot_of_ref(plan, expr->call.args[i]);
-            if (slot >= 0)
+            if (slot >= 0 && plan->slots[slot].kind == SLOT_TAG) /* a field named there does not tell points apart */
                 call->dimension_slots[call->dimension_slot_count++] = (uint32_t)slot;
         }
         break;
@@ -580,7 +582,6 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, bo
     case FN_INTEGRAL: call->count_argument = count == 2 ? expr->call.args[1]->integer : 1000000000; break;
     default: break;
     }
-    (void)nested;
     return SILT_OK;
 }
 

@@ -42,6 +42,7 @@ struct plan_call {
     const struct expr *expr;
     const struct function *function;
     struct plan_call *inner; /* NULL: over the slot */
+    bool warm; /* reads the warm-up interval too */
     uint32_t slot;
     enum data_type in, out;  /* DATA_UNKNOWN in: no such field, gives nothing */
     uint32_t dimension_slots[16]; /* top, bottom: the names in the middle */

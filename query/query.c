@@ -82,6 +82,10 @@ static enum silt_status run_statement(struct exec *exec, const struct statement 
     case STATEMENT_SHOW_TAG_VALUES_CARDINALITY:
     case STATEMENT_SHOW_FIELD_KEY_CARDINALITY:
     case STATEMENT_SHOW_RETENTION_POLICIES:
+    case STATEMENT_SHOW_CONTINUOUS_QUERIES:
+    case STATEMENT_SHOW_SUBSCRIPTIONS:
+    case STATEMENT_SHOW_USERS:
+    case STATEMENT_SHOW_GRANTS:
     case STATEMENT_SHOW_SHARDS:
     case STATEMENT_SHOW_SHARD_GROUPS: return show_run(exec, statement, err);
     default: return change_run(exec, statement, err);
@@ -102,6 +106,29 @@ static void warn_read_only(struct exec *exec, const struct silt_query *query, si
     exec->sink->message(exec->sink, SILT_STR("warning"), warning);
 }
 
+/* As InfluxDB's statements hand over their results: in a stream, measurement by measurement, or at once. */
+static enum silt_chunking chunking_of(const struct statement *statement)
+{
+    switch (statement->kind) {
+    case STATEMENT_SHOW_TAG_KEYS:
+    case STATEMENT_SHOW_TAG_VALUES:
+        return SILT_CHUNK_SERIES;
+    case STATEMENT_SHOW_DATABASES:
+    case STATEMENT_SHOW_MEASUREMENTS:
+    case STATEMENT_SHOW_RETENTION_POLICIES:
+    case STATEMENT_SHOW_CONTINUOUS_QUERIES:
+    case STATEMENT_SHOW_SUBSCRIPTIONS:
+    case STATEMENT_SHOW_USERS:
+    case STATEMENT_SHOW_GRANTS:
+    case STATEMENT_SHOW_QUERIES:
+    case STATEMENT_SHOW_SHARDS:
+    case STATEMENT_SHOW_SHARD_GROUPS:
+        return SILT_CHUNK_STATEMENT;
+    default:
+        return SILT_CHUNK_ROWS;
+    }
+}
+
 enum silt_status silt_query_run(const struct silt_query *query, const struct silt_query_options *options,
                                 struct silt_sink *sink)
 {
@@ -117,6 +144,7 @@ enum silt_status silt_query_run(const struct silt_query *query, const struct sil
 
         exec.arena = silt_arena_create(&exec.budget);
         sink->zone = zone_of(statement);
+        sink->chunking = chunking_of(statement);
         rc = sink_failed(&exec, sink->begin(sink, (uint32_t)i));
         if (rc == SILT_OK) {
             rc = run_statement(&exec, statement, &err);
@@ -137,7 +165,8 @@ enum silt_status silt_query_run(const struct silt_query *query, const struct sil
             return exec.sink_status;
         if (rc == SILT_OK)
             continue;
-        for (; i + 1 < count; i++) {
+        /* One marker for each statement left, all under the number of the one that failed, as InfluxDB does. */
+        for (size_t left = count - 1 - i; left; left--) {
             if (sink_failed(&exec, sink->begin(sink, (uint32_t)i)) != SILT_OK)
                 return exec.sink_status;
             sink->error(sink, SILT_STR("not executed"));

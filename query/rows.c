@@ -59,13 +59,18 @@ static enum silt_status copy_rows(struct rows *rows, struct stream *stream, stru
             return rc;
         any = any || (c < rows->must && columns[c].valid_count > 0);
     }
+    bool tag_shows = false; /* a subquery's tags make rows, those of stored series do not */
+    for (size_t c = 0; rows->memory_lanes && c < rows->must; c++)
+        tag_shows = tag_shows || (plan->slots[rows->wanted[c]].kind == SLOT_TAG &&
+                                  lane_tag_cell(lane, rows->wanted[c]).kind != SILT_CELL_NULL);
+    any = any || tag_shows;
     *full = false;
     if (!any)
         return SILT_OK;
     if ((rc = lane_times(lane, &times, err)) != SILT_OK)
         return rc;
     for (size_t row = 0; row < batch->count; row++) {
-        bool has = false;
+        bool has = tag_shows;
         for (size_t c = 0; c < rows->must && !has; c++)
             has = plan->slots[rows->wanted[c]].kind == SLOT_FIELD && row_valid(columns[c].valid, row);
         if (!has)
@@ -140,7 +145,7 @@ static enum silt_status refill(struct rows *rows, struct stream *stream, struct 
 
 static int compare_companions(const struct rows *rows, const struct silt_cell *a, const struct silt_cell *b)
 {
-    for (size_t i = 0; i < rows->compare; i++) {
+    for (size_t i = rows->wanted_count - rows->compare; i < rows->wanted_count; i++) {
         if (a[i].kind != SILT_CELL_STRING || b[i].kind != SILT_CELL_STRING)
             return 0;
         int order = silt_str_compare(a[i].string, b[i].string);
@@ -227,7 +232,8 @@ static void start_shard(struct rows *rows)
 /* ---------------------------------------------------------------- in and out */
 
 enum silt_status rows_open(const struct scan *scan, const struct scan_group *group, const uint32_t *wanted,
-                           size_t wanted_count, size_t must, size_t compare, silt_time min, silt_time max,
+                           size_t wanted_count, size_t must, size_t compare, bool descending, silt_time min,
+                           silt_time max,
                            struct rows **out, struct silt_error *err)
 {
     const struct plan *plan = scan->plan;
@@ -238,7 +244,7 @@ enum silt_status rows_open(const struct scan *scan, const struct scan_group *gro
 
     *out = rows;
     *rows = (struct rows){.scan = scan, .group = group, .arena = arena, .wanted = wanted, .wanted_count = wanted_count,
-                          .must = must, .compare = compare, .descending = plan->compiled->descending, .min = min,
+                          .must = must, .compare = compare, .descending = descending, .min = min,
                           .max = max};
     for (size_t i = 0; i < group->count; i++)
         in_memory = in_memory || plan->sources[scan->series[group->first + i].source].in_memory;

@@ -19,9 +19,10 @@ struct row {
 struct rows;
 
 /* wanted: slots; a row is given when at least one of the first `must` field slots among them has a value.
- * compare: among so many cells, strings decide between equal times. */
+ * compare: strings among so many of the last cells decide between equal times. */
 enum silt_status rows_open(const struct scan *scan, const struct scan_group *group, const uint32_t *wanted,
-                           size_t wanted_count, size_t must, size_t compare, silt_time min, silt_time max,
+                           size_t wanted_count, size_t must, size_t compare, bool descending, silt_time min,
+                           silt_time max,
                            struct rows **out, struct silt_error *err);
 /* *more false at the end. */
 enum silt_status rows_next(struct rows *rows, struct row *row, bool *more, struct silt_error *err);

@@ -113,8 +113,9 @@ enum silt_status lane_seek(struct lane *lane, size_t index, const struct scan_gr
     for (size_t i = 0; i < plan->slot_count; i++) {
         const struct slot *slot = &plan->slots[i];
         if (slot->kind == SLOT_TAG) {
-            struct silt_str value = silt_str_equal(slot->name, SILT_STR("_name")) ? source->name
-                                                                                 : series_tag(series, slot->name);
+            struct silt_str value = series_tag(series, slot->name);
+            if (!value.len && silt_str_equal(slot->name, SILT_STR("_name")))
+                value = source->name;
             lane->cells[i] = value.len ? cell_string(value) : cell_null();
         } else if (slot->kind == SLOT_TAG_TEST && lane->filtered) {
             lane->cells[i] = (struct silt_cell){.kind = SILT_CELL_BOOLEAN,

@@ -2,8 +2,8 @@
  * select_run.c - carrying out a SELECT: groups one after the other, rows in blocks to the sink.
  *
  * Without calls, rows come straight from the merged series. With calls, every call gives points for the group, and a
- * row is made for every time that one of them has. Cells that a row has nothing for keep what fill() says, which for
- * fill(previous) is what the row before had, over the edge of a group as well.
+ * row is made for every time that one of them has. Cells that a row has nothing for get what fill() says, which for
+ * fill(previous) is what the row before it in the group had.
  */
 #include "query/cells.h"
 #include "query/points.h"
@@ -97,6 +97,11 @@ static void set_env(struct output *output, size_t at, struct silt_cell value, en
 
 /* ---------------------------------------------------------------- raw rows */
 
+static void clear_env(struct output *output)
+{
+    memset(output->env, 0, (output->plan->call_count + output->plan->aux_count) * sizeof(*output->env));
+}
+
 static enum silt_status raw_group(struct output *output, const struct scan *scan, const struct scan_group *group,
                                   struct silt_error *err)
 {
@@ -106,8 +111,10 @@ static enum silt_status raw_group(struct output *output, const struct scan *scan
     struct rows *rows = NULL;
     struct row row;
     bool more;
+
+    clear_env(output);
     enum silt_status rc = rows_open(scan, group, plan->aux, plan->aux_count, plan->aux_count, plan->aux_count,
-                                    plan->scan_min, plan->scan_max, &rows, err);
+                                    plan->compiled->descending, plan->scan_min, plan->scan_max, &rows, err);
 
     while (rc == SILT_OK && left > 0 && (rc = rows_next(rows, &row, &more, err)) == SILT_OK && more) {
         if (skip > 0) {
@@ -128,11 +135,12 @@ static enum silt_status raw_group(struct output *output, const struct scan *scan
 struct evaluation {
     const struct plan *plan;
     const struct scan *scan;
-    struct leaf *leaves;
-    const struct plan_call **leaf_calls;
-    size_t leaf_count;
+    struct leaf_set {
+        struct leaf *leaves;
+        size_t leaf_count;
+        const struct cells *cells; /* of the group */
+    } sets[2]; /* plain; with the warm-up interval */
     const struct scan_group *group;
-    const struct cells *cells; /* of the group */
 };
 
 static bool is_leaf(const struct plan_call *call)
@@ -149,17 +157,17 @@ static void collect_leaves(struct evaluation *e, const struct plan_call *call, b
             collect_leaves(e, call->inner, false);
         return;
     }
-    for (size_t i = 0; i < e->leaf_count; i++)
-        if (e->leaves[i].id == call->function->id && e->leaves[i].slot == call->slot)
+    struct leaf_set *set = &e->sets[call->warm];
+    for (size_t i = 0; i < set->leaf_count; i++)
+        if (set->leaves[i].id == call->function->id && set->leaves[i].slot == call->slot)
             return;
-    e->leaves[e->leaf_count] = (struct leaf){
+    set->leaves[set->leaf_count++] = (struct leaf){
         .id = call->function->id,
         .slot = call->slot,
         .type = call->in,
         .need_time = outermost && e->plan->is_selector &&
                      (e->plan->compiled->windows.interval == 0 || e->plan->aux_count > 0),
     };
-    e->leaf_calls[e->leaf_count++] = call;
 }
 
 static struct silt_cell value_cell(enum data_type type, union silt_value value)
@@ -187,22 +195,72 @@ static struct silt_cell leaf_cell(const struct leaf *leaf, const struct cell_val
     }
 }
 
+/*
+ * first() and last() over several series without windows: InfluxDB takes the first two rows of the merged series and
+ * then the larger value of an equal time, so which of many it is follows from the order of the merge.
+ */
+static enum silt_status end_point(struct evaluation *e, const struct plan_call *call, bool keep_time, struct points *out,
+                                  struct silt_error *err)
+{
+    const struct plan *plan = e->plan;
+    const struct windows *windows = &plan->compiled->windows;
+    size_t companions = plan->is_selector ? plan->aux_count : 0;
+    struct point best = {.selected = true};
+    struct rows *rows = NULL;
+    struct row row;
+    bool more = true;
+    uint32_t *wanted;
+    enum silt_status rc;
+
+    if ((rc = exec_alloc(plan->exec, companions + 1, sizeof(*wanted), &wanted, err)) != SILT_OK)
+        return rc;
+    wanted[0] = call->slot;
+    for (size_t i = 0; i < companions; i++)
+        wanted[i + 1] = plan->aux[i];
+    rc = rows_open(e->scan, e->group, wanted, companions + 1, 1, companions, call->function->id == FN_LAST, windows->min,
+                   windows->max, &rows, err);
+    for (int n = 0; rc == SILT_OK && n < 2; n++) {
+        rc = rows_next(rows, &row, &more, err);
+        if (rc != SILT_OK || !more)
+            break;
+        int order = n ? cell_compare(&row.cells[0], &best.value) : 1;
+        if (call->function->id == FN_FIRST && row.cells[0].kind == SILT_CELL_BOOLEAN && n)
+            order = -order; /* false comes first */
+        if (n == 1 && (row.time != best.origin || order <= 0))
+            break;
+        best.value = row.cells[0];
+        if (best.value.kind == SILT_CELL_STRING)
+            best.value.string = silt_arena_str(plan->exec->arena, best.value.string);
+        best.origin = row.time;
+        best.series = row.series;
+    }
+    rows_close(rows);
+    if (rc != SILT_OK || best.value.kind == SILT_CELL_NULL)
+        return rc;
+    best.time = keep_time ? best.origin : windows->min == SILT_TIME_MIN ? 0 : windows->min;
+    return points_add_copy(out, &best, err);
+}
+
 static enum silt_status leaf_points(struct evaluation *e, const struct plan_call *call, bool keep_time,
                                     struct points *out, struct silt_error *err)
 {
+    const struct leaf_set *set = &e->sets[call->warm];
     size_t index = 0;
     enum silt_status rc;
 
-    while (e->leaves[index].id != call->function->id || e->leaves[index].slot != call->slot)
+    if (e->plan->compiled->windows.interval == 0 && e->group->count > 1 &&
+        (call->function->id == FN_FIRST || call->function->id == FN_LAST))
+        return end_point(e, call, keep_time, out, err);
+    while (set->leaves[index].id != call->function->id || set->leaves[index].slot != call->slot)
         index++;
-    for (size_t i = 0; i < e->cells->count; i++) {
-        const struct cell_value *value = &e->cells->values[i * e->leaf_count + index];
+    for (size_t i = 0; i < set->cells->count; i++) {
+        const struct cell_value *value = &set->cells->values[i * set->leaf_count + index];
         if (value->count == 0)
             continue;
-        silt_time start = e->cells->keys[i].start;
+        silt_time start = set->cells->keys[i].start;
         struct point point = {
             .time = keep_time ? value->time : start == SILT_TIME_MIN ? 0 : start,
-            .value = leaf_cell(&e->leaves[index], value),
+            .value = leaf_cell(&set->leaves[index], value),
             .series = value->series,
             .origin = value->time,
             .selected = call->function->selector,
@@ -234,14 +292,15 @@ static uint32_t combination_of(struct combinations *all, const struct silt_cell 
         silt_buffer_char(&all->text, 0);
     }
     for (size_t i = 0; i < all->count; i++)
-        if (all->known[i].len == all->text.len && memcmp(all->known[i].p, all->text.p, all->text.len) == 0)
+        if (all->known[i].len == all->text.len && (all->text.len == 0 || memcmp(all->known[i].p, all->text.p, all->text.len) == 0))
             return (uint32_t)i;
     if (all->count == all->capacity) {
         all->capacity = all->capacity ? all->capacity * 2 : 16;
         all->known = silt_realloc(all->known, all->capacity * sizeof(*all->known));
     }
     all->known[all->count] = (struct silt_buffer){0};
-    silt_buffer_append(&all->known[all->count], all->text.p, all->text.len);
+    if (all->text.len)
+        silt_buffer_append(&all->known[all->count], all->text.p, all->text.len);
     return (uint32_t)all->count++;
 }
 
@@ -252,6 +311,13 @@ static enum silt_status gather(struct evaluation *e, const struct plan_call *cal
     const struct plan *plan = e->plan;
     uint32_t wanted[1 + sizeof(call->dimension_slots) / sizeof(call->dimension_slots[0])];
     size_t width = 1 + call->dimension_slot_count, capacity = 0;
+    bool ranked = call->function->id == FN_TOP || call->function->id == FN_BOTTOM;
+    bool named = ranked && call->expr->call.arg_count > 2;
+    /* InfluxDB lets LIMIT into the scan of top() and bottom() without names: a shard gives that many points and one */
+    const struct select *select = plan->compiled->select;
+    uint64_t most = ranked && !named && select->limit ? (uint64_t)select->limit + (uint64_t)select->offset + 1 : UINT64_MAX;
+    uint64_t taken = 0;
+    uint32_t shard = UINT32_MAX;
     struct combinations all = {0};
     struct rows *rows = NULL;
     struct row row;
@@ -261,11 +327,17 @@ static enum silt_status gather(struct evaluation *e, const struct plan_call *cal
     for (size_t i = 0; i < call->dimension_slot_count; i++)
         wanted[i + 1] = call->dimension_slots[i];
     *keys = NULL;
-    enum silt_status rc = rows_open(e->scan, e->group, wanted, width, 1, 0, plan->scan_min, plan->scan_max, &rows, err);
+    enum silt_status rc = rows_open(e->scan, e->group, wanted, width, 1, 0, plan->compiled->descending,
+                                    call->warm ? plan->scan_min : plan->compiled->windows.min,
+                                    call->warm ? plan->scan_max : plan->compiled->windows.max, &rows, err);
     while (rc == SILT_OK && (rc = rows_next(rows, &row, &more, err)) == SILT_OK && more) {
+        taken = row.shard == shard ? taken + 1 : 1;
+        shard = row.shard;
+        if (taken > most)
+            continue;
         struct point point = {
             .time = row.time, .value = row.cells[0], .series = row.series, .origin = row.time, .selected = true};
-        if (width > 1) {
+        if (named) {
             if (out->count == capacity) {
                 capacity = capacity ? capacity * 2 : 64;
                 *keys = silt_realloc(*keys, capacity * sizeof(**keys));
@@ -447,6 +519,7 @@ static enum silt_status call_group(struct output *output, struct evaluation *e, 
         limit_points(plan, &points[i]);
         calls[i] = &points[i];
     }
+    clear_env(output);
     if (rc == SILT_OK)
         rc = join_group(output, reader, e->group, calls, aux, err);
     for (size_t i = 0; i < plan->call_count; i++)
@@ -462,12 +535,13 @@ static enum silt_status run_calls(struct output *output, const struct scan *scan
     struct exec *exec = output->exec;
     struct evaluation e = {.plan = plan, .scan = scan};
     struct companion_reader reader = {.plan = plan, .scan = scan};
-    struct cells *cells = silt_calloc(GROUPS_AT_ONCE, sizeof(*cells));
+    struct cells *cells = silt_calloc((size_t)GROUPS_AT_ONCE * 2, sizeof(*cells));
     struct silt_cell *aux = silt_calloc(plan->aux_count + 1, sizeof(*aux));
+    const struct windows *windows = &plan->compiled->windows;
     enum silt_status rc = SILT_OK;
 
-    e.leaves = silt_arena_zalloc(exec->arena, (plan->call_count + 1) * sizeof(*e.leaves));
-    e.leaf_calls = silt_arena_zalloc(exec->arena, (plan->call_count + 1) * sizeof(*e.leaf_calls));
+    for (size_t k = 0; k < 2; k++)
+        e.sets[k].leaves = silt_arena_zalloc(exec->arena, (plan->call_count + 1) * sizeof(struct leaf));
     for (size_t i = 0; i < plan->call_count; i++)
         collect_leaves(&e, plan->calls[i], true);
     for (size_t i = 0; i < plan->aux_count; i++)
@@ -477,18 +551,24 @@ static enum silt_status run_calls(struct output *output, const struct scan *scan
     for (size_t done = 0; rc == SILT_OK && done < scan->group_count;) {
         size_t count = scan->group_count - done < GROUPS_AT_ONCE ? scan->group_count - done : GROUPS_AT_ONCE;
         size_t first = plan->compiled->descending ? scan->group_count - done - count : done;
-        for (size_t i = 0; i < count; i++)
-            cells_init(&cells[i], exec, e.leaf_count);
-        if (e.leaf_count)
-            rc = cells_reduce(scan, e.leaves, e.leaf_count, first, count, cells, err);
+        for (size_t k = 0; k < 2; k++)
+            for (size_t i = 0; i < count; i++)
+                cells_init(&cells[k * GROUPS_AT_ONCE + i], exec, e.sets[k].leaf_count);
+        for (size_t k = 0; rc == SILT_OK && k < 2; k++)
+            if (e.sets[k].leaf_count)
+                rc = cells_reduce(scan, e.sets[k].leaves, e.sets[k].leaf_count, first, count,
+                                  k ? plan->scan_min : windows->min, k ? plan->scan_max : windows->max,
+                                  cells + k * GROUPS_AT_ONCE, err);
         for (size_t i = 0; rc == SILT_OK && i < count; i++) {
             size_t index = plan->compiled->descending ? count - 1 - i : i;
             e.group = &scan->groups[first + index];
-            e.cells = &cells[index];
+            for (size_t k = 0; k < 2; k++)
+                e.sets[k].cells = &cells[k * GROUPS_AT_ONCE + index];
             rc = call_group(output, &e, &reader, aux, err);
         }
-        for (size_t i = 0; i < count; i++)
-            cells_free(&cells[i]);
+        for (size_t k = 0; k < 2; k++)
+            for (size_t i = 0; i < count; i++)
+                cells_free(&cells[k * GROUPS_AT_ONCE + i]);
         done += count;
     }
     lane_destroy(reader.lane);

@@ -333,6 +333,28 @@ static enum silt_status one_number(struct show *show, struct silt_str name, cons
     return rc == SILT_OK ? table_flush(&table) : rc;
 }
 
+/* Exactly means: in every shard by itself, added up. */
+static enum silt_status count_series(struct show *show, struct silt_str measurement, bool exact, size_t *out)
+{
+    struct silt_str *keys;
+
+    *out = 0;
+    if (!exact)
+        return schema_series_keys(&show->view, measurement, show->filter, &keys, out, show->err);
+    for (size_t i = 0; i < show->view.reader_count; i++) {
+        struct silt_reader *reader = show->view.readers[i];
+        struct silt_series_set set;
+        enum silt_status rc =
+            reader->ops->series(reader, measurement, show->filter, show->exec->arena, &set, show->err);
+        if (rc != SILT_OK)
+            return rc;
+        for (uint32_t shard = 0; shard < reader->ops->shard_count(reader); shard++)
+            for (size_t k = 0; k < set.count; k++)
+                *out += reader->ops->shard_has_series(reader, shard, set.ids[k]);
+    }
+    return SILT_OK;
+}
+
 static enum silt_status show_cardinality(struct show *show, enum statement_kind kind)
 {
     const struct show_statement *statement = show->statement;
@@ -362,11 +384,17 @@ static enum silt_status show_cardinality(struct show *show, enum statement_kind 
         if (!shown(show, measurement))
             continue;
         if (kind == STATEMENT_SHOW_SERIES_CARDINALITY || kind == STATEMENT_SHOW_MEASUREMENT_CARDINALITY)
-            rc = schema_series_keys(&show->view, measurement, show->filter, &texts, &count, show->err);
+            rc = count_series(show, measurement, exact, &count);
         else if (kind == STATEMENT_SHOW_TAG_KEY_CARDINALITY)
             rc = schema_tag_keys(&show->view, measurement, show->filter, &texts, &count, show->err);
         else
             rc = schema_fields(&show->view, measurement, &fields, &count, show->err);
+        if (rc == SILT_OK && kind == STATEMENT_SHOW_FIELD_KEY_CARDINALITY) {
+            size_t names = 0; /* a field of two types is one field */
+            for (size_t k = 0; k < count; k++)
+                names += k == 0 || !silt_str_equal(fields[k].name, fields[k - 1].name);
+            count = names;
+        }
         if (rc != SILT_OK || count == 0)
             continue;
         total += count;
@@ -500,14 +528,36 @@ static enum silt_status show_shards(struct exec *exec, bool groups, struct silt_
     return rc;
 }
 
+/* Continuous queries cannot be made yet: every database has none. */
+static enum silt_status show_empty_per_database(struct exec *exec, struct silt_error *err)
+{
+    static const struct silt_str columns[] = {{"name", 4}, {"query", 5}};
+    struct silt_source *source = exec->options->source;
+    struct silt_str *names;
+    size_t count;
+    enum silt_status rc = source->databases(source, exec->arena, &names, &count);
+
+    for (size_t i = 0; rc == SILT_OK && i < count; i++) {
+        struct table table;
+        rc = table_begin(&table, exec, names[i], columns, 2, 0, 0, true, err);
+    }
+    return rc;
+}
+
 enum silt_status show_run(struct exec *exec, const struct statement *statement, struct silt_error *err)
 {
+    static const struct silt_str user_columns[] = {{"user", 4}, {"admin", 5}};
+    struct table users;
     struct show show = {.exec = exec, .statement = &statement->show, .err = err};
     enum silt_status rc;
 
     switch (statement->kind) {
     case STATEMENT_SHOW_DATABASES: return show_databases(exec, err);
     case STATEMENT_SHOW_RETENTION_POLICIES: return show_policies(exec, statement->on_database.database, err);
+    case STATEMENT_SHOW_CONTINUOUS_QUERIES: return show_empty_per_database(exec, err);
+    case STATEMENT_SHOW_SUBSCRIPTIONS: return SILT_OK; /* there are none */
+    case STATEMENT_SHOW_USERS: return table_begin(&users, exec, SILT_STR(""), user_columns, 2, 0, 0, true, err);
+    case STATEMENT_SHOW_GRANTS: return silt_fail(err, SILT_NOT_FOUND, "user not found");
     case STATEMENT_SHOW_SHARDS: return show_shards(exec, false, err);
     case STATEMENT_SHOW_SHARD_GROUPS: return show_shards(exec, true, err);
     case STATEMENT_SHOW_MEASUREMENTS: rc = show_measurements(&show); break;

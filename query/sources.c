@@ -36,6 +36,16 @@ static enum silt_status add_measurement(struct plan *plan, struct silt_reader *r
     return SILT_OK;
 }
 
+/* InfluxDB's names for its own schema: can be written, but a regular expression does not find them. */
+static bool is_system_name(struct silt_str name)
+{
+    static const char *const names[] = {"_series", "_measurements", "_tagKeys", "_fieldKeys", "_tags"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (silt_str_equal(name, silt_str_from(names[i])))
+            return true;
+    return false;
+}
+
 static enum silt_status add_matching(struct plan *plan, struct silt_reader *reader, bool in_memory,
                                      const struct silt_regex *regex, struct silt_error *err)
 {
@@ -44,7 +54,7 @@ static enum silt_status add_matching(struct plan *plan, struct silt_reader *read
     enum silt_status rc = reader->ops->measurements(reader, plan->exec->arena, &names, &count, err);
 
     for (size_t i = 0; rc == SILT_OK && i < count; i++)
-        if (!regex || silt_regex_match(regex, names[i]))
+        if (!regex || (silt_regex_match(regex, names[i]) && !is_system_name(names[i])))
             rc = add_measurement(plan, reader, in_memory, names[i], err);
     return rc;
 }

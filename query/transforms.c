@@ -151,7 +151,7 @@ static enum silt_status moving_average(struct walk *walk, const struct points *i
 
 static double area_between(const struct point *a, const struct point *b, double unit)
 {
-    return 0.5 * (point_float(b) + point_float(a)) * (double)(b->time - a->time) / unit;
+    return 0.5 * (point_float(b) + point_float(a)) * ((double)(b->time - a->time) / unit);
 }
 
 static enum silt_status integral(struct walk *walk, const struct points *in)

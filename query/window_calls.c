@@ -88,19 +88,20 @@ static enum silt_status mode(struct window *w)
     size_t best_count = 0, count = 0;
     struct silt_cell best = w->points[0].value, value = best;
     silt_time best_time = w->points[0].time, time = best_time;
-    for (size_t i = 0; i < w->count; i++) {
+    for (size_t i = 0; i < w->count; i++) { /* a value met once never becomes the best: all different, the first stays */
         const struct point *point = &w->points[i];
         count++;
-        if (cell_compare(&point->value, &value) != 0) {
+        if (i == 0 || cell_compare(&point->value, &value) != 0) {
             count = 1;
             value = point->value;
             time = point->time;
+            continue;
         }
-        if (best_count > count || (best_count == count && best_time < time))
+        if (best_count > count || (best_count == count && time > best_time))
             continue;
         best_count = count;
         best = value;
-        best_time = time;
+        best_time = point->time;
     }
     return give(w, NULL, best, false);
 }

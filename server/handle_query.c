@@ -234,7 +234,12 @@ static enum silt_status drop_end(struct silt_sink *sink)
 
 static void run_async(struct query_request *request, struct http_server *server)
 {
-    struct silt_sink sink = {drop_begin, drop_series, drop_rows, drop_message, log_error, drop_end, NULL};
+    struct silt_sink sink = {.begin = drop_begin,
+                             .series = drop_series,
+                             .rows = drop_rows,
+                             .message = drop_message,
+                             .error = log_error,
+                             .end = drop_end};
 
     set_options(request, server, &server->stopping);
     run_statements(request, server, &sink);

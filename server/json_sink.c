@@ -163,7 +163,7 @@ static enum silt_status next_document(struct json_sink *s, bool series_partial)
     enum silt_status rc;
 
     close_series(s, series_partial);
-    if ((rc = close_result(s, true)) != SILT_OK || (rc = close_document(s)) != SILT_OK ||
+    if ((rc = close_result(s, s->base.chunking == SILT_CHUNK_ROWS)) != SILT_OK || (rc = close_document(s)) != SILT_OK ||
         (rc = s->output->flush(s->output, OUTPUT_SOON)) != SILT_OK)
         return rc;
     return open_result(s);
@@ -455,7 +455,8 @@ static enum silt_status on_series(struct silt_sink *sink, const struct silt_seri
 
     if (s->full)
         return SILT_LIMIT;
-    if (s->options.chunked && s->series && (rc = next_document(s, false)) != SILT_OK)
+    if (s->options.chunked && s->series && s->base.chunking != SILT_CHUNK_STATEMENT &&
+        (rc = next_document(s, false)) != SILT_OK)
         return rc;
     close_series(s, false);
     s->column_count = head->column_count;
@@ -487,7 +488,7 @@ static enum silt_status on_rows(struct silt_sink *sink, const struct silt_cell *
     enum silt_status rc;
 
     silt_assert(s->series);
-    if (s->options.chunked)
+    if (s->options.chunked && s->base.chunking == SILT_CHUNK_ROWS)
         return on_rows_chunked(s, cells, row_count);
     if (rows_max == 0)
         return put_rows(s, cells, row_count);
@@ -563,7 +564,12 @@ static enum silt_status on_end(struct silt_sink *sink)
 void json_sink_init(struct json_sink *sink, const struct json_sink_options *options, struct output *output)
 {
     memset(sink, 0, sizeof(*sink));
-    sink->base = (struct silt_sink){on_begin, on_series, on_rows, on_message, on_error, on_end, NULL};
+    sink->base = (struct silt_sink){.begin = on_begin,
+                                     .series = on_series,
+                                     .rows = on_rows,
+                                     .message = on_message,
+                                     .error = on_error,
+                                     .end = on_end};
     sink->options = *options;
     sink->output = output;
     sink->fresh = true;

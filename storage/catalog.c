@@ -10,10 +10,12 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 1 /* as in catalog_schema */
 #define DROP_CHUNK_ROWS 50000
 
+/* In one transaction: a database is ours whole, or it is empty. */
 static const char catalog_schema[] =
+    "BEGIN IMMEDIATE;"
     "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS database(id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE,"
     "  default_policy BLOB NOT NULL, last_series INTEGER NOT NULL);"
@@ -36,7 +38,9 @@ static const char catalog_schema[] =
     "CREATE TABLE IF NOT EXISTS privilege(user BLOB, database_id INTEGER, privilege INTEGER NOT NULL,"
     "  PRIMARY KEY(user, database_id)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS subscription(database_id INTEGER, policy BLOB, name BLOB, mode BLOB NOT NULL,"
-    "  destinations BLOB NOT NULL, PRIMARY KEY(database_id, policy, name)) WITHOUT ROWID;";
+    "  destinations BLOB NOT NULL, PRIMARY KEY(database_id, policy, name)) WITHOUT ROWID;"
+    "PRAGMA user_version=1;"
+    "COMMIT;";
 
 enum statement {
     GET_META, PUT_META,
@@ -45,7 +49,7 @@ enum statement {
     DROP_TYPES_OF_SHARD, DROP_SHARD, DROP_TYPES_OF_POLICY, DROP_SHARDS_OF_POLICY, DROP_POLICY,
     DROP_TYPES_OF_DATABASE, DROP_SHARDS_OF_DATABASE, DROP_POLICIES_OF_DATABASE, DROP_FIELDS_OF_DATABASE,
     DROP_MEASUREMENTS_OF_DATABASE, DROP_QUERIES_OF_DATABASE, DROP_PRIVILEGES_OF_DATABASE,
-    DROP_SUBSCRIPTIONS_OF_DATABASE, DROP_DATABASE, DROP_SERIES_CHUNK,
+    DROP_SUBSCRIPTIONS_OF_DATABASE, DROP_DATABASE, DROP_SERIES_CHUNK, FIRST_SERIES_FROM, IS_DATABASE,
     PUT_MEASUREMENT, PUT_FIELD, PUT_TYPE, PUT_SERIES, NOTE_LAST_SERIES, DROP_SERIES, DROP_TYPES_OF_MEASUREMENT,
     BEGIN, COMMIT, ROLLBACK,
     STATEMENTS,
@@ -83,6 +87,8 @@ static const char *const statement_texts[STATEMENTS] = {
     [DROP_SUBSCRIPTIONS_OF_DATABASE] = "DELETE FROM subscription WHERE database_id = ?1",
     [DROP_DATABASE] = "DELETE FROM database WHERE id = ?1",
     [DROP_SERIES_CHUNK] = "DELETE FROM series WHERE id IN (SELECT id FROM series WHERE id >= ?1 AND id < ?2 LIMIT ?3)",
+    [FIRST_SERIES_FROM] = "SELECT id FROM series WHERE id >= ?1 ORDER BY id LIMIT 1",
+    [IS_DATABASE] = "SELECT 1 FROM database WHERE id = ?1",
     [PUT_MEASUREMENT] = "INSERT OR REPLACE INTO measurement VALUES(?1, ?2, ?3)",
     [PUT_FIELD] = "INSERT OR REPLACE INTO field VALUES(?1, ?2, ?3, ?4)",
     [PUT_TYPE] = "INSERT OR REPLACE INTO field_type VALUES(?1, ?2, ?3, ?4)",
@@ -173,20 +179,39 @@ static enum silt_status run_script(struct catalog *catalog, const char *script, 
     return sqlite3_exec(catalog->db, script, NULL, NULL, NULL) == SQLITE_OK ? SILT_OK : fail(catalog, "set up", err);
 }
 
-static enum silt_status check_version(struct catalog *catalog, struct silt_error *err)
+/* The first column of a query's only row. */
+static enum silt_status query_int(struct catalog *catalog, const char *query, int64_t *value, struct silt_error *err)
 {
     sqlite3_stmt *statement;
-    int version = 0;
-    if (sqlite3_prepare_v2(catalog->db, "PRAGMA user_version", -1, &statement, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(catalog->db, query, -1, &statement, NULL) != SQLITE_OK)
         return fail(catalog, "open", err);
-    if (sqlite3_step(statement) == SQLITE_ROW)
-        version = sqlite3_column_int(statement, 0);
+    int code = sqlite3_step(statement);
+    *value = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    enum silt_status rc = code == SQLITE_ROW || code == SQLITE_DONE ? SILT_OK : fail(catalog, "open", err);
     sqlite3_finalize(statement);
-    if (version > SCHEMA_VERSION)
-        return silt_fail(err, SILT_CORRUPT, "catalog: schema version %d is newer than this program's %d", version,
-                         SCHEMA_VERSION);
-    return SILT_OK;
+    return rc;
 }
+
+/* Makes the schema in an empty file; refuses what somebody else, or a later version, has made. */
+static enum silt_status prepare_schema(struct catalog *catalog, struct silt_error *err)
+{
+    int64_t version, tables;
+    enum silt_status rc = query_int(catalog, "PRAGMA user_version", &version, err);
+    if (rc != SILT_OK || (rc = query_int(catalog, "SELECT count(*) FROM sqlite_master", &tables, err)) != SILT_OK)
+        return rc;
+    if (version > SCHEMA_VERSION)
+        return silt_fail(err, SILT_CORRUPT, "catalog: schema version %lld is newer than this program's %d",
+                         (long long)version, SCHEMA_VERSION);
+    if (version < 0 || (version == 0 && tables > 0))
+        return silt_fail(err, SILT_CORRUPT, "catalog: the SQLite file belongs to another program");
+    rc = run_script(catalog,
+                    "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                    "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;",
+                    err);
+    return rc == SILT_OK && version == 0 ? run_script(catalog, catalog_schema, err) : rc;
+}
+
+static enum silt_status drop_leftover_series(struct catalog *catalog, struct silt_error *err);
 
 enum silt_status catalog_open(const char *path, struct catalog **out, struct silt_error *err)
 {
@@ -199,11 +224,7 @@ enum silt_status catalog_open(const char *path, struct catalog **out, struct sil
         goto failed;
     }
     sqlite3_busy_timeout(catalog->db, 5000);
-    if ((rc = check_version(catalog, err)) != SILT_OK ||
-        (rc = run_script(catalog, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                                  "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;", err)) != SILT_OK ||
-        (rc = run_script(catalog, catalog_schema, err)) != SILT_OK ||
-        (rc = run_script(catalog, "PRAGMA user_version=1;", err)) != SILT_OK)
+    if ((rc = prepare_schema(catalog, err)) != SILT_OK)
         goto failed;
     for (int i = 0; i < STATEMENTS; i++)
         if (sqlite3_prepare_v3(catalog->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &catalog->statements[i],
@@ -211,6 +232,8 @@ enum silt_status catalog_open(const char *path, struct catalog **out, struct sil
             rc = fail(catalog, statement_texts[i], err);
             goto failed;
         }
+    if ((rc = drop_leftover_series(catalog, err)) != SILT_OK)
+        goto failed;
     *out = catalog;
     return SILT_OK;
 failed:
@@ -428,6 +451,24 @@ static enum silt_status drop_in_one(struct catalog *catalog, const enum statemen
     return rc != SILT_OK ? rc : end(catalog, run_all(catalog, which, count, id, err), err);
 }
 
+/* In bounded steps, so that no other call waits for long. */
+static enum silt_status drop_series_of(struct catalog *catalog, uint32_t database_id, struct silt_error *err)
+{
+    int changed = 1;
+    while (changed > 0) {
+        enum silt_status rc = begin(catalog, err);
+        if (rc != SILT_OK)
+            return rc;
+        BIND(catalog, DROP_SERIES_CHUNK, (int64_t)((uint64_t)database_id << 32),
+             (int64_t)(((uint64_t)database_id + 1) << 32), DROP_CHUNK_ROWS);
+        rc = step(catalog, DROP_SERIES_CHUNK, err);
+        changed = sqlite3_changes(catalog->db);
+        if ((rc = end(catalog, rc, err)) != SILT_OK)
+            return rc;
+    }
+    return SILT_OK;
+}
+
 enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, struct silt_error *err)
 {
     static const enum statement all[] = {DROP_TYPES_OF_DATABASE,        DROP_SHARDS_OF_DATABASE,
@@ -435,17 +476,33 @@ enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, str
                                          DROP_MEASUREMENTS_OF_DATABASE, DROP_QUERIES_OF_DATABASE,
                                          DROP_PRIVILEGES_OF_DATABASE,   DROP_SUBSCRIPTIONS_OF_DATABASE,
                                          DROP_DATABASE};
-    /* The database goes first: series without one are never loaded. Their rows follow in bounded steps. */
+    /* The database goes first: series without one are never loaded. Their rows follow; a crash leaves them to the next
+     * start. */
     enum silt_status rc = drop_in_one(catalog, all, sizeof(all) / sizeof(all[0]), id, err);
-    int changed = 1;
-    while (rc == SILT_OK && changed > 0) {
-        if ((rc = begin(catalog, err)) != SILT_OK)
+    return rc == SILT_OK ? drop_series_of(catalog, id, err) : rc;
+}
+
+/* Finds one series per database, so it costs nothing where nothing is left over. */
+static enum silt_status drop_leftover_series(struct catalog *catalog, struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+    uint64_t from = 0;
+    while (rc == SILT_OK && from <= INT64_MAX) {
+        sqlite3_stmt *first = BIND(catalog, FIRST_SERIES_FROM, (int64_t)from);
+        int code = sqlite3_step(first);
+        uint64_t database_id = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(first, 0) >> 32 : 0;
+        if (code != SQLITE_ROW && code != SQLITE_DONE)
+            rc = fail(catalog, statement_texts[FIRST_SERIES_FROM], err);
+        sqlite3_reset(first);
+        if (code != SQLITE_ROW)
             break;
-        BIND(catalog, DROP_SERIES_CHUNK, (int64_t)((uint64_t)id << 32), (int64_t)(((uint64_t)id + 1) << 32),
-             DROP_CHUNK_ROWS);
-        rc = step(catalog, DROP_SERIES_CHUNK, err);
-        changed = sqlite3_changes(catalog->db);
-        rc = end(catalog, rc, err);
+        int known = sqlite3_step(BIND(catalog, IS_DATABASE, (int64_t)database_id));
+        if (known != SQLITE_ROW && known != SQLITE_DONE)
+            rc = fail(catalog, statement_texts[IS_DATABASE], err);
+        sqlite3_reset(catalog->statements[IS_DATABASE]);
+        if (known == SQLITE_DONE)
+            rc = drop_series_of(catalog, (uint32_t)database_id, err);
+        from = (database_id + 1) << 32;
     }
     return rc;
 }

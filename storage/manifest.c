@@ -179,6 +179,8 @@ enum silt_status manifest_apply(struct manifest *manifest, const struct manifest
         after.flushed_seq = edit->flushed_seq;
     if (edit->set_tombstones)
         after.tombstone_id = edit->tombstone_id;
+    for (size_t i = 0; i < after.file_count; i++) /* else it could be written, but never loaded again */
+        silt_assert(after.files[i].file_id < after.next_file_id);
     void *bytes = encode(&after, &len);
     rc = manifest->vfs->ops->register_swap(manifest->vfs, name, manifest->version, bytes, len, err);
     free(bytes);

@@ -5,8 +5,8 @@
  *     manifest  all rows of the shard in records below flushed_seq, all deletes below it
  *     log       the rest, in order: definitions to the index and once more to the index thread, rows to memtables
  *
- * Everything may be met twice and does no harm then. Series stay in loading mode until the replay is over, so that they
- * keep the numbers that the log gave them.
+ * Everything may be met twice and does no harm then. Series stay in loading mode while the log is replayed, so that they
+ * keep the numbers that it gave them.
  */
 #include "storage/storage_internal.h"
 
@@ -20,7 +20,6 @@ struct loaded { /* of one database, while loading */
     uint32_t *measurements; /* stored number -> the index's */
     size_t measurement_count;
     silt_series_id last_series;
-    roaring_bitmap_t *removed;
 };
 
 struct recovery {
@@ -51,7 +50,7 @@ static enum silt_status load_database(void *arg, const struct catalog_database *
     database->default_policy = silt_strdup(row->default_policy);
     add_database(r->storage, database);
     r->loaded = silt_realloc(r->loaded, r->storage->database_count * sizeof(*r->loaded));
-    r->loaded[r->storage->database_count - 1] = (struct loaded){NULL, 0, row->last_series, roaring_bitmap_create()};
+    r->loaded[r->storage->database_count - 1] = (struct loaded){NULL, 0, row->last_series};
     return SILT_OK;
 }
 
@@ -159,9 +158,10 @@ static enum silt_status load_catalog(struct recovery *r, struct silt_error *err)
         rc = catalog_policies(catalog, load_policy, r, err);
     if (rc == SILT_OK)
         rc = catalog_shards(catalog, load_shard, r, err);
-    for (size_t i = 0; i < storage->database_count && rc == SILT_OK; i++) {
+    for (size_t i = 0; i < storage->database_count; i++) {
         series_index_load_begin(storage->databases[i]->index, r->loaded[i].last_series);
-        rc = catalog_series(catalog, storage->databases[i]->id, load_series, r, err);
+        if (rc == SILT_OK)
+            rc = catalog_series(catalog, storage->databases[i]->id, load_series, r, err);
     }
     if (rc == SILT_OK)
         rc = catalog_measurements(catalog, load_measurement, r, err);
@@ -216,12 +216,13 @@ static enum silt_status replay_delete(struct recovery *r, const void *payload, s
         return rc;
     size_t place = database_place(r->storage, what.database);
     if (place < r->storage->database_count) {
-        if (what.flags & RECORD_REMOVE)
-            roaring_bitmap_or_inplace(r->loaded[place].removed, what.series);
+        struct database *database = r->storage->databases[place];
         if (r->seq < r->applied_seq)
-            what.flags &= (uint8_t)~RECORD_FREE_TYPES;
-        what.flags &= (uint8_t)~RECORD_REMOVE;
-        delete_apply(r->storage, r->storage->databases[place], &what, r->seq + 1, true);
+            what.flags &= RECORD_HIDE;
+        /* A series may come again under its old name: it must be gone before. */
+        series_index_load_end(database->index, r->loaded[place].last_series);
+        delete_apply(r->storage, database, &what, r->seq + 1, true);
+        series_index_load_begin(database->index, 0);
     }
     roaring_bitmap_free(what.series);
     return SILT_OK;
@@ -340,15 +341,7 @@ enum silt_status recover(struct silt_storage *storage, struct silt_error *err)
             next = storage->shards[i]->manifest.flushed_seq;
     for (size_t i = 0; i < storage->database_count; i++) {
         struct series_index *index = storage->databases[i]->index;
-        if (rc == SILT_OK) {
-            series_index_load_end(index, r.loaded[i].last_series);
-            size_t count = roaring_bitmap_get_cardinality(r.loaded[i].removed);
-            uint32_t *ids = silt_malloc((count + 1) * sizeof(*ids));
-            roaring_bitmap_to_uint32_array(r.loaded[i].removed, ids);
-            series_index_remove(index, ids, count);
-            free(ids);
-        }
-        roaring_bitmap_free(r.loaded[i].removed);
+        series_index_load_end(index, r.loaded[i].last_series);
         free(r.loaded[i].measurements);
     }
     free(r.loaded);

@@ -57,7 +57,7 @@ struct vfs_ops {
      * afterwards), or NULL; then old bytes may show behind what was written: records must tell. */
     enum silt_status (*segment_create)(struct vfs *vfs, const char *name, uint64_t bytes, const char *recycle,
                                        struct vfs_segment **out, struct silt_error *err);
-    /* For replay: reading only. */
+    /* For replay: reading, and a sync of what an earlier process wrote. */
     enum silt_status (*segment_open)(struct vfs *vfs, const char *name, struct vfs_segment **out, struct silt_error *err);
     uint64_t (*segment_bytes)(struct vfs_segment *segment);
     enum silt_status (*segment_write)(struct vfs_segment *segment, uint64_t offset, const void *bytes, size_t len,
@@ -78,12 +78,12 @@ struct vfs_ops {
     enum silt_status (*register_remove)(struct vfs *vfs, const char *name, struct silt_error *err);
 
     /* Names of all kinds directly in a folder ("" is the top), without order, without unfinished blobs; each is passed
-     * once. SILT_NOT_FOUND: no such folder. */
+     * once. What earlier runs left unfinished there is removed. SILT_NOT_FOUND: no such folder. */
     enum silt_status (*list)(struct vfs *vfs, const char *folder, void (*each)(void *arg, const char *name), void *arg,
                              struct silt_error *err);
     /* A folder with all in it. Missing is fine. */
     enum silt_status (*remove_folder)(struct vfs *vfs, const char *folder, struct silt_error *err);
-    /* Local path of a name for SQLite, which keeps its files itself; valid until the vfs is closed. */
+    /* Local path of a name for SQLite, which keeps its files itself; valid until the next call. One thread. */
     const char *(*local_path)(struct vfs *vfs, const char *name);
     void (*close)(struct vfs *vfs);
 };
@@ -179,8 +179,7 @@ static inline void vfs_close(struct vfs *vfs) /* NULL is fine */
         vfs->ops->close(vfs);
 }
 
-/* The local directory; made when missing, and locked: SILT_BUSY names the process that has it. Unfinished blobs of an
- * earlier run are removed as they are met. */
+/* The local directory; made when missing, with those above it, and locked: SILT_BUSY names the process that has it. */
 enum silt_status vfs_posix_open(const char *directory, struct vfs **out, struct silt_error *err);
 
 #endif

@@ -5,6 +5,8 @@
  *     segment    NAME, filled with zeros once and synced, then overwritten from the front; fdatasync touches no metadata
  *     register   NAME.tmp -> rename, as a blob: | magic 4 | crc32c of the rest 4 | version 8 | bytes |
  *     LOCK       flock for the life of the process, holds its pid
+ *
+ * A NAME.tmp that nobody in this process is writing is what an earlier run left; list removes it.
  */
 #include "storage/vfs.h"
 
@@ -13,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -25,18 +28,26 @@
 #define REGISTER_MAGIC 0x31475253u /* "SRG1" */
 #define REGISTER_HEADER_BYTES 16
 
+/* A .tmp file of this process: on the list before it is made, until it is renamed or gone. */
+struct unfinished {
+    struct unfinished *next;
+    char name[VFS_NAME_BYTES_MAX]; /* without .tmp */
+};
+
 struct posix_vfs {
     struct vfs vfs;
     char *root;
     int lock_fd;
     char *sqlite_path;
+    pthread_mutex_t unfinished_lock; /* guards: */
+    struct unfinished *unfinished;
 };
 
 struct posix_writer {
     struct vfs_blob_writer base;
     struct posix_vfs *vfs;
     int fd;
-    char name[VFS_NAME_BYTES_MAX];
+    struct unfinished unfinished; /* holds the name */
     size_t buffered;
     char buffer[WRITER_BUFFER_BYTES];
 };
@@ -75,8 +86,10 @@ static enum silt_status sync_folder_of(const char *path, struct silt_error *err)
     char folder[PATH_BYTES_MAX];
     snprintf(folder, sizeof(folder), "%s", path);
     char *slash = strrchr(folder, '/');
-    silt_assert(slash && slash != folder);
-    *slash = '\0';
+    if (!slash)
+        snprintf(folder, sizeof(folder), ".");
+    else
+        slash[slash == folder] = '\0';
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return silt_fail_errno(err, errno, "open %s", folder);
@@ -85,16 +98,14 @@ static enum silt_status sync_folder_of(const char *path, struct silt_error *err)
     return failed ? silt_fail_errno(err, failed, "fsync %s", folder) : SILT_OK;
 }
 
-/* The folders above path, from the root on, each made durable in its parent. */
+/* The folders above path, from the root on, each made durable in its parent; also where another thread has made it just
+ * now and is not that far yet. */
 static enum silt_status make_folders(struct posix_vfs *vfs, char *path, struct silt_error *err)
 {
     for (char *slash = strchr(path + strlen(vfs->root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        enum silt_status rc = SILT_OK;
-        if (mkdir(path, 0750) == 0)
-            rc = sync_folder_of(path, err);
-        else if (errno != EEXIST)
-            rc = silt_fail_errno(err, errno, "mkdir %s", path);
+        enum silt_status rc = mkdir(path, 0750) == 0 || errno == EEXIST ? sync_folder_of(path, err)
+                                                                        : silt_fail_errno(err, errno, "mkdir %s", path);
         *slash = '/';
         if (rc != SILT_OK)
             return rc;
@@ -159,6 +170,44 @@ static enum silt_status remove_name(struct vfs *vfs, const char *name, struct si
     return rc;
 }
 
+static void begin_unfinished(struct posix_vfs *vfs, struct unfinished *unfinished, const char *name)
+{
+    snprintf(unfinished->name, sizeof(unfinished->name), "%s", name);
+    pthread_mutex_lock(&vfs->unfinished_lock);
+    unfinished->next = vfs->unfinished;
+    vfs->unfinished = unfinished;
+    pthread_mutex_unlock(&vfs->unfinished_lock);
+}
+
+static void end_unfinished(struct posix_vfs *vfs, struct unfinished *unfinished)
+{
+    pthread_mutex_lock(&vfs->unfinished_lock);
+    struct unfinished **at = &vfs->unfinished;
+    while (*at != unfinished)
+        at = &(*at)->next;
+    *at = unfinished->next;
+    pthread_mutex_unlock(&vfs->unfinished_lock);
+}
+
+/* FOLDER/FILE, which ends in .tmp, unless it is being written. The lock is held over the removal, so that no writer can
+ * begin with that name in between. */
+static void remove_leftover(struct posix_vfs *vfs, const char *folder, const char *file)
+{
+    char name[VFS_NAME_BYTES_MAX], path[PATH_BYTES_MAX];
+    if (snprintf(name, sizeof(name), "%s%s%s", folder, folder[0] ? "/" : "", file) >= (int)sizeof(name) ||
+        path_of(vfs, name, "", path, NULL) != SILT_OK)
+        return; /* none of ours */
+    name[strlen(name) - 4] = '\0';
+    pthread_mutex_lock(&vfs->unfinished_lock);
+    const struct unfinished *writing = vfs->unfinished;
+    while (writing && strcmp(writing->name, name) != 0)
+        writing = writing->next;
+    int failed = !writing && unlink(path) != 0 && errno != ENOENT ? errno : 0;
+    pthread_mutex_unlock(&vfs->unfinished_lock);
+    if (failed)
+        silt_log(SILT_LOG_WARN, "cannot remove an unfinished file", "file=\"%s\" error=\"%s\"", path, strerror(failed));
+}
+
 /* fdatasync, rename NAME.tmp to NAME, fsync of the folder. */
 static enum silt_status publish(struct posix_vfs *vfs, int fd, const char *name, struct silt_error *err)
 {
@@ -185,9 +234,10 @@ static enum silt_status blob_create(struct vfs *vfs, const char *name, struct vf
     writer->base.vfs = vfs;
     writer->vfs = posix_of(vfs);
     writer->buffered = 0;
-    snprintf(writer->name, sizeof(writer->name), "%s", name);
+    begin_unfinished(writer->vfs, &writer->unfinished, name);
     rc = open_for_writing(writer->vfs, path, O_TRUNC, &writer->fd, err);
     if (rc != SILT_OK) {
+        end_unfinished(writer->vfs, &writer->unfinished);
         free(writer);
         return rc;
     }
@@ -202,7 +252,7 @@ static enum silt_status append_all(struct posix_writer *writer, const char *p, s
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return silt_fail_errno(err, errno, "write %s", writer->name);
+            return silt_fail_errno(err, errno, "write %s", writer->unfinished.name);
         p += n;
         len -= (size_t)n;
     }
@@ -239,8 +289,9 @@ static void blob_abort(struct vfs_blob_writer *base)
     if (!writer)
         return;
     close(writer->fd);
-    if (path_of(writer->vfs, writer->name, ".tmp", path, NULL) == SILT_OK)
-        unlink(path); /* if it stays, the next start removes it */
+    if (path_of(writer->vfs, writer->unfinished.name, ".tmp", path, NULL) == SILT_OK)
+        unlink(path); /* if it stays, a later list removes it */
+    end_unfinished(writer->vfs, &writer->unfinished);
     free(writer);
 }
 
@@ -249,12 +300,13 @@ static enum silt_status blob_commit(struct vfs_blob_writer *base, struct silt_er
     struct posix_writer *writer = (struct posix_writer *)base;
     enum silt_status rc = drain(writer, err);
     if (rc == SILT_OK)
-        rc = publish(writer->vfs, writer->fd, writer->name, err);
+        rc = publish(writer->vfs, writer->fd, writer->unfinished.name, err);
     if (rc != SILT_OK) {
         blob_abort(base);
         return rc;
     }
     close(writer->fd);
+    end_unfinished(writer->vfs, &writer->unfinished);
     free(writer);
     return SILT_OK;
 }
@@ -362,6 +414,7 @@ static enum silt_status segment_create(struct vfs *vfs, const char *name, uint64
     struct stat st;
     enum silt_status rc;
 
+    bool made = false; /* the name is ours from here on */
     segment->fd = -1;
     snprintf(segment->name, sizeof(segment->name), "%s", name);
     if ((rc = path_of(posix, name, "", path, err)) != SILT_OK)
@@ -373,6 +426,11 @@ static enum silt_status segment_create(struct vfs *vfs, const char *name, uint64
         goto fail;
     }
     bool recycled = recycle && rename(old, path) == 0;
+    if (recycle && !recycled && errno != ENOENT) {
+        rc = silt_fail_errno(err, errno, "rename %s", old);
+        goto fail;
+    }
+    made = true;
     if ((rc = open_for_writing(posix, path, 0, &segment->fd, err)) != SILT_OK)
         goto fail;
     if (fstat(segment->fd, &st) != 0) {
@@ -380,6 +438,10 @@ static enum silt_status segment_create(struct vfs *vfs, const char *name, uint64
         goto fail;
     }
     if (!recycled || (uint64_t)st.st_size != bytes) {
+        if ((uint64_t)st.st_size > bytes && ftruncate(segment->fd, (off_t)bytes) != 0) {
+            rc = silt_fail_errno(err, errno, "cut %s", path);
+            goto fail;
+        }
         if ((rc = fill_with_zeros(segment->fd, name, bytes, err)) != SILT_OK)
             goto fail;
         if (fsync(segment->fd) != 0) {
@@ -393,10 +455,10 @@ static enum silt_status segment_create(struct vfs *vfs, const char *name, uint64
     *out = &segment->base;
     return SILT_OK;
 fail:
-    if (segment->fd >= 0) {
+    if (segment->fd >= 0)
         close(segment->fd);
+    if (made)
         unlink(path);
-    }
     free(segment);
     return rc;
 }
@@ -512,9 +574,14 @@ static enum silt_status register_swap(struct vfs *vfs, const char *name, uint64_
         return silt_fail(err, SILT_CONFLICT, "%s: version is %llu, not %llu", name, (unsigned long long)version,
                          (unsigned long long)expected);
     silt_assert(len <= VFS_REGISTER_BYTES_MAX);
-    if ((rc = path_of(posix, name, ".tmp", path, err)) != SILT_OK ||
-        (rc = open_for_writing(posix, path, O_TRUNC, &fd, err)) != SILT_OK)
+    if ((rc = path_of(posix, name, ".tmp", path, err)) != SILT_OK)
         return rc;
+    struct unfinished unfinished;
+    begin_unfinished(posix, &unfinished, name);
+    if ((rc = open_for_writing(posix, path, O_TRUNC, &fd, err)) != SILT_OK) {
+        end_unfinished(posix, &unfinished);
+        return rc;
+    }
     char *whole = silt_malloc(REGISTER_HEADER_BYTES + len);
     uint32_t magic = REGISTER_MAGIC;
     version = expected + 1;
@@ -531,6 +598,7 @@ static enum silt_status register_swap(struct vfs *vfs, const char *name, uint64_
     close(fd);
     if (rc != SILT_OK)
         unlink(path);
+    end_unfinished(posix, &unfinished);
     return rc;
 }
 
@@ -557,8 +625,10 @@ static enum silt_status list(struct vfs *vfs, const char *folder, void (*each)(v
         size_t len = strlen(name);
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "LOCK") == 0)
             continue;
-        if (len > 4 && strcmp(name + len - 4, ".tmp") == 0)
+        if (len > 4 && strcmp(name + len - 4, ".tmp") == 0) {
+            remove_leftover(posix_of(vfs), folder, name);
             continue;
+        }
         each(arg, name);
     }
     if (errno)
@@ -615,6 +685,7 @@ static void posix_close(struct vfs *vfs)
     struct posix_vfs *posix = posix_of(vfs);
     if (posix->lock_fd >= 0)
         close(posix->lock_fd);
+    pthread_mutex_destroy(&posix->unfinished_lock);
     free(posix->sqlite_path);
     free(posix->root);
     free(posix);
@@ -672,6 +743,34 @@ static enum silt_status lock_directory(struct posix_vfs *posix, struct silt_erro
     return SILT_OK;
 }
 
+/* The data directory and those above it; what was made is durable in its parent. */
+static enum silt_status make_root(const char *directory, struct silt_error *err)
+{
+    char path[PATH_BYTES_MAX];
+    size_t len = strlen(directory);
+    while (len > 1 && directory[len - 1] == '/')
+        len--;
+    if (len == 0 || len >= sizeof(path))
+        return silt_fail(err, SILT_INVALID, "data directory: a name of %zu bytes", len);
+    memcpy(path, directory, len);
+    path[len] = '\0';
+    for (size_t at = 1; at <= len; at++) {
+        if ((path[at] != '/' && path[at] != '\0') || path[at - 1] == '/')
+            continue;
+        char kept = path[at];
+        path[at] = '\0';
+        enum silt_status rc = SILT_OK;
+        if (mkdir(path, 0750) == 0)
+            rc = sync_folder_of(path, err);
+        else if (errno != EEXIST)
+            rc = silt_fail_errno(err, errno, "data directory %s", path);
+        if (rc != SILT_OK)
+            return rc;
+        path[at] = kept;
+    }
+    return SILT_OK;
+}
+
 enum silt_status vfs_posix_open(const char *directory, struct vfs **out, struct silt_error *err)
 {
     struct posix_vfs *posix = silt_calloc(1, sizeof(*posix));
@@ -679,10 +778,9 @@ enum silt_status vfs_posix_open(const char *directory, struct vfs **out, struct 
 
     posix->vfs.ops = &posix_ops;
     posix->lock_fd = -1;
-    if (mkdir(directory, 0750) != 0 && errno != EEXIST) {
-        rc = silt_fail_errno(err, errno, "data directory %s", directory);
+    pthread_mutex_init(&posix->unfinished_lock, NULL);
+    if ((rc = make_root(directory, err)) != SILT_OK)
         goto fail;
-    }
     posix->root = realpath(directory, NULL);
     if (!posix->root) {
         rc = silt_fail_errno(err, errno, "data directory %s", directory);

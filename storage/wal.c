@@ -4,8 +4,11 @@
  *     spare (old, to be recycled) -> live segments, oldest first -> current -> next (being made ready)
  *
  * The log thread copies all queued records into one buffer, writes it, syncs, and only then calls back. A second thread
- * makes the next segment before it is needed, for filling 64 MiB takes longer than a sync. Trimming goes from the oldest
- * segment on, so that what is left is always a run without holes. Replay is in wal_replay.c.
+ * makes the next segment before it is needed, for filling 64 MiB takes longer than a sync. It ends after the log thread,
+ * which may still need segments for what is queued. Replay is in wal_replay.c.
+ *
+ * Files go from the oldest on, so that what is left is always a run of numbers without holes: a hole is damage. So no
+ * file is removed while a spare is being renamed, nor the other way round, and one that cannot be removed ends trimming.
  */
 #include "storage/wal_internal.h"
 
@@ -92,19 +95,11 @@ static uint64_t take_spare_locked(struct wal *wal)
     return number;
 }
 
-static enum silt_status make_segment(struct wal *wal, uint64_t number, uint64_t bytes, struct vfs_segment **out,
-                                     struct silt_error *err)
+static void give_back_spare_locked(struct wal *wal, uint64_t number)
 {
-    char name[VFS_NAME_BYTES_MAX], old[VFS_NAME_BYTES_MAX];
-    uint64_t spare = 0;
-    if (bytes == wal->options.segment_bytes) {
-        pthread_mutex_lock(&wal->files_lock);
-        spare = take_spare_locked(wal);
-        pthread_mutex_unlock(&wal->files_lock);
-    }
-    wal_segment_name(number, name);
-    wal_segment_name(spare, old);
-    return vfs_segment_create(wal->vfs, name, bytes, spare ? old : NULL, out, err);
+    silt_assert(wal->spare_count <= WAL_SPARES_MAX);
+    memmove(wal->spares + 1, wal->spares, wal->spare_count++ * sizeof(*wal->spares));
+    wal->spares[0] = number;
 }
 
 static void *prepare(void *arg)
@@ -112,16 +107,24 @@ static void *prepare(void *arg)
     struct wal *wal = arg;
     pthread_mutex_lock(&wal->files_lock);
     for (;;) {
-        while (!wal->next_wanted && !wal->ending)
+        while ((!wal->next_wanted || wal->removing) && !wal->prepare_ending)
             pthread_cond_wait(&wal->files_changed, &wal->files_lock);
-        if (wal->ending)
+        if (wal->prepare_ending)
             break;
-        uint64_t number = wal->next_number;
+        char name[VFS_NAME_BYTES_MAX], old[VFS_NAME_BYTES_MAX];
+        uint64_t spare = take_spare_locked(wal);
+        wal->spare_in_use = spare != 0;
+        wal_segment_name(wal->next_number, name);
+        wal_segment_name(spare, old);
         pthread_mutex_unlock(&wal->files_lock);
         struct vfs_segment *segment = NULL;
         struct silt_error err;
-        enum silt_status rc = make_segment(wal, number, wal->options.segment_bytes, &segment, &err);
+        enum silt_status rc = vfs_segment_create(wal->vfs, name, wal->options.segment_bytes, spare ? old : NULL, &segment,
+                                                 &err);
         pthread_mutex_lock(&wal->files_lock);
+        wal->spare_in_use = false;
+        if (rc != SILT_OK && spare) /* it may still be there under its old name */
+            give_back_spare_locked(wal, spare);
         wal->next = segment;
         wal->next_status = rc;
         if (rc != SILT_OK)
@@ -142,55 +145,75 @@ static void want_next_locked(struct wal *wal, uint64_t number)
     pthread_cond_broadcast(&wal->files_changed);
 }
 
+static enum silt_status sync_current(struct wal *wal, struct silt_error *err)
+{
+    enum silt_status rc = vfs_segment_sync(wal->current, err);
+    if (rc != SILT_OK)
+        return rc;
+    wal->durable_seq = wal->written_seq;
+    wal->last_sync_ns = silt_clock_monotonic_ns();
+    wal->unsynced = false;
+    atomic_fetch_add_explicit(&wal->syncs, 1, memory_order_relaxed);
+    return SILT_OK;
+}
+
+/* A segment for a record larger than one; what was made ready would come after it, so it is made anew. */
+static enum silt_status make_large_segment(struct wal *wal, uint64_t bytes, struct silt_error *err)
+{
+    char name[VFS_NAME_BYTES_MAX];
+    pthread_mutex_lock(&wal->files_lock);
+    while (wal->next_wanted)
+        pthread_cond_wait(&wal->files_changed, &wal->files_lock);
+    struct vfs_segment *unused = wal->next;
+    wal->next = NULL;
+    wal->next_ready = false;
+    wal_segment_name(wal->next_number, name);
+    pthread_mutex_unlock(&wal->files_lock);
+    if (unused) {
+        vfs_segment_close(unused);
+        enum silt_status rc = vfs_segment_remove(wal->vfs, name, err);
+        if (rc != SILT_OK)
+            return rc;
+    }
+    return vfs_segment_create(wal->vfs, name, (bytes + 4095) & ~(uint64_t)4095, NULL, &wal->current, err);
+}
+
+/* What was made ready, or made now when it was not. */
+static enum silt_status take_next_segment(struct wal *wal, struct silt_error *err)
+{
+    pthread_mutex_lock(&wal->files_lock);
+    while (wal->next_wanted)
+        pthread_cond_wait(&wal->files_changed, &wal->files_lock);
+    if (!wal->next_ready || wal->next_status != SILT_OK) { /* the first one, or try again after an error */
+        want_next_locked(wal, wal->next_number);
+        while (wal->next_wanted)
+            pthread_cond_wait(&wal->files_changed, &wal->files_lock);
+    }
+    enum silt_status rc = wal->next_status;
+    if (rc != SILT_OK && err)
+        *err = wal->next_error;
+    wal->current = wal->next;
+    wal->next = NULL;
+    wal->next_ready = false;
+    pthread_mutex_unlock(&wal->files_lock);
+    return rc;
+}
+
 /* Ends the current segment (synced, whatever the mode: a hole before a later segment would be damage) and begins one
  * with room for `needed` bytes. Log thread, or wal_start. */
 static enum silt_status begin_segment(struct wal *wal, uint64_t first_seq, uint64_t prev_seq, size_t needed,
                                       struct silt_error *err)
 {
     enum silt_status rc;
-    if (wal->current && (rc = vfs_segment_sync(wal->current, err)) != SILT_OK)
+    if (wal->current && (rc = sync_current(wal, err)) != SILT_OK)
         return rc;
     vfs_segment_close(wal->current);
     wal->current = NULL;
     uint64_t room = sizeof(struct wal_segment_header) + needed;
-    pthread_mutex_lock(&wal->files_lock);
-    if (room <= wal->options.segment_bytes) {
-        while (wal->next_wanted)
-            pthread_cond_wait(&wal->files_changed, &wal->files_lock);
-        if (!wal->next_ready || wal->next_status != SILT_OK) { /* the first one, or try again after an error */
-            want_next_locked(wal, wal->next_number);
-            while (wal->next_wanted)
-                pthread_cond_wait(&wal->files_changed, &wal->files_lock);
-        }
-        rc = wal->next_status;
-        if (rc != SILT_OK && err)
-            *err = wal->next_error;
-        wal->current = wal->next;
-        wal->next = NULL;
-        wal->next_ready = false;
-    } else { /* a record larger than a segment: the one made ready comes after it, so it is made anew */
-        while (wal->next_wanted)
-            pthread_cond_wait(&wal->files_changed, &wal->files_lock);
-        if (wal->next) {
-            char name[VFS_NAME_BYTES_MAX];
-            wal_segment_name(wal->next_number, name);
-            vfs_segment_close(wal->next);
-            wal->next = NULL;
-            wal->next_ready = false;
-            rc = vfs_segment_remove(wal->vfs, name, err);
-            if (rc != SILT_OK) {
-                pthread_mutex_unlock(&wal->files_lock);
-                return rc;
-            }
-        }
-        pthread_mutex_unlock(&wal->files_lock);
-        rc = make_segment(wal, wal->next_number, (room + 4095) & ~(uint64_t)4095, &wal->current, err);
-        pthread_mutex_lock(&wal->files_lock);
-    }
-    if (rc != SILT_OK) {
-        pthread_mutex_unlock(&wal->files_lock);
+    rc = room <= wal->options.segment_bytes ? take_next_segment(wal, err) : make_large_segment(wal, room, err);
+    if (rc != SILT_OK)
         return rc;
-    }
+    pthread_mutex_lock(&wal->files_lock);
     wal->current_number = wal->next_number;
     wal->current_bytes = vfs_segment_bytes(wal->current);
     if (wal->live_count)
@@ -227,6 +250,10 @@ static enum silt_status flush_group(struct wal *wal, struct silt_error *err)
         rc = vfs_segment_write(wal->current, wal->offset, wal->group.p, wal->group.len, err);
     wal->offset += wal->group.len;
     wal->group.len = 0;
+    if (wal->group.capacity > 8 * GROUP_BYTES_MAX) /* one large record must not keep its room for ever */
+        silt_buffer_free(&wal->group);
+    if (rc == SILT_OK)
+        wal->written_seq = wal->appended_seq;
     return rc;
 }
 
@@ -247,13 +274,13 @@ static void append_record(struct wal *wal, const struct wal_entry *entry)
         memcpy(at + sizeof(header), entry->payload, entry->payload_bytes);
     memset(at + sizeof(header) + entry->payload_bytes, 0, bytes - sizeof(header) - entry->payload_bytes);
     wal->group.len += bytes;
+    wal->appended_seq = entry->seq;
 }
 
 /* Write a run of entries; synced when the mode says so. */
 static enum silt_status write_entries(struct wal *wal, const struct wal_entry *first, struct silt_error *err)
 {
     enum silt_status rc;
-    uint64_t last = 0;
     for (const struct wal_entry *entry = first; entry; entry = entry->next) {
         size_t bytes = wal_record_bytes(entry->payload_bytes);
         if (wal->offset + wal->group.len + bytes > wal->current_bytes) {
@@ -264,51 +291,76 @@ static enum silt_status write_entries(struct wal *wal, const struct wal_entry *f
             return rc;
         }
         append_record(wal, entry);
-        last = entry->seq;
     }
     if ((rc = flush_group(wal, err)) != SILT_OK)
         return rc;
+    wal->unsynced = true;
     uint64_t now = silt_clock_monotonic_ns();
     bool due = wal->options.sync_mode == SILT_SYNC_FSYNC ||
                (wal->options.sync_mode == SILT_SYNC_INTERVAL &&
                 now - wal->last_sync_ns >= (uint64_t)wal->options.sync_interval_ms * 1000000);
-    wal->unsynced = !due;
-    if (due) {
-        if ((rc = vfs_segment_sync(wal->current, err)) != SILT_OK)
-            return rc;
-        wal->last_sync_ns = now;
-        wal->durable_seq = last;
-        atomic_fetch_add_explicit(&wal->syncs, 1, memory_order_relaxed);
+    return due ? sync_current(wal, err) : SILT_OK;
+}
+
+static void forget_oldest_live_locked(struct wal *wal)
+{
+    memmove(wal->live, wal->live + 1, --wal->live_count * sizeof(*wal->live));
+}
+
+enum trim_step { TRIM_DONE, TRIM_AGAIN, TRIM_REMOVE_SPARE, TRIM_REMOVE_LIVE };
+
+/* Keeps the oldest live segment as a spare if it is not needed any more and there is room, or tells what has to go
+ * first: *number. A segment of another size is never kept, and all spares are older than it. */
+static enum trim_step trim_step_locked(struct wal *wal, uint64_t *number)
+{
+    const struct wal_live *oldest = wal->live;
+    if (wal->live_count <= 1 || oldest->end_seq > atomic_load(&wal->trim_below))
+        return TRIM_DONE;
+    if (oldest->bytes == wal->options.segment_bytes && wal->spare_count < wal->options.spare_segments &&
+        wal->spare_count < WAL_SPARES_MAX) {
+        wal->spares[wal->spare_count++] = oldest->number;
+        forget_oldest_live_locked(wal);
+        return TRIM_AGAIN;
     }
-    return SILT_OK;
+    if (wal->spare_in_use)
+        return TRIM_DONE; /* the next round comes soon */
+    wal->removing = true;
+    *number = take_spare_locked(wal);
+    if (*number)
+        return TRIM_REMOVE_SPARE;
+    *number = oldest->number;
+    return TRIM_REMOVE_LIVE;
 }
 
 /* Segments that are wholly below the mark become spare, or go. Log thread. */
 static void trim(struct wal *wal)
 {
-    uint64_t below = atomic_load(&wal->trim_below);
-    pthread_mutex_lock(&wal->files_lock);
-    while (wal->live_count > 1 && wal->live[0].end_seq <= below) {
-        struct wal_live old = wal->live[0];
-        if (old.bytes == wal->options.segment_bytes && wal->spare_count < wal->options.spare_segments &&
-            wal->spare_count < WAL_SPARES_MAX) {
-            wal->spares[wal->spare_count++] = old.number;
-        } else {
-            char name[VFS_NAME_BYTES_MAX];
-            struct silt_error err;
-            wal_segment_name(old.number, name);
-            /* A spare would be older than this one: without holes means the oldest goes first. */
-            uint64_t oldest = take_spare_locked(wal);
-            if (oldest) {
-                wal_segment_name(oldest, name);
-                wal->spares[wal->spare_count++] = old.number;
-            }
-            if (vfs_segment_remove(wal->vfs, name, &err) != SILT_OK)
-                silt_log(SILT_LOG_WARN, "Log segment not removed", "error=\"%s\"", err.text);
+    enum trim_step step;
+    do {
+        char name[VFS_NAME_BYTES_MAX];
+        uint64_t number = 0;
+        pthread_mutex_lock(&wal->files_lock);
+        step = trim_step_locked(wal, &number);
+        pthread_mutex_unlock(&wal->files_lock);
+        if (step != TRIM_REMOVE_SPARE && step != TRIM_REMOVE_LIVE)
+            continue;
+        struct silt_error err;
+        wal_segment_name(number, name);
+        enum silt_status rc = vfs_segment_remove(wal->vfs, name, &err);
+        pthread_mutex_lock(&wal->files_lock);
+        wal->removing = false;
+        if (rc == SILT_OK && step == TRIM_REMOVE_LIVE)
+            forget_oldest_live_locked(wal);
+        else if (rc != SILT_OK && step == TRIM_REMOVE_SPARE)
+            give_back_spare_locked(wal, number);
+        pthread_cond_broadcast(&wal->files_changed);
+        pthread_mutex_unlock(&wal->files_lock);
+        if (rc != SILT_OK) {
+            silt_log(SILT_LOG_WARN, "Log segment not removed: the log is not trimmed until restart", "error=\"%s\"", err.text);
+            wal->trim_failed = true;
+            step = TRIM_DONE;
         }
-        memmove(wal->live, wal->live + 1, --wal->live_count * sizeof(*wal->live));
-    }
-    pthread_mutex_unlock(&wal->files_lock);
+    } while (step != TRIM_DONE);
 }
 
 static bool trim_is_due(struct wal *wal)
@@ -368,8 +420,7 @@ static void *run(void *arg)
             if (status == SILT_OK)
                 status = write_entries(wal, first, &err);
         } else if (wal->unsynced && status == SILT_OK) {
-            if ((status = vfs_segment_sync(wal->current, &err)) == SILT_OK)
-                wal->unsynced = false;
+            status = sync_current(wal, &err);
         }
         if (status != SILT_OK && !wal->failed) {
             silt_log(SILT_LOG_ERROR, "The log failed: writes are refused until restart", "error=\"%s\"", err.text);
@@ -379,30 +430,49 @@ static void *run(void *arg)
             atomic_store(&wal->failed, true);
         }
         finish_entries(wal, first, status, &err);
-        if (status == SILT_OK && trim_is_due(wal))
+        if (status == SILT_OK && !wal->trim_failed && trim_is_due(wal))
             trim(wal);
         pthread_mutex_lock(&wal->lock);
-        if (ending && !wal->head)
+        if (ending && !wal->head && (!wal->unsynced || status != SILT_OK))
             break;
     }
     pthread_mutex_unlock(&wal->lock);
     return NULL;
 }
 
+/* A process that was killed may have written records that it never synced. They were replayed, and the new segment's
+ * header will say that they are there: so they have to be durable before it. */
+static enum silt_status sync_replayed(struct wal *wal, struct silt_error *err)
+{
+    char name[VFS_NAME_BYTES_MAX];
+    struct vfs_segment *segment;
+    if (wal->live_count == 0)
+        return SILT_OK;
+    wal_segment_name(wal->live[wal->live_count - 1].number, name);
+    enum silt_status rc = vfs_segment_open(wal->vfs, name, &segment, err);
+    if (rc != SILT_OK)
+        return rc;
+    rc = vfs_segment_sync(segment, err);
+    vfs_segment_close(segment);
+    return rc;
+}
+
 enum silt_status wal_start(struct wal *wal, uint64_t next_seq_min, struct silt_error *err)
 {
     uint64_t prev_seq = wal->next_seq;
+    enum silt_status rc = sync_replayed(wal, err);
+    if (rc != SILT_OK)
+        return rc;
     if (next_seq_min > wal->next_seq)
         wal->next_seq = next_seq_min;
     if (wal->live_count == 0)
         prev_seq = wal->next_seq;
-    wal->durable_seq = wal->next_seq - 1;
+    wal->appended_seq = wal->written_seq = wal->durable_seq = wal->next_seq - 1;
     wal->next_number = wal->live_count ? wal->live[wal->live_count - 1].number + 1 : 1;
     if (pthread_create(&wal->prepare_thread, NULL, prepare, wal) != 0)
         return silt_fail(err, SILT_LIMIT, "log: no thread can be started");
     wal->prepare_started = true;
-    enum silt_status rc = begin_segment(wal, wal->next_seq, prev_seq, 0, err);
-    if (rc != SILT_OK)
+    if ((rc = begin_segment(wal, wal->next_seq, prev_seq, 0, err)) != SILT_OK)
         return rc;
     wal->last_sync_ns = silt_clock_monotonic_ns();
     if (pthread_create(&wal->thread, NULL, run, wal) != 0)
@@ -522,23 +592,37 @@ void wal_stats(struct wal *wal, struct wal_stats *out)
     pthread_mutex_unlock(&wal->files_lock);
 }
 
+/* What was made ready and not used. If it stays, the next start finds out that it is empty, by reading it. */
+static void remove_next(struct wal *wal)
+{
+    char name[VFS_NAME_BYTES_MAX];
+    struct silt_error err;
+    if (!wal->next)
+        return;
+    vfs_segment_close(wal->next);
+    wal_segment_name(wal->next_number, name);
+    if (!wal->failed && vfs_segment_remove(wal->vfs, name, &err) != SILT_OK)
+        silt_log(SILT_LOG_WARN, "Log segment not removed", "error=\"%s\"", err.text);
+}
+
 void wal_close(struct wal *wal)
 {
     if (!wal)
         return;
     pthread_mutex_lock(&wal->lock);
-    pthread_mutex_lock(&wal->files_lock);
     wal->ending = true;
-    pthread_cond_broadcast(&wal->files_changed);
-    pthread_mutex_unlock(&wal->files_lock);
     pthread_cond_signal(&wal->wake);
     pthread_mutex_unlock(&wal->lock);
     if (wal->started)
         pthread_join(wal->thread, NULL);
+    pthread_mutex_lock(&wal->files_lock);
+    wal->prepare_ending = true;
+    pthread_cond_broadcast(&wal->files_changed);
+    pthread_mutex_unlock(&wal->files_lock);
     if (wal->prepare_started)
         pthread_join(wal->prepare_thread, NULL);
     vfs_segment_close(wal->current);
-    vfs_segment_close(wal->next);
+    remove_next(wal);
     silt_buffer_free(&wal->group);
     pthread_cond_destroy(&wal->wake);
     pthread_cond_destroy(&wal->files_changed);

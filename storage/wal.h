@@ -82,7 +82,7 @@ struct wal_stats {
 };
 void wal_stats(struct wal *wal, struct wal_stats *out);
 
-/* Writes what is queued, stops the thread. NULL is fine. */
+/* Writes and, whatever the mode, syncs what is queued; stops the threads. NULL is fine. */
 void wal_close(struct wal *wal);
 
 #endif

@@ -29,26 +29,28 @@ struct wal {
     uint64_t next_seq;
     bool trim_asked;
     struct silt_error failed_error;
-    bool ending; /* written under both locks, read under either */
+    bool ending;
 
     pthread_mutex_t files_lock; /* guards this group: */
     pthread_cond_t files_changed;
     struct wal_live *live; /* oldest first; the last is the current one once started */
     size_t live_count, live_capacity;
-    uint64_t spares[WAL_SPARES_MAX]; /* numbers, oldest first */
+    uint64_t spares[WAL_SPARES_MAX + 1]; /* numbers, oldest first; one more than kept: a spare may come back */
     size_t spare_count;
+    bool spare_in_use; /* being recycled: its file may have the old name or the new one */
+    bool removing;     /* a file older than all spares is being removed */
     struct vfs_segment *next; /* made ready */
     uint64_t next_number;
-    bool next_wanted, next_ready;
+    bool next_wanted, next_ready, prepare_ending;
     enum silt_status next_status;
     struct silt_error next_error;
 
     /* the log thread's */
     struct vfs_segment *current;
     uint64_t current_number, current_bytes, offset;
-    uint64_t durable_seq, last_sync_ns;
+    uint64_t appended_seq, written_seq, durable_seq, last_sync_ns;
     struct silt_buffer group;
-    bool unsynced;
+    bool unsynced, trim_failed;
 
     _Atomic bool failed;
     _Atomic uint64_t trim_below, queued_bytes, syncs, entries;

@@ -3,6 +3,9 @@
  *
  * Segments are read whole, one at a time. A segment whose successor begins at or before the first wanted record is
  * passed over unread. See wal_segment.h for when a record holds.
+ *
+ * A header is synced before the first record is written. So a last segment whose header does not hold was made ready and
+ * never used, and goes; but if any record in it holds, the header was damaged.
  */
 #include "storage/wal_internal.h"
 
@@ -104,6 +107,18 @@ static enum silt_status replay_segment(struct reading *reading, const struct wal
     return rc;
 }
 
+/* Of a segment whose header does not hold. */
+static enum silt_status check_never_used(struct wal *wal, uint64_t number, struct silt_error *err)
+{
+    struct reading reading = {.wal = wal};
+    enum silt_status rc = read_segment(&reading, number, err);
+    for (size_t at = sizeof(struct wal_segment_header); rc == SILT_OK && at < reading.len; at += 8)
+        if (record_at(&reading, at, number))
+            rc = silt_fail(err, SILT_CORRUPT, "%s: damaged header, with a record at offset %zu", reading.name, at);
+    free(reading.bytes);
+    return rc;
+}
+
 /* Headers of all segments: which were used, where each begins and ends. */
 static enum silt_status survey(struct wal *wal, struct silt_error *err)
 {
@@ -120,7 +135,8 @@ static enum silt_status survey(struct wal *wal, struct silt_error *err)
         if (!holds) {
             if (i + 1 < wal->live_count)
                 return silt_fail(err, SILT_CORRUPT, "%s: damaged header", name);
-            if ((rc = vfs_segment_remove(wal->vfs, name, err)) != SILT_OK)
+            if ((rc = check_never_used(wal, wal->live[i].number, err)) != SILT_OK ||
+                (rc = vfs_segment_remove(wal->vfs, name, err)) != SILT_OK)
                 return rc;
             continue;
         }

@@ -427,7 +427,7 @@ static enum silt_status write_once(struct write *w, struct silt_str database, st
 {
     w->database = find_database(w->storage, database);
     if (!w->database)
-        return database_not_found(database, err);
+        return silt_fail(err, SILT_NOT_FOUND, "database not found: \"%.*s\"", SILT_FMT(database)); /* quoted here only */
     w->policy = find_policy(w->database, rp);
     if (!w->policy)
         return policy_not_found(w->database, rp, err);

@@ -98,6 +98,8 @@ static void parse_line(struct fake_source *fake, struct silt_str line)
 static int64_t shard_of(silt_time time)
 {
     const int64_t week = 604800LL * 1000000000, monday = -3LL * 86400 * 1000000000;
+    if (time > INT64_MAX - week)
+        time = INT64_MAX - week;
     int64_t shifted = time - monday;
     return shifted >= 0 ? shifted / week : -((-shifted + week - 1) / week);
 }

@@ -470,7 +470,7 @@ static enum silt_status list(struct vfs *vfs, const char *folder, void (*each)(v
 {
     struct fault_vfs *fault = fault_of(vfs);
     size_t len = strlen(folder), found = 0;
-    if (fault->crashed)
+    if (fault_vfs_crashed(vfs))
         return crash(folder, err);
     pthread_mutex_lock(&fault->lock);
     for (size_t i = 0; i < fault->count; i++) {
@@ -585,6 +585,17 @@ bool fault_vfs_crashed(struct vfs *vfs)
     bool crashed = fault_of(vfs)->crashed;
     pthread_mutex_unlock(&fault_of(vfs)->lock);
     return crashed;
+}
+
+void fault_vfs_revive(struct vfs *vfs)
+{
+    struct fault_vfs *fault = fault_of(vfs);
+    pthread_mutex_lock(&fault->lock);
+    for (size_t i = 0; i < fault->count; i++)
+        silt_assert(fault->things[i]->handles == 0);
+    fault->crashed = false;
+    fault->crash_at = fault->fail_at = 0;
+    pthread_mutex_unlock(&fault->lock);
 }
 
 void fault_vfs_restart(struct vfs *vfs)

@@ -20,6 +20,9 @@ void fault_vfs_crash_at(struct vfs *vfs, uint64_t nth);
 /* The n-th changing operation from now on fails with status and changes nothing; later ones work. */
 void fault_vfs_fail_at(struct vfs *vfs, uint64_t nth, enum silt_status status);
 bool fault_vfs_crashed(struct vfs *vfs);
+/* The process was killed and the machine stayed up: everything written is there to be read, but what was not synced can
+ * still be lost in a later fault_vfs_restart. All handles must be closed. */
+void fault_vfs_revive(struct vfs *vfs);
 /* Crash now if it has not happened, drop what was not durable, and work again. All handles must be closed. */
 void fault_vfs_restart(struct vfs *vfs);
 /* Flip one bit of a stored thing; false: no such name or offset. */

@@ -139,10 +139,12 @@ bind-address = "127.0.0.1:%d"
   query-log-enabled = false
   index-version = "inmem"
 [monitor]
-  store-enabled = true
-  store-interval = "1h"
+  store-enabled = false
 [http]
   bind-address = "127.0.0.1:%d"
   log-enabled = false
 """ % (free_port(), folder, folder, folder, port))
-    return Server([path, "-config", config], port, folder, env=dict(os.environ, **(env or {})))
+    server = Server([path, "-config", config], port, folder, env=dict(os.environ, **(env or {})))
+    # Made by its monitor otherwise, at a moment of its own choice.
+    server.query('CREATE DATABASE "_internal" WITH DURATION 7d REPLICATION 1 SHARD DURATION 1d NAME monitor')
+    return server

@@ -47,6 +47,13 @@ struct silt_series_head {
     size_t column_count;
 };
 
+/* How a chunked answer is cut into documents. */
+enum silt_chunking {
+    SILT_CHUNK_ROWS,      /* after so many rows, and at each series, marked as partial */
+    SILT_CHUNK_SERIES,    /* at each series, not marked */
+    SILT_CHUNK_STATEMENT, /* not at all */
+};
+
 /*
  * Where answers go, in this order, per statement:
  *
@@ -63,7 +70,9 @@ struct silt_sink {
     void (*message)(struct silt_sink *sink, struct silt_str level, struct silt_str text);
     void (*error)(struct silt_sink *sink, struct silt_str text);
     enum silt_status (*end)(struct silt_sink *sink);
-    const struct silt_zone *zone; /* set by the engine before `begin` when the statement has tz(); else NULL */
+    /* Set by the engine before `begin`: */
+    const struct silt_zone *zone;  /* of the statement's tz(); else NULL */
+    enum silt_chunking chunking;
 };
 
 /* ---------------------------------------------------------------- statements that change things */

@@ -4,8 +4,10 @@
 #include "storage/catalog.h"
 
 #include <check.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[64], path[128];
@@ -229,6 +231,83 @@ START_TEST(a_database_takes_all_of_its_own_with_it)
 }
 END_TEST
 
+START_TEST(series_of_a_database_dropped_halfway_go_at_the_next_start)
+{
+    struct catalog *catalog = reopen(NULL);
+    struct silt_error err;
+    uint32_t first, last;
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("a"), &first, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("b"), &last, &err), SILT_OK);
+    ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
+    put_series(catalog, first, 1, 10);
+    put_series(catalog, last, 1, 10);
+    put_series(catalog, last + 7, 1, 60000); /* more than one step */
+    put_series(catalog, last + 8, 4000000000u, 4000000010u);
+    ck_assert_int_eq(catalog_commit(catalog, &err), SILT_OK);
+    catalog = reopen(catalog);
+    for (uint32_t id = first; id < last + 10; id++) {
+        struct counted counted = {0};
+        ck_assert_int_eq(catalog_series(catalog, id, on_series, &counted, &err), SILT_OK);
+        ck_assert_uint_eq(counted.count, id == first || id == last ? 10 : 0);
+    }
+    catalog_close(catalog);
+}
+END_TEST
+
+START_TEST(what_was_committed_survives_a_killed_process)
+{
+    struct silt_error err;
+    uint32_t db = 1;
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        struct catalog *catalog;
+        if (catalog_open(path, &catalog, &err) != SILT_OK || catalog_create_database(catalog, SILT_STR("a"), &db, &err) != SILT_OK ||
+            catalog_begin(catalog, &err) != SILT_OK)
+            _exit(1);
+        put_series(catalog, db, 1, 500);
+        if (catalog_set_applied_seq(catalog, 9, &err) != SILT_OK || catalog_commit(catalog, &err) != SILT_OK ||
+            catalog_begin(catalog, &err) != SILT_OK)
+            _exit(2);
+        put_series(catalog, db, 501, 900);
+        _exit(0); /* without a close, in the middle of a batch */
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    struct catalog *catalog = reopen(NULL);
+    struct counted counted = {0};
+    ck_assert_int_eq(catalog_series(catalog, db, on_series, &counted, &err), SILT_OK);
+    ck_assert_uint_eq(counted.count, 500);
+    ck_assert_uint_eq(catalog_applied_seq(catalog), 9);
+    catalog_close(catalog);
+}
+END_TEST
+
+static void run_sqlite(const char *script)
+{
+    sqlite3 *db;
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, script, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+START_TEST(databases_of_other_programs_and_later_versions_are_refused)
+{
+    struct silt_error err;
+    struct catalog *catalog;
+    run_sqlite("CREATE TABLE bookmarks(url TEXT)");
+    ck_assert_int_eq(catalog_open(path, &catalog, &err), SILT_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(err.text, "another program"));
+    run_sqlite("DROP TABLE bookmarks; PRAGMA user_version=2");
+    ck_assert_int_eq(catalog_open(path, &catalog, &err), SILT_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(err.text, "newer"));
+    run_sqlite("PRAGMA user_version=0");
+    ck_assert_int_eq(catalog_open(path, &catalog, &err), SILT_OK);
+    catalog_close(catalog);
+}
+END_TEST
+
 START_TEST(foreign_files_are_refused)
 {
     struct silt_error err;
@@ -249,6 +328,9 @@ int main(void)
     tcase_add_test(tcase, definitions_survive_a_reopen);
     tcase_add_test(tcase, batches_are_whole_or_absent);
     tcase_add_test(tcase, a_database_takes_all_of_its_own_with_it);
+    tcase_add_test(tcase, series_of_a_database_dropped_halfway_go_at_the_next_start);
+    tcase_add_test(tcase, what_was_committed_survives_a_killed_process);
+    tcase_add_test(tcase, databases_of_other_programs_and_later_versions_are_refused);
     tcase_add_test(tcase, foreign_files_are_refused);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

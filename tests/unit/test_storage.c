@@ -21,6 +21,13 @@
 #define FIELDS 5
 #define WEEK_NS ((int64_t)604800 * 1000000000)
 
+/* ck_assert without its book-keeping at each call: for loops over rows. */
+#define HOLDS(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            ck_abort_msg("%s", #condition);                                                                            \
+    } while (0)
+
 static uint64_t rng_state;
 
 static uint64_t rng(void)
@@ -123,7 +130,8 @@ static void teardown(void)
 
 static void must(enum silt_status rc, const struct silt_error *err)
 {
-    ck_assert_msg(rc == SILT_OK, "%s", rc == SILT_OK ? "" : err->text);
+    if (rc != SILT_OK)
+        ck_abort_msg("%s", err->text);
 }
 
 struct waiter {
@@ -244,7 +252,7 @@ static void check_stats(struct silt_reader *reader, struct silt_cursor *cursor, 
     struct silt_block_stats stats;
     bool has = reader->ops->cursor_stats(cursor, f, &stats);
     if (column->type == SILT_TYPE_NONE) {
-        ck_assert(!has || stats.count == 0);
+        HOLDS(!has || stats.count == 0);
         return;
     }
     if (!has)
@@ -258,9 +266,9 @@ static void check_stats(struct silt_reader *reader, struct silt_cursor *cursor, 
         if (column->type == SILT_TYPE_INTEGER)
             sum = (int64_t)((uint64_t)sum + (uint64_t)column->i64[i]);
     }
-    ck_assert_uint_eq(stats.count, count);
+    HOLDS(stats.count == count);
     if (column->type == SILT_TYPE_INTEGER)
-        ck_assert_int_eq(stats.sum.i64, sum);
+        HOLDS(stats.sum.i64 == sum);
 }
 
 static void check_series(struct model *m, struct silt_reader *reader, struct silt_cursor *cursor, silt_series_id id,
@@ -291,8 +299,8 @@ static void check_series(struct model *m, struct silt_reader *reader, struct sil
         must(reader->ops->cursor_next(cursor, &rows, &err), &err);
         if (rows.count == 0)
             break;
-        ck_assert_uint_le(rows.count, 4096);
-        ck_assert(first || (descending ? rows.shard <= shard : rows.shard >= shard));
+        HOLDS(rows.count <= 4096);
+        HOLDS(first || (descending ? rows.shard <= shard : rows.shard >= shard));
         shard = rows.shard;
         first = false;
         const silt_time *times;
@@ -302,19 +310,20 @@ static void check_series(struct model *m, struct silt_reader *reader, struct sil
             must(reader->ops->cursor_times(cursor, &times, &err), &err);
         for (size_t f = 0; f < n; f++) {
             must(reader->ops->cursor_column(cursor, f, &columns[f], &err), &err);
-            ck_assert(columns[f].type == SILT_TYPE_NONE || columns[f].type == field_list[which[f]].type);
+            HOLDS(columns[f].type == SILT_TYPE_NONE || columns[f].type == field_list[which[f]].type);
         }
         if (late)
             must(reader->ops->cursor_times(cursor, &times, &err), &err);
-        ck_assert_int_eq(rows.first, times[0]);
-        ck_assert_int_eq(rows.last, times[rows.count - 1]);
+        HOLDS(rows.first == times[0]);
+        HOLDS(rows.last == times[rows.count - 1]);
         if (rows.has_stats)
             for (size_t f = 0; f < n; f++)
                 check_stats(reader, cursor, &rows, f, &columns[f]);
         for (uint32_t i = 0; i < rows.count; i++) {
             const struct point *point;
             for (;;) {
-                ck_assert_msg(descending ? at > 0 : at < count, "a row too many at %" PRId64, times[i]);
+                if (descending ? at == 0 : at == count)
+                    ck_abort_msg("series %u: a row too many at %" PRId64, series, times[i]);
                 point = &m->points[series][descending ? --at : at++];
                 if (!(point->has & mask) || point->time < min || point->time > max)
                     continue;
@@ -322,21 +331,22 @@ static void check_series(struct model *m, struct silt_reader *reader, struct sil
                     continue;
                 break;
             }
-            ck_assert_msg(point->time == times[i], "series %u: time %" PRId64 ", not %" PRId64, series, times[i], point->time);
+            if (point->time != times[i])
+                ck_abort_msg("series %u: time %" PRId64 ", not %" PRId64, series, times[i], point->time);
             for (size_t f = 0; f < n; f++) {
                 bool has = columns[f].type != SILT_TYPE_NONE && bit(columns[f].valid, i);
-                ck_assert_int_eq(has, point->has >> which[f] & 1);
+                HOLDS(has == (bool)(point->has >> which[f] & 1));
                 if (!has)
                     continue;
                 uint64_t want = point->values[which[f]];
                 if (which[f] == 3) {
                     char text[40];
                     snprintf(text, sizeof(text), "text-%" PRIu64, want);
-                    ck_assert(silt_str_equal(columns[f].string[i], silt_str_from(text)));
+                    HOLDS(silt_str_equal(columns[f].string[i], silt_str_from(text)));
                 } else if (which[f] == 4) {
-                    ck_assert_uint_eq(columns[f].boolean[i], want);
+                    HOLDS(columns[f].boolean[i] == want);
                 } else {
-                    ck_assert_uint_eq(columns[f].u64[i], want);
+                    HOLDS(columns[f].u64[i] == want);
                 }
             }
             seen++;
@@ -355,7 +365,8 @@ static void check_series(struct model *m, struct silt_reader *reader, struct sil
         const struct point *point = &m->points[series][descending ? at - 1 : at];
         bool due = (point->has & mask) && point->time >= min && point->time <= max
                    && !(skipping && (descending ? point->time > skip_to : point->time < skip_to));
-        ck_assert_msg(!due, "series %u: a row is missing at %" PRId64 " after %zu of %zu", series, point->time, seen, count);
+        if (due)
+            ck_abort_msg("series %u: a row is missing at %" PRId64 " after %zu of %zu", series, point->time, seen, count);
     }
 }
 
@@ -679,6 +690,125 @@ START_TEST(dropped_shards_take_their_series)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- many threads */
+
+#define WRITERS 3
+#define ROUNDS 120
+#define ROUND_ROWS 200
+
+static void *write_rounds(void *arg)
+{
+    unsigned writer = (unsigned)(uintptr_t)arg;
+    for (int round = 0; round < ROUNDS; round++) {
+        struct silt_arena *arena = silt_arena_create(NULL);
+        struct silt_field fields[2] = {{SILT_STR("i"), SILT_TYPE_INTEGER}, {SILT_STR("s"), SILT_TYPE_STRING}};
+        struct silt_layout layout = {SILT_STR("t"), fields, 2};
+        struct silt_row rows[ROUND_ROWS];
+        union silt_value values[2 * ROUND_ROWS];
+        for (int i = 0; i < ROUND_ROWS; i++) {
+            /* A series that lives on, and one of this round alone. */
+            struct silt_str text = i % 2 ? silt_arena_printf(arena, "t,w=%u", writer)
+                                         : silt_arena_printf(arena, "t,r=%d,w=%u", round, writer);
+            rows[i] = (struct silt_row){text, silt_hash(text.p, text.len), (i % 3) * WEEK_NS + round * ROUND_ROWS + i, 0,
+                                        (uint32_t)i, 2 * (size_t)i};
+            values[2 * i].i64 = round * ROUND_ROWS + i;
+            values[2 * i + 1].string = text_value((uint64_t)i, arena);
+        }
+        struct silt_batch batch = {&layout, 1, rows, ROUND_ROWS, values};
+        struct silt_write_report report = write_batch(&batch, "", arena);
+        HOLDS(report.written == ROUND_ROWS);
+        silt_arena_destroy(arena);
+    }
+    return NULL;
+}
+
+/* Rows of measurement t; each must be whole. */
+static size_t count_rows(void)
+{
+    struct silt_error err;
+    struct silt_reader *reader;
+    struct silt_cursor *cursor;
+    struct silt_source *source = silt_storage_source(storage);
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_series_set set;
+    size_t count = 0;
+    must(source->open(source, SILT_STR("d"), SILT_STR(""), SILT_TIME_MIN, SILT_TIME_MAX, &reader, &err), &err);
+    must(reader->ops->cursor_create(reader, NULL, &cursor, &err), &err);
+    must(reader->ops->series(reader, SILT_STR("t"), NULL, arena, &set, &err), &err);
+    struct silt_field fields[2] = {{SILT_STR("i"), SILT_TYPE_INTEGER}, {SILT_STR("s"), SILT_TYPE_STRING}};
+    for (size_t i = 0; i < set.count; i++) {
+        struct silt_rows rows;
+        must(reader->ops->cursor_seek(cursor, SILT_STR("t"), set.ids[i], fields, 2, INT64_MIN, INT64_MAX, false, &err), &err);
+        for (;;) {
+            struct silt_column ints, texts;
+            const silt_time *times;
+            must(reader->ops->cursor_next(cursor, &rows, &err), &err);
+            if (rows.count == 0)
+                break;
+            must(reader->ops->cursor_times(cursor, &times, &err), &err);
+            must(reader->ops->cursor_column(cursor, 0, &ints, &err), &err);
+            must(reader->ops->cursor_column(cursor, 1, &texts, &err), &err);
+            for (uint32_t r = 0; r < rows.count; r++) {
+                HOLDS(bit(ints.valid, r) && bit(texts.valid, r));
+                HOLDS(times[r] % WEEK_NS == ints.i64[r]);
+                HOLDS(texts.string[r].len > 5);
+            }
+            count += rows.count;
+        }
+    }
+    reader->ops->cursor_destroy(cursor);
+    reader->ops->release(reader);
+    silt_arena_destroy(arena);
+    return count;
+}
+
+static _Atomic bool writers_done;
+
+static void *disturb(void *arg)
+{
+    (void)arg;
+    size_t before = 0;
+    for (int k = 0; !atomic_load(&writers_done); k++) {
+        struct silt_error err;
+        size_t now = count_rows();
+        HOLDS(now >= before);
+        before = now;
+        if (k % 3 == 0)
+            must(silt_storage_flush(storage, &err), &err);
+        if (k % 4 == 1)
+            must(silt_storage_delete(storage, SILT_STR("d"), SILT_STR("other"), NULL, 0, 100, &err), &err);
+        if (k % 5 == 2) {
+            struct silt_arena *arena = silt_arena_create(NULL);
+            write_line("other,a=b", "v", SILT_TYPE_FLOAT, k, "", arena);
+            silt_arena_destroy(arena);
+        }
+        if (k % 7 == 3)
+            must(silt_storage_compact_all(storage, &err), &err);
+    }
+    return NULL;
+}
+
+START_TEST(many_threads)
+{
+    pthread_t writers[WRITERS], disturber;
+    close_store(true);
+    open_store(false);
+    create("d");
+    atomic_store(&writers_done, false);
+    for (unsigned i = 0; i < WRITERS; i++)
+        ck_assert_int_eq(pthread_create(&writers[i], NULL, write_rounds, (void *)(uintptr_t)i), 0);
+    ck_assert_int_eq(pthread_create(&disturber, NULL, disturb, NULL), 0);
+    for (unsigned i = 0; i < WRITERS; i++)
+        pthread_join(writers[i], NULL);
+    atomic_store(&writers_done, true);
+    pthread_join(disturber, NULL);
+    ck_assert_uint_eq(count_rows(), WRITERS * ROUNDS * ROUND_ROWS);
+    close_store(false);
+    open_store(false);
+    ck_assert_uint_eq(count_rows(), WRITERS * ROUNDS * ROUND_ROWS);
+}
+END_TEST
+
 int main(void)
 {
     rng_state = 88172645463325252u;
@@ -691,7 +821,9 @@ int main(void)
     tcase_add_test(tc, rejections);
     tcase_add_test(tc, policies);
     tcase_add_test(tc, dropped_shards_take_their_series);
-    tcase_add_loop_test(tc, random_steps, 0, 4);
+    tcase_add_test(tc, many_threads);
+    const char *loops = getenv("LOOPS");
+    tcase_add_loop_test(tc, random_steps, 0, loops ? atoi(loops) : 4);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -170,6 +170,73 @@ START_TEST(folders_are_removed_with_all_in_them)
 }
 END_TEST
 
+static void put_file(const char *name)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fclose(file);
+}
+
+static bool has_file(const char *name)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return access(path, F_OK) == 0;
+}
+
+START_TEST(what_an_earlier_run_left_unfinished_is_removed)
+{
+    struct vfs_blob_writer *writer;
+    struct vfs_blob *blob;
+    ck_assert_int_eq(vfs_blob_create(vfs, "a/new.tsm", &writer, &err), SILT_OK);
+    put_file("a/old.tsm.tmp");
+    put_file("a/MANIFEST.tmp");
+    listed = 0;
+    ck_assert_int_eq(vfs->ops->list(vfs, "a", count_name, "", &err), SILT_OK);
+    ck_assert_uint_eq(listed, 0);
+    ck_assert(!has_file("a/old.tsm.tmp"));
+    ck_assert(!has_file("a/MANIFEST.tmp"));
+    /* But not what this one is writing. */
+    ck_assert_int_eq(vfs_blob_commit(writer, &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_open(vfs, "a/new.tsm", &blob, &err), SILT_OK);
+    vfs_blob_close(blob);
+}
+END_TEST
+
+START_TEST(a_recycled_segment_has_the_size_asked_for)
+{
+    struct vfs_segment *segment;
+    ck_assert_int_eq(vfs_segment_create(vfs, "a/1.wal", 12288, NULL, &segment, &err), SILT_OK);
+    vfs_segment_close(segment);
+    ck_assert_int_eq(vfs_segment_create(vfs, "a/2.wal", 4096, "a/1.wal", &segment, &err), SILT_OK);
+    vfs_segment_close(segment);
+    ck_assert_int_eq(vfs_segment_open(vfs, "a/2.wal", &segment, &err), SILT_OK);
+    ck_assert_uint_eq(vfs_segment_bytes(segment), 4096);
+    vfs_segment_close(segment);
+    /* One that is gone is as good as none. */
+    ck_assert_int_eq(vfs_segment_create(vfs, "a/3.wal", 4096, "a/1.wal", &segment, &err), SILT_OK);
+    vfs_segment_close(segment);
+}
+END_TEST
+
+START_TEST(a_directory_is_made_with_those_above_it)
+{
+    struct vfs *second;
+    char path[160];
+    snprintf(path, sizeof(path), "%s/a//b/c/", folder);
+    ck_assert_msg(vfs_posix_open(path, &second, &err) == SILT_OK, "%s", err.text);
+    ck_assert(has_file("a/b/c/LOCK"));
+    vfs_close(second);
+    put_file("a/file");
+    snprintf(path, sizeof(path), "%s/a/file/d", folder);
+    ck_assert_int_eq(vfs_posix_open(path, &second, &err), SILT_IO);
+    ck_assert_ptr_nonnull(strstr(err.text, "a/file"));
+    ck_assert_int_eq(vfs_posix_open("", &second, &err), SILT_INVALID);
+}
+END_TEST
+
 START_TEST(a_directory_has_one_owner)
 {
     struct vfs *second;
@@ -196,6 +263,9 @@ int main(void)
     tcase_add_checked_fixture(fault, set_up_fault, tear_down_fault);
     add_conformance(posix);
     tcase_add_test(posix, a_directory_has_one_owner);
+    tcase_add_test(posix, a_directory_is_made_with_those_above_it);
+    tcase_add_test(posix, what_an_earlier_run_left_unfinished_is_removed);
+    tcase_add_test(posix, a_recycled_segment_has_the_size_asked_for);
     add_conformance(fault);
     suite_add_tcase(suite, posix);
     suite_add_tcase(suite, fault);

@@ -1,8 +1,9 @@
 /*
- * test_wal.c - the log: order, group commit, recycling, torn tails, crashes at every operation.
+ * test_wal.c - the log: order, group commit, recycling, torn tails at every byte, crashes at every operation.
  */
 #include "silt/text.h"
 #include "storage/wal.h"
+#include "storage/wal_segment.h"
 #include "tests/fault_vfs.h"
 
 #include <check.h>
@@ -160,6 +161,299 @@ START_TEST(a_crash_at_any_operation_loses_nothing_acknowledged)
 }
 END_TEST
 
+#define FIRST_SEGMENT "wal/0000000000000001.wal"
+
+static void read_all(struct vfs *vfs, const char *name, unsigned char *bytes, size_t len)
+{
+    struct vfs_segment *segment;
+    struct silt_error err;
+    size_t got;
+    ck_assert_int_eq(vfs_segment_open(vfs, name, &segment, &err), SILT_OK);
+    ck_assert_int_eq(vfs_segment_read(segment, 0, bytes, len, &got, &err), SILT_OK);
+    ck_assert_uint_eq(got, len);
+    vfs_segment_close(segment);
+}
+
+/* The records before the first one that the cut has changed; none when it has changed the header. */
+static uint64_t whole_records(const unsigned char *was, const unsigned char *is, uint64_t records)
+{
+    size_t at = sizeof(struct wal_segment_header);
+    uint64_t count = 0;
+    if (memcmp(was, is, at) != 0)
+        return 0;
+    while (count < records) {
+        struct wal_record_header header;
+        memcpy(&header, was + at, sizeof(header));
+        if (memcmp(was + at, is + at, sizeof(header) + header.payload_bytes) != 0)
+            break;
+        at += wal_record_bytes(header.payload_bytes);
+        count++;
+    }
+    return count;
+}
+
+START_TEST(a_tail_torn_at_any_byte_is_cut_at_the_last_whole_record)
+{
+    enum { RECORDS = 9 };
+    unsigned char was[SMALL_SEGMENT], is[SMALL_SEGMENT];
+    struct seen seen = {0};
+    struct vfs *vfs = fault_vfs_create(1);
+    struct wal *wal = open_wal(vfs, SILT_SYNC_OFF, &seen, 0); /* without syncs any tail may be torn off */
+    for (uint64_t i = 1; i <= RECORDS; i++)
+        ck_assert_int_eq(append(wal, i, 8 + i * 5, NULL), SILT_OK);
+    wal_close(wal);
+    read_all(vfs, FIRST_SEGMENT, was, sizeof(was));
+    fault_vfs_destroy(vfs);
+    size_t end = sizeof(struct wal_segment_header);
+    for (uint64_t i = 1; i <= RECORDS; i++)
+        end += wal_record_bytes(8 + i * 5);
+    for (size_t cut = 0; cut <= end; cut++) {
+        for (int fill = 0; fill <= 0xff; fill += 0xff) { /* zeros, or bytes of an earlier life */
+            struct vfs_segment *segment;
+            struct silt_error err;
+            memcpy(is, was, sizeof(is));
+            memset(is + cut, fill, sizeof(is) - cut);
+            uint64_t whole = whole_records(was, is, RECORDS);
+            vfs = fault_vfs_create(1);
+            ck_assert_int_eq(vfs_segment_create(vfs, FIRST_SEGMENT, sizeof(is), NULL, &segment, &err), SILT_OK);
+            ck_assert_int_eq(vfs_segment_write(segment, 0, is, sizeof(is), &err), SILT_OK);
+            ck_assert_int_eq(vfs_segment_sync(segment, &err), SILT_OK);
+            vfs_segment_close(segment);
+            seen = (struct seen){0};
+            wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+            if (!wal || seen.count != whole)
+                ck_abort_msg("cut at %zu, filled with %d: %llu of %llu whole records", cut, fill,
+                             (unsigned long long)seen.count, (unsigned long long)whole);
+            ck_assert_int_eq(append(wal, 77, 100, NULL), SILT_OK);
+            wal_close(wal);
+            seen = (struct seen){0};
+            wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+            ck_assert_ptr_nonnull(wal);
+            ck_assert_uint_eq(seen.count, whole + 1);
+            ck_assert_uint_eq(seen.last_value, 77);
+            wal_close(wal);
+            fault_vfs_destroy(vfs);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_damaged_header_over_records_is_damage)
+{
+    for (uint64_t offset = 0; offset < sizeof(struct wal_segment_header) - 4; offset++) {
+        struct vfs *vfs = fault_vfs_create(5);
+        struct seen seen = {0};
+        struct wal *wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+        struct wal_options options = {.epoch = 3, .segment_bytes = SMALL_SEGMENT};
+        struct silt_error err;
+        unsigned char bytes[SMALL_SEGMENT];
+        ck_assert_int_eq(append(wal, 1, 24, NULL), SILT_OK);
+        wal_close(wal);
+        ck_assert(fault_vfs_flip(vfs, FIRST_SEGMENT, offset, offset % 8));
+        ck_assert_int_eq(wal_open(vfs, &options, &wal, &err), SILT_OK);
+        ck_assert_int_eq(wal_replay(wal, 0, see, &seen, &err), SILT_CORRUPT);
+        ck_assert_ptr_nonnull(strstr(err.text, FIRST_SEGMENT ": damaged header"));
+        wal_close(wal);
+        read_all(vfs, FIRST_SEGMENT, bytes, sizeof(bytes)); /* and it is still there */
+        fault_vfs_destroy(vfs);
+    }
+}
+END_TEST
+
+static _Atomic uint64_t done_count;
+
+static void free_entry(struct wal_entry *entry, enum silt_status status, const struct silt_error *err)
+{
+    (void)err;
+    ck_assert_int_eq(status, SILT_OK);
+    done_count++;
+    free(entry);
+}
+
+START_TEST(closing_writes_a_queue_of_many_segments)
+{
+    static const unsigned char payload[3000];
+    struct vfs *vfs = fault_vfs_create(8);
+    struct seen seen = {0};
+    struct wal *wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+    done_count = 0;
+    for (int i = 0; i < 500; i++) {
+        struct wal_entry *entry = calloc(1, sizeof(*entry));
+        entry->payload = payload;
+        entry->payload_bytes = 8;
+        if (i % 3)
+            entry->payload_bytes = 2900;
+        entry->done = free_entry;
+        wal_lock(wal);
+        wal_enqueue_locked(wal, entry);
+        wal_unlock(wal);
+    }
+    wal_close(wal);
+    ck_assert_uint_eq(done_count, 500);
+    fault_vfs_destroy(vfs);
+}
+END_TEST
+
+START_TEST(segments_of_large_records_are_removed_not_recycled)
+{
+    struct vfs *vfs = fault_vfs_create(9);
+    struct seen seen = {0};
+    struct wal_stats stats;
+    struct wal *wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+    for (uint64_t i = 1; i <= 400; i++) {
+        ck_assert_int_eq(append(wal, i, i % 20 == 10 ? 15000 : 1500, NULL), SILT_OK);
+        wal_trim(wal, i);
+    }
+    wal_stats(wal, &stats);
+    ck_assert_uint_le(stats.bytes, 8 * SMALL_SEGMENT);
+    ck_assert_uint_gt(stats.oldest_seq, 390);
+    wal_close(wal);
+    wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 400);
+    ck_assert_ptr_nonnull(wal);
+    ck_assert_uint_eq(seen.count, 1);
+    wal_close(wal);
+    fault_vfs_destroy(vfs);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- many lives */
+
+#define LIVES 12
+#define SIM_RECORDS 2000
+
+struct sim {
+    uint64_t random;
+    uint64_t values[SIM_RECORDS + 1]; /* by seq: what was enqueued last under that number */
+    uint64_t enqueued, needed; /* highest seq; lowest that must not be trimmed */
+    _Atomic uint64_t acked;
+    uint64_t seen_next, seen_last;
+};
+
+struct sim_entry {
+    struct wal_entry entry;
+    struct sim *sim;
+    unsigned char payload[];
+};
+
+static uint64_t sim_random(struct sim *sim)
+{
+    sim->random ^= sim->random << 13;
+    sim->random ^= sim->random >> 7;
+    sim->random ^= sim->random << 17;
+    return sim->random;
+}
+
+static void sim_done(struct wal_entry *entry, enum silt_status status, const struct silt_error *err)
+{
+    struct sim_entry *it = (struct sim_entry *)entry;
+    (void)err;
+    if (status == SILT_OK)
+        it->sim->acked = entry->seq;
+    free(it);
+}
+
+static enum silt_status sim_see(void *arg, uint64_t seq, uint8_t kind, const void *payload, size_t bytes,
+                                struct silt_error *err)
+{
+    struct sim *sim = arg;
+    uint64_t value;
+    (void)err;
+    ck_assert_uint_ge(bytes, 8);
+    memcpy(&value, payload, 8);
+    ck_assert_uint_le(seq, sim->enqueued);
+    ck_assert_uint_eq(value, sim->values[seq]);
+    ck_assert_uint_eq(kind, value & 255);
+    for (size_t i = 8; i < bytes; i++)
+        ck_assert_uint_eq(((const unsigned char *)payload)[i], (unsigned char)(value + i));
+    if (sim->seen_next)
+        ck_assert_uint_eq(seq, sim->seen_next);
+    else
+        ck_assert_uint_le(seq, sim->needed);
+    sim->seen_next = seq + 1;
+    sim->seen_last = seq;
+    return SILT_OK;
+}
+
+static void sim_enqueue(struct sim *sim, struct wal *wal)
+{
+    size_t bytes = 8 + sim_random(sim) % (sim_random(sim) % 40 == 0 ? 12000 : 700);
+    struct sim_entry *it = malloc(sizeof(*it) + bytes);
+    uint64_t value = sim_random(sim);
+    memcpy(it->payload, &value, 8);
+    for (size_t i = 8; i < bytes; i++)
+        it->payload[i] = (unsigned char)(value + i);
+    it->sim = sim;
+    it->entry = (struct wal_entry){.kind = (uint8_t)value, .payload = it->payload, .payload_bytes = bytes, .done = sim_done};
+    wal_lock(wal);
+    sim->enqueued = wal_next_seq_locked(wal);
+    sim->values[sim->enqueued] = value;
+    wal_enqueue_locked(wal, &it->entry);
+    wal_unlock(wal);
+}
+
+/* One start, some work, one end: clean, killed, power cut, or an operation that fails. Whatever the log has shown to a
+ * replay and gone on from counts as acknowledged. */
+static void sim_live(struct sim *sim, struct vfs *vfs, uint64_t seed, unsigned life)
+{
+    struct wal_options options = {.epoch = 3, .segment_bytes = SMALL_SEGMENT, .spare_segments = 2};
+    struct silt_error err = {0};
+    struct wal *wal;
+    bool early = sim_random(sim) % 4 == 0;
+    if (early)
+        fault_vfs_crash_at(vfs, 1 + sim_random(sim) % 8);
+    sim->seen_next = sim->seen_last = 0;
+    if (wal_open(vfs, &options, &wal, &err) == SILT_OK) {
+        enum silt_status rc = wal_replay(wal, sim->needed, sim_see, sim, &err);
+        if (rc == SILT_OK && sim->seen_last < sim->acked && sim->acked >= sim->needed)
+            ck_abort_msg("seed %llu, life %u: %llu acknowledged, %llu there", (unsigned long long)seed, life,
+                         (unsigned long long)sim->acked, (unsigned long long)sim->seen_last);
+        if (rc == SILT_OK)
+            rc = wal_start(wal, sim->acked + 1, &err);
+        if (rc == SILT_OK) {
+            if (sim->seen_last > sim->acked)
+                sim->acked = sim->seen_last;
+            if (!early && sim_random(sim) % 3 == 0)
+                fault_vfs_fail_at(vfs, 1 + sim_random(sim) % 40, sim_random(sim) & 1 ? SILT_NO_SPACE : SILT_IO);
+            else if (!early)
+                fault_vfs_crash_at(vfs, 1 + sim_random(sim) % 60);
+            uint64_t work = sim_random(sim) % 120;
+            for (uint64_t i = 0; i < work && sim->enqueued < SIM_RECORDS; i++) {
+                sim_enqueue(sim, wal);
+                if (sim_random(sim) % 4 == 0)
+                    usleep(50);
+                if (sim_random(sim) % 3 == 0 && sim->acked > sim->needed) {
+                    sim->needed += sim_random(sim) % (sim->acked - sim->needed + 1);
+                    wal_trim(wal, sim->needed);
+                }
+            }
+        } else if (!fault_vfs_crashed(vfs)) {
+            ck_abort_msg("seed %llu, life %u: the log does not open: %s", (unsigned long long)seed, life, err.text);
+        }
+        wal_close(wal);
+    }
+    if (sim_random(sim) & 1)
+        fault_vfs_revive(vfs);
+    else
+        fault_vfs_restart(vfs);
+}
+
+START_TEST(many_lives_lose_nothing_acknowledged)
+{
+    const char *given = getenv("SILT_SEED");
+    uint64_t first = given ? strtoull(given, NULL, 10) : 1, last = given ? first : 400;
+    for (uint64_t seed = first; seed <= last; seed++) {
+        struct vfs *vfs = fault_vfs_create(seed);
+        struct sim *sim = calloc(1, sizeof(*sim));
+        sim->random = seed * 0x9e3779b97f4a7c15u;
+        sim->needed = 1;
+        for (unsigned life = 0; life < LIVES; life++)
+            sim_live(sim, vfs, seed, life);
+        free(sim);
+        fault_vfs_destroy(vfs);
+    }
+}
+END_TEST
+
 START_TEST(flipped_bits_before_the_end_are_damage)
 {
     unsigned found = 0;
@@ -277,6 +571,11 @@ int main(void)
     tcase_add_test(tcase, records_come_back_in_order);
     tcase_add_test(tcase, trimmed_segments_are_recycled_and_never_read_again);
     tcase_add_test(tcase, a_crash_at_any_operation_loses_nothing_acknowledged);
+    tcase_add_test(tcase, a_tail_torn_at_any_byte_is_cut_at_the_last_whole_record);
+    tcase_add_test(tcase, a_damaged_header_over_records_is_damage);
+    tcase_add_test(tcase, closing_writes_a_queue_of_many_segments);
+    tcase_add_test(tcase, segments_of_large_records_are_removed_not_recycled);
+    tcase_add_test(tcase, many_lives_lose_nothing_acknowledged);
     tcase_add_test(tcase, flipped_bits_before_the_end_are_damage);
     tcase_add_test(tcase, a_failed_sync_refuses_everything_after);
     tcase_add_test(tcase, many_writers_share_syncs);
