@@ -202,8 +202,11 @@ static enum silt_status apply_batch(struct silt_storage *storage, bool *did, str
     index->batch++;
     enum silt_status rc = catalog_begin(storage->catalog, err);
     if (rc == SILT_OK) {
-        for (size_t i = 0; i < count && rc == SILT_OK; i++, item = item->next)
+        for (size_t i = 0; i < count && rc == SILT_OK; i++) {
             rc = apply_item(storage, item, err);
+            if (i + 1 < count) /* the last one's successor may be coming just now */
+                item = item->next;
+        }
         if (rc == SILT_OK)
             rc = catalog_set_applied_seq(storage->catalog, last + 1, err);
         if (rc == SILT_OK)

@@ -84,7 +84,7 @@ def main():
     failed = passed = 0
     slowest = 0.0
     # Small memtables, so that flushes and merges happen under fire.
-    environment = {"SILT_STORAGE_MEMTABLE_SOFT_BYTES": "8388608"}
+    environment = {"SILT_DATA_MEMTABLE_SOFT": "8m"}
     try:
         with live.start_siltd(folder, env=environment) as server:
             server.query("CREATE DATABASE k")
