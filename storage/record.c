@@ -398,10 +398,36 @@ static void get_ints(struct encode_cursor *cursor, unsigned width, unsigned coun
         return;
     }
     const uint8_t *from = cursor->at;
-    for (unsigned i = 0; i < count; i++) {
-        uint64_t v = 0;
-        memcpy(&v, from + (size_t)i * width, width);
-        values[i] = (int64_t)(base + v);
+    /* A loop for each width: the compiler makes vectors of them. */
+    switch (width) {
+    case 0:
+        for (unsigned i = 0; i < count; i++)
+            values[i] = (int64_t)base;
+        break;
+    case 1:
+        for (unsigned i = 0; i < count; i++)
+            values[i] = (int64_t)(base + from[i]);
+        break;
+    case 2:
+        for (unsigned i = 0; i < count; i++) {
+            uint16_t v;
+            memcpy(&v, from + (size_t)i * 2, 2);
+            values[i] = (int64_t)(base + v);
+        }
+        break;
+    case 4:
+        for (unsigned i = 0; i < count; i++) {
+            uint32_t v;
+            memcpy(&v, from + (size_t)i * 4, 4);
+            values[i] = (int64_t)(base + v);
+        }
+        break;
+    default:
+        for (unsigned i = 0; i < count; i++) {
+            uint64_t v;
+            memcpy(&v, from + (size_t)i * 8, 8);
+            values[i] = (int64_t)(base + v);
+        }
     }
     cursor->at += (size_t)count * width;
 }

@@ -39,7 +39,7 @@ struct fault_vfs {
     uint64_t random, operations, crash_at, fail_at;
     enum silt_status fail_status;
     bool crashed;
-    char folder[64];
+    char folder[64]; /* for SQLite's files; empty: not asked for yet */
     char path[VFS_NAME_BYTES_MAX + 64];
 };
 
@@ -505,6 +505,10 @@ static enum silt_status remove_folder(struct vfs *vfs, const char *folder, struc
 static const char *local_path(struct vfs *vfs, const char *name)
 {
     struct fault_vfs *fault = fault_of(vfs);
+    if (!fault->folder[0]) {
+        snprintf(fault->folder, sizeof(fault->folder), "/tmp/silt-fault-XXXXXX");
+        silt_assert(mkdtemp(fault->folder) != NULL);
+    }
     snprintf(fault->path, sizeof(fault->path), "%s/%s", fault->folder, name);
     return fault->path;
 }
@@ -550,8 +554,6 @@ struct vfs *fault_vfs_create(uint64_t seed)
     fault->vfs.ops = &fault_ops;
     fault->random = seed * 2654435761u + 88172645463325252u;
     pthread_mutex_init(&fault->lock, NULL);
-    snprintf(fault->folder, sizeof(fault->folder), "/tmp/silt-fault-XXXXXX");
-    silt_assert(mkdtemp(fault->folder) != NULL);
     return &fault->vfs;
 }
 
@@ -645,8 +647,10 @@ void fault_vfs_destroy(struct vfs *vfs)
         fault->things[i]->removed = true;
     }
     collect_garbage(fault);
-    remove_local(fault->folder, "meta.sqlite");
-    rmdir(fault->folder);
+    if (fault->folder[0]) {
+        remove_local(fault->folder, "meta.sqlite");
+        rmdir(fault->folder);
+    }
     pthread_mutex_destroy(&fault->lock);
     free(fault->things);
     free(fault);
