@@ -24,13 +24,8 @@ struct lp_options {
     int64_t precision_ns; /* of times: 1, 10^3, 10^6, 10^9, 60 * 10^9 or 3600 * 10^9 */
 };
 
-enum lp_error_kind {
-    LP_UNPARSABLE,    /* InfluxDB's text: unable to parse '<line>': <reason> */
-    LP_INVALID_FIELD, /* the only field is `time`: partial write: <reason> dropped=1 */
-};
-
+/* InfluxDB's text: unable to parse '<line>': <reason> */
 struct lp_error {
-    enum lp_error_kind kind;
     struct silt_str line; /* a view of the text */
     struct silt_str reason;
 };

@@ -172,14 +172,14 @@ uint32_t lp_builder_layout(struct lp_builder *builder, struct silt_str measureme
 
 /* ---------------------------------------------------------------- results */
 
-void lp_builder_error(struct lp_builder *builder, enum lp_error_kind kind, struct silt_str line, struct silt_str reason)
+void lp_builder_error(struct lp_builder *builder, struct silt_str line, struct silt_str reason)
 {
     builder->error_total++;
     if (builder->error_count == LP_ERRORS_KEPT_MAX)
         return;
     builder->errors = silt_arena_grow(builder->arena, builder->errors, &builder->error_capacity,
                                       builder->error_count + 1, sizeof(*builder->errors));
-    builder->errors[builder->error_count++] = (struct lp_error){kind, line, reason};
+    builder->errors[builder->error_count++] = (struct lp_error){line, reason};
 }
 
 void lp_builder_finish(const struct lp_builder *builder, struct silt_batch *out, struct lp_errors *errors)

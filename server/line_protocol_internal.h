@@ -51,8 +51,7 @@ enum silt_status lp_builder_grow(struct lp_builder *builder, const char *at, siz
 struct silt_bytes *lp_builder_string(struct lp_builder *builder, size_t len);
 /* The layout of builder->fields (no name twice), found or made. */
 uint32_t lp_builder_layout(struct lp_builder *builder, struct silt_str measurement);
-void lp_builder_error(struct lp_builder *builder, enum lp_error_kind kind, struct silt_str line,
-                      struct silt_str reason);
+void lp_builder_error(struct lp_builder *builder, struct silt_str line, struct silt_str reason);
 void lp_builder_finish(const struct lp_builder *builder, struct silt_batch *out, struct lp_errors *errors);
 
 static inline bool lp_builder_has_room(const struct lp_builder *builder, size_t values)

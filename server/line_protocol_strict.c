@@ -362,14 +362,14 @@ static const char *parse_after_series(struct lp_builder *builder, struct silt_st
     return parse_time(builder, at, end, time);
 }
 
-/* `time` is no field, though InfluxDB lets it pass. */
+/* A field `time` beside others is no field. Alone it stays: the store makes the series and refuses the point. */
 static void strip_time(struct lp_builder *builder)
 {
     size_t kept = 0;
     for (size_t i = 0; i < builder->field_count; i++)
         if (!silt_str_equal(builder->fields[i].name, SILT_STR("time")))
             builder->fields[kept++] = builder->fields[i];
-    builder->field_count = kept;
+    builder->field_count = kept ? kept : 1;
 }
 
 enum silt_status lp_parse_line(struct lp_builder *builder, struct silt_str line, bool validate_series, uint32_t *layout,
@@ -380,24 +380,18 @@ enum silt_status lp_parse_line(struct lp_builder *builder, struct silt_str line,
     struct silt_str series = {line.p, (size_t)(series_end - line.p)};
     silt_time time = 0;
     const char *reason = NULL;
-    enum lp_error_kind kind = LP_UNPARSABLE;
 
     *layout = LP_NO_LAYOUT;
     if (validate_series || series_end == end || series.len > LP_KEY_BYTES_MAX)
         reason = series_fault(builder, series, series_end == end);
     if (!reason) {
         reason = parse_after_series(builder, series, end, &time);
-        if (!reason) {
+        if (!reason)
             strip_time(builder);
-            if (builder->field_count == 0)
-                kind = LP_INVALID_FIELD;
-        }
-        if ((reason || kind == LP_INVALID_FIELD) && !validate_series) {
+        if (reason && !validate_series) {
             const char *earlier = series_fault(builder, series, false);
-            if (earlier) {
+            if (earlier)
                 reason = earlier;
-                kind = LP_UNPARSABLE;
-            }
         }
     }
     if (silt_arena_exceeded(builder->arena))
@@ -405,18 +399,10 @@ enum silt_status lp_parse_line(struct lp_builder *builder, struct silt_str line,
 
     struct silt_str raw_measurement = {series.p, (size_t)(lp_measurement_end(series.p, series_end) - series.p)};
     if (reason) {
-        lp_builder_error(builder, LP_UNPARSABLE, line, silt_str_from(reason));
+        lp_builder_error(builder, line, silt_str_from(reason));
         return SILT_OK;
     }
     struct silt_str measurement = unescape_name(raw_measurement, builder->arena);
-    if (kind == LP_INVALID_FIELD) {
-        lp_builder_error(
-            builder, kind, line,
-            silt_arena_printf(builder->arena,
-                              "invalid field name: input field \"time\" on measurement \"%.*s\" is invalid",
-                              SILT_FMT(measurement)));
-        return SILT_OK;
-    }
 
     enum silt_status rc;
     if (!lp_builder_has_room(builder, builder->field_count) &&

@@ -61,12 +61,7 @@ static struct tally count(struct silt_str text, const struct lp_errors *errors, 
             tell_dropped(&tally, rejection->detail, line_of(text, batch, rejection).p);
     }
     tally.good = batch->row_count - tally.malformed;
-    for (size_t i = 0; errors && i < errors->count; i++) {
-        if (errors->items[i].kind == LP_INVALID_FIELD)
-            tell_dropped(&tally, errors->items[i].reason, errors->items[i].line.p);
-        else
-            tally.malformed++;
-    }
+    tally.malformed += errors ? errors->count : 0;
     return tally;
 }
 
@@ -87,8 +82,6 @@ static void tell_malformed(struct silt_buffer *out, struct silt_str text, const 
     size_t error_count = errors ? errors->count : 0, e = 0, r = 0;
 
     for (size_t told = 0; told < LINES_TOLD_MAX; told++) {
-        while (e < error_count && errors->items[e].kind != LP_UNPARSABLE)
-            e++;
         while (r < report->rejection_count && !is_malformed(&report->rejections[r]))
             r++;
         if (e == error_count && r == report->rejection_count)

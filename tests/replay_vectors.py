@@ -19,9 +19,7 @@ FOLDER = os.path.join(live.ROOT, "tests", "vectors")
 MUST_PASS = ("01", "02", "03", "14")
 
 # (file, line): why our answer differs on purpose; docs/influxql.md has the list for users.
-EXPECTED_DIFFERENCES = {
-    ("03", 375): "a point that is refused because its only field is `time` leaves no series behind",
-}
+EXPECTED_DIFFERENCES = {}
 
 
 def replay(server, name):
