@@ -119,8 +119,8 @@ static void *prepare(void *arg)
         pthread_mutex_unlock(&wal->files_lock);
         struct vfs_segment *segment = NULL;
         struct silt_error err;
-        enum silt_status rc = vfs_segment_create(wal->vfs, name, wal->options.segment_bytes, spare ? old : NULL, &segment,
-                                                 &err);
+        enum silt_status rc = vfs_segment_create(wal->vfs, name, wal->options.segment_bytes, spare ? old : NULL,
+                                                 &segment, &err);
         pthread_mutex_lock(&wal->files_lock);
         wal->spare_in_use = false;
         if (rc != SILT_OK && spare) /* it may still be there under its old name */
@@ -356,7 +356,8 @@ static void trim(struct wal *wal)
         pthread_cond_broadcast(&wal->files_changed);
         pthread_mutex_unlock(&wal->files_lock);
         if (rc != SILT_OK) {
-            silt_log(SILT_LOG_WARN, "Log segment not removed: the log is not trimmed until restart", "error=\"%s\"", err.text);
+            silt_log(SILT_LOG_WARN, "Log segment not removed: the log is not trimmed until restart", "error=\"%s\"",
+                     err.text);
             wal->trim_failed = true;
             step = TRIM_DONE;
         }

@@ -21,7 +21,7 @@ import time
 import live
 
 HOSTS = 40
-ROWS = 500
+ROWS = 100
 BASE = 1600000000
 
 
