@@ -565,11 +565,11 @@ void json_sink_init(struct json_sink *sink, const struct json_sink_options *opti
 {
     memset(sink, 0, sizeof(*sink));
     sink->base = (struct silt_sink){.begin = on_begin,
-                                     .series = on_series,
-                                     .rows = on_rows,
-                                     .message = on_message,
-                                     .error = on_error,
-                                     .end = on_end};
+                                    .series = on_series,
+                                    .rows = on_rows,
+                                    .message = on_message,
+                                    .error = on_error,
+                                    .end = on_end};
     sink->options = *options;
     sink->output = output;
     sink->fresh = true;
