@@ -120,8 +120,8 @@ def find_peer(package, binary):
     return path if os.path.exists(path) else None
 
 
-def start_influxd(env=None):
-    """A real influxd on free ports, or None where its package cannot be had."""
+def start_influxd(env=None, settings=""):
+    """A real influxd on free ports, or None where its package cannot be had. `settings` are added to its file."""
     path = find_peer("influxdb", "usr/bin/influxd")
     if path is None:
         return None
@@ -143,7 +143,7 @@ bind-address = "127.0.0.1:%d"
 [http]
   bind-address = "127.0.0.1:%d"
   log-enabled = false
-""" % (free_port(), folder, folder, folder, port))
+%s""" % (free_port(), folder, folder, folder, port, settings))
     server = Server([path, "-config", config], port, folder, env=dict(os.environ, **(env or {})))
     # Made by its monitor otherwise, at a moment of its own choice.
     server.query('CREATE DATABASE "_internal" WITH DURATION 7d REPLICATION 1 SHARD DURATION 1d NAME monitor')
