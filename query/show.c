@@ -528,36 +528,14 @@ static enum silt_status show_shards(struct exec *exec, bool groups, struct silt_
     return rc;
 }
 
-/* Continuous queries cannot be made yet: every database has none. */
-static enum silt_status show_empty_per_database(struct exec *exec, struct silt_error *err)
-{
-    static const struct silt_str columns[] = {{"name", 4}, {"query", 5}};
-    struct silt_source *source = exec->options->source;
-    struct silt_str *names;
-    size_t count;
-    enum silt_status rc = source->databases(source, exec->arena, &names, &count);
-
-    for (size_t i = 0; rc == SILT_OK && i < count; i++) {
-        struct table table;
-        rc = table_begin(&table, exec, names[i], columns, 2, 0, 0, true, err);
-    }
-    return rc;
-}
-
 enum silt_status show_run(struct exec *exec, const struct statement *statement, struct silt_error *err)
 {
-    static const struct silt_str user_columns[] = {{"user", 4}, {"admin", 5}};
-    struct table users;
     struct show show = {.exec = exec, .statement = &statement->show, .err = err};
     enum silt_status rc;
 
     switch (statement->kind) {
     case STATEMENT_SHOW_DATABASES: return show_databases(exec, err);
     case STATEMENT_SHOW_RETENTION_POLICIES: return show_policies(exec, statement->on_database.database, err);
-    case STATEMENT_SHOW_CONTINUOUS_QUERIES: return show_empty_per_database(exec, err);
-    case STATEMENT_SHOW_SUBSCRIPTIONS: return SILT_OK; /* there are none */
-    case STATEMENT_SHOW_USERS: return table_begin(&users, exec, SILT_STR(""), user_columns, 2, 0, 0, true, err);
-    case STATEMENT_SHOW_GRANTS: return silt_fail(err, SILT_NOT_FOUND, "user not found");
     case STATEMENT_SHOW_SHARDS: return show_shards(exec, false, err);
     case STATEMENT_SHOW_SHARD_GROUPS: return show_shards(exec, true, err);
     case STATEMENT_SHOW_MEASUREMENTS: rc = show_measurements(&show); break;

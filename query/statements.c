@@ -4,7 +4,7 @@
  */
 #include "query/schema_view.h"
 
-static enum silt_status not_supported(const struct statement *statement, struct silt_error *err)
+enum silt_status not_supported(const struct statement *statement, struct silt_error *err)
 {
     return silt_fail(err, SILT_UNSUPPORTED, "%s is not supported", statement_kind_name(statement->kind));
 }
@@ -104,6 +104,77 @@ static enum silt_status delete_run(struct exec *exec, const struct statement *st
     return rc;
 }
 
+/* Of what people define: continuous queries, subscriptions, users. */
+static enum silt_status define_run(struct exec *exec, const struct statement *statement, struct silt_error *err)
+{
+    struct silt_admin *admin = exec->options->admin;
+
+    switch (statement->kind) {
+    case STATEMENT_CREATE_CONTINUOUS_QUERY:
+        if (!admin || !admin->create_continuous_query)
+            break;
+        return admin->create_continuous_query(
+            admin,
+            &(struct silt_continuous_query){statement->continuous_query.database, statement->continuous_query.name,
+                                            statement_text(statement, exec->arena)},
+            err);
+    case STATEMENT_DROP_CONTINUOUS_QUERY:
+        if (!admin || !admin->drop_continuous_query)
+            break;
+        return admin->drop_continuous_query(admin, statement->on_database.database, statement->on_database.name, err);
+    case STATEMENT_CREATE_SUBSCRIPTION:
+        if (!admin || !admin->create_subscription)
+            break;
+        return admin->create_subscription(
+            admin,
+            &(struct silt_subscription){.database = statement->subscription.database,
+                                        .policy = statement->subscription.rp,
+                                        .name = statement->subscription.name,
+                                        .any = silt_str_equal(statement->subscription.mode, SILT_STR("ANY")),
+                                        .destinations = statement->subscription.destinations,
+                                        .destination_count = statement->subscription.destination_count},
+            err);
+    case STATEMENT_DROP_SUBSCRIPTION:
+        if (!admin || !admin->drop_subscription)
+            break;
+        return admin->drop_subscription(admin, statement->subscription.database, statement->subscription.rp,
+                                        statement->subscription.name, err);
+    case STATEMENT_CREATE_USER:
+        if (!admin || !admin->create_user)
+            break;
+        return admin->create_user(admin, statement->user.name, statement->user.password, statement->user.admin, err);
+    case STATEMENT_DROP_USER:
+        if (!admin || !admin->drop_user)
+            break;
+        return admin->drop_user(admin, statement->named.name, err);
+    case STATEMENT_SET_PASSWORD:
+        if (!admin || !admin->set_password)
+            break;
+        return admin->set_password(admin, statement->user.name, statement->user.password, err);
+    case STATEMENT_GRANT:
+        if (!admin || !admin->grant)
+            break;
+        return admin->grant(admin, statement->grant.user, statement->grant.database,
+                            (enum silt_privilege)statement->grant.privilege, err);
+    case STATEMENT_REVOKE:
+        if (!admin || !admin->revoke)
+            break;
+        return admin->revoke(admin, statement->grant.user, statement->grant.database,
+                             (enum silt_privilege)statement->grant.privilege, err);
+    case STATEMENT_GRANT_ADMIN:
+    case STATEMENT_REVOKE_ADMIN:
+        if (!admin || !admin->set_admin)
+            break;
+        return admin->set_admin(admin, statement->grant.user, statement->kind == STATEMENT_GRANT_ADMIN, err);
+    case STATEMENT_KILL_QUERY:
+        if (!admin || !admin->kill_query)
+            break;
+        return admin->kill_query(admin, statement->kill_query.query_id, err); /* ON "host": there is only this one */
+    default: break;
+    }
+    return not_supported(statement, err);
+}
+
 enum silt_status change_run(struct exec *exec, const struct statement *statement, struct silt_error *err)
 {
     struct silt_admin *admin = exec->options->admin;
@@ -146,7 +217,7 @@ enum silt_status change_run(struct exec *exec, const struct statement *statement
         return admin->drop_measurement(admin, exec->options->database, statement->named.name, err);
     case STATEMENT_DROP_SERIES:
     case STATEMENT_DELETE: return delete_run(exec, statement, err);
-    default: break;
+    default: return define_run(exec, statement, err);
     }
     return not_supported(statement, err);
 }

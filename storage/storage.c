@@ -164,6 +164,7 @@ static void destroy(struct silt_storage *storage)
         database_release(database);
     }
     free(storage->databases);
+    users_deinit(storage);
     catalog_close(storage->catalog);
     if (storage->own_vfs)
         vfs_close(storage->vfs);
@@ -197,6 +198,7 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     enum silt_status rc = SILT_OK;
     storage->options = *options;
     init_locks(storage);
+    users_init(storage);
     source_init(storage);
     set_bounds(storage);
     silt_budget_init(&storage->root, "storage memory", SIZE_MAX, options->budget);
