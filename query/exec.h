@@ -46,9 +46,10 @@ enum silt_status continuous_query_normalise(struct exec *exec, struct continuous
 /* "KIND is not supported". */
 enum silt_status not_supported(const struct statement *statement, struct silt_error *err);
 
-/* One statement each (select_run.c, show.c, show_server.c, statements.c). The error, if any, is the statement's. */
+/* One statement each (select_run.c, show*.c, statements.c). The error, if any, is the statement's. */
 enum silt_status select_run(struct exec *exec, const struct select *select, struct silt_error *err);
 enum silt_status show_run(struct exec *exec, const struct statement *statement, struct silt_error *err);
+enum silt_status show_catalog_run(struct exec *exec, const struct statement *statement, struct silt_error *err);
 enum silt_status show_server_run(struct exec *exec, const struct statement *statement, struct silt_error *err);
 enum silt_status change_run(struct exec *exec, const struct statement *statement, struct silt_error *err);
 

@@ -71,7 +71,6 @@ static enum silt_status run_statement(struct exec *exec, const struct statement 
         return rc;
     switch (statement->kind) {
     case STATEMENT_SELECT: return select_run(exec, statement->select, err);
-    case STATEMENT_SHOW_DATABASES:
     case STATEMENT_SHOW_MEASUREMENTS:
     case STATEMENT_SHOW_SERIES:
     case STATEMENT_SHOW_TAG_KEYS:
@@ -81,10 +80,11 @@ static enum silt_status run_statement(struct exec *exec, const struct statement 
     case STATEMENT_SHOW_MEASUREMENT_CARDINALITY:
     case STATEMENT_SHOW_TAG_KEY_CARDINALITY:
     case STATEMENT_SHOW_TAG_VALUES_CARDINALITY:
-    case STATEMENT_SHOW_FIELD_KEY_CARDINALITY:
+    case STATEMENT_SHOW_FIELD_KEY_CARDINALITY: return show_run(exec, statement, err);
+    case STATEMENT_SHOW_DATABASES:
     case STATEMENT_SHOW_RETENTION_POLICIES:
     case STATEMENT_SHOW_SHARDS:
-    case STATEMENT_SHOW_SHARD_GROUPS: return show_run(exec, statement, err);
+    case STATEMENT_SHOW_SHARD_GROUPS: return show_catalog_run(exec, statement, err);
     case STATEMENT_SHOW_CONTINUOUS_QUERIES:
     case STATEMENT_SHOW_SUBSCRIPTIONS:
     case STATEMENT_SHOW_USERS:

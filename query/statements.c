@@ -31,6 +31,23 @@ static bool mentions_field(const struct expr *expr, const struct silt_field *fie
     }
 }
 
+/* Compares something else than a tag with a text: to InfluxDB a question about fields. */
+static bool asks_beyond_tags(const struct expr *expr)
+{
+    if (!expr || expr->kind == EXPR_PAREN)
+        return expr && asks_beyond_tags(expr->paren);
+    if (expr->kind != EXPR_BINARY)
+        return false;
+    const struct expr *left = expr->binary.left, *right = expr->binary.right;
+    if (expr->binary.op == OP_AND || expr->binary.op == OP_OR)
+        return asks_beyond_tags(left) || asks_beyond_tags(right);
+    if (expr->binary.op != OP_EQ && expr->binary.op != OP_NE)
+        return false;
+    const struct expr *value = left->kind == EXPR_REF ? right : left;
+    return left->kind == EXPR_BINARY || right->kind == EXPR_BINARY ||
+           (is_literal(value) && value->kind != EXPR_STRING && value->kind != EXPR_REGEX);
+}
+
 static uint64_t first_shard_of(struct exec *exec, struct silt_str database)
 {
     struct silt_source *source = exec->options->source;
@@ -82,7 +99,7 @@ static enum silt_status delete_run(struct exec *exec, const struct statement *st
         if (!source_names(exec, what, view.measurements[i]))
             continue;
         rc = schema_fields(&view, view.measurements[i], &fields, &count, err);
-        if (rc == SILT_OK && mentions_field(condition.rest, fields, count))
+        if (rc == SILT_OK && (mentions_field(condition.rest, fields, count) || asks_beyond_tags(condition.rest)))
             rc = silt_fail(err, SILT_INVALID, "shard %llu: fields not supported in WHERE clause during deletion",
                            (unsigned long long)first_shard_of(exec, database));
     }
@@ -95,10 +112,11 @@ static enum silt_status delete_run(struct exec *exec, const struct statement *st
     for (size_t i = 0; rc == SILT_OK && i < view.measurement_count; i++) {
         if (!source_names(exec, what, view.measurements[i]))
             continue;
+        const struct silt_tag_filter *own = schema_filter_for(exec, filter, view.measurements[i]);
         if (whole_series)
-            rc = admin->drop_series(admin, database, view.measurements[i], filter, err);
+            rc = admin->drop_series(admin, database, view.measurements[i], own, err);
         else
-            rc = admin->delete_points(admin, database, view.measurements[i], filter, condition.min, condition.max, err);
+            rc = admin->delete_points(admin, database, view.measurements[i], own, condition.min, condition.max, err);
     }
     schema_view_close(&view);
     return rc;

@@ -16,6 +16,7 @@ siltd's own on purpose. Prints `N passed, N failed, 0 skipped`.
 """
 import glob
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -52,6 +53,11 @@ def write(server, line):
     return response.status, response.body
 
 
+def plain(answer):
+    """Several shards may refuse a condition; which of them is named is chance in influxd."""
+    return re.sub(r'"error":"shard [0-9]+:', '"error":"shard N:', answer)
+
+
 def is_query(line):
     return line.lstrip("~").startswith(("POST ", "GET "))
 
@@ -73,7 +79,7 @@ def run(path):
                 server = live.start_siltd(folder)
             elif is_query(line):
                 got = ask(server, line)
-                if got == want:
+                if plain(got) == plain(want or ""):
                     passed += 1
                 else:
                     failed += 1
