@@ -188,6 +188,7 @@ struct place {
     struct silt_str database, rp;
     struct source *sources;
     size_t source_count;
+    bool only_in_shards; /* SHOW SERIES: of the view */
     struct schema_view view;
 };
 
@@ -268,10 +269,25 @@ static void places_close(struct place_list *places)
         schema_view_close(&places->items[i].view);
 }
 
+/* Every series of a database with one policy belongs there, those that a refused row left without points as well. */
+static bool may_be_elsewhere(const struct show *show, const struct place *place)
+{
+    struct silt_source *source = show->exec->options->source;
+    struct silt_policy *policies;
+    size_t count;
+
+    return show->condition.has_min || show->condition.has_max ||
+           source->policies(source, place->database, show->exec->arena, &policies, &count, NULL) != SILT_OK || count > 1;
+}
+
 static enum silt_status series_rows(struct show *show, const struct place_list *places)
 {
     struct table table;
-    enum silt_status rc = table_begin(&table, show->exec, SILT_STR(""), key_column, 1, show->statement->limit,
+    enum silt_status rc;
+
+    for (size_t i = 0; i < places->count; i++)
+        places->items[i].only_in_shards = may_be_elsewhere(show, &places->items[i]);
+    rc = table_begin(&table, show->exec, SILT_STR(""), key_column, 1, show->statement->limit,
                                       show->statement->offset, false, show->err);
 
     for (size_t i = 0; rc == SILT_OK && i < places->measurement_count && table.left > 0; i++) {
@@ -280,8 +296,8 @@ static enum silt_status series_rows(struct show *show, const struct place_list *
         size_t count;
         if ((rc = exec_check(show->exec, show->err)) == SILT_OK &&
             (rc = schema_series_keys(&placed->place->view, placed->name,
-                                     schema_filter_for(show->exec, show->filter, placed->name), true, &keys, &count,
-                                     show->err)) == SILT_OK)
+                                     schema_filter_for(show->exec, show->filter, placed->name),
+                                     placed->place->only_in_shards, &keys, &count, show->err)) == SILT_OK)
             rc = table_strings(&table, keys, count);
     }
     return rc;
