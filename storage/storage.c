@@ -218,7 +218,7 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
         rc = catalog_next_epoch(storage->catalog, &storage->epoch, err);
     if (rc == SILT_OK) {
         struct wal_options wal = {.sync_mode = options->sync_mode, .sync_interval_ms = options->sync_interval_ms,
-                                  .epoch = storage->epoch};
+                                  .epoch = storage->epoch, .segment_bytes = options->wal_segment_bytes};
         rc = wal_open(storage->vfs, &wal, &storage->wal, err);
     }
     if (rc == SILT_OK)
