@@ -39,9 +39,18 @@ enum silt_status exec_alloc(struct exec *exec, size_t count, size_t item_bytes, 
 enum silt_status exec_series(struct exec *exec, const struct silt_series_head *head);
 enum silt_status exec_rows(struct exec *exec, const struct silt_cell *cells, size_t row_count);
 
-/* One statement each (select_run.c, show.c, statements.c). The error, if any, is the statement's. */
+/* In place of its SELECT a copy with every database and policy filled in; they have to exist (normalise.c). */
+enum silt_status continuous_query_normalise(struct exec *exec, struct continuous_query_statement *query,
+                                            struct silt_error *err);
+
+/* "KIND is not supported". */
+enum silt_status not_supported(const struct statement *statement, struct silt_error *err);
+
+/* One statement each (select_run.c, show*.c, statements.c). The error, if any, is the statement's. */
 enum silt_status select_run(struct exec *exec, const struct select *select, struct silt_error *err);
 enum silt_status show_run(struct exec *exec, const struct statement *statement, struct silt_error *err);
+enum silt_status show_catalog_run(struct exec *exec, const struct statement *statement, struct silt_error *err);
+enum silt_status show_server_run(struct exec *exec, const struct statement *statement, struct silt_error *err);
 enum silt_status change_run(struct exec *exec, const struct statement *statement, struct silt_error *err);
 
 static inline struct silt_cell cell_null(void)

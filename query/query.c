@@ -19,7 +19,8 @@ enum silt_status exec_check(const struct exec *exec, struct silt_error *err)
 {
     const struct silt_query_options *options = exec->options;
 
-    if (options->cancelled && atomic_load_explicit(options->cancelled, memory_order_relaxed))
+    if ((options->cancelled && atomic_load_explicit(options->cancelled, memory_order_relaxed)) ||
+        (options->killed && atomic_load_explicit(options->killed, memory_order_relaxed)))
         return silt_fail(err, SILT_CANCELLED, "query interrupted");
     if (options->deadline_monotonic_ns && silt_clock_monotonic_ns() > options->deadline_monotonic_ns)
         return silt_fail(err, SILT_CANCELLED, "query-timeout limit exceeded");
@@ -70,7 +71,6 @@ static enum silt_status run_statement(struct exec *exec, const struct statement 
         return rc;
     switch (statement->kind) {
     case STATEMENT_SELECT: return select_run(exec, statement->select, err);
-    case STATEMENT_SHOW_DATABASES:
     case STATEMENT_SHOW_MEASUREMENTS:
     case STATEMENT_SHOW_SERIES:
     case STATEMENT_SHOW_TAG_KEYS:
@@ -80,14 +80,18 @@ static enum silt_status run_statement(struct exec *exec, const struct statement 
     case STATEMENT_SHOW_MEASUREMENT_CARDINALITY:
     case STATEMENT_SHOW_TAG_KEY_CARDINALITY:
     case STATEMENT_SHOW_TAG_VALUES_CARDINALITY:
-    case STATEMENT_SHOW_FIELD_KEY_CARDINALITY:
+    case STATEMENT_SHOW_FIELD_KEY_CARDINALITY: return show_run(exec, statement, err);
+    case STATEMENT_SHOW_DATABASES:
     case STATEMENT_SHOW_RETENTION_POLICIES:
+    case STATEMENT_SHOW_SHARDS:
+    case STATEMENT_SHOW_SHARD_GROUPS: return show_catalog_run(exec, statement, err);
     case STATEMENT_SHOW_CONTINUOUS_QUERIES:
     case STATEMENT_SHOW_SUBSCRIPTIONS:
     case STATEMENT_SHOW_USERS:
     case STATEMENT_SHOW_GRANTS:
-    case STATEMENT_SHOW_SHARDS:
-    case STATEMENT_SHOW_SHARD_GROUPS: return show_run(exec, statement, err);
+    case STATEMENT_SHOW_QUERIES:
+    case STATEMENT_SHOW_STATS:
+    case STATEMENT_SHOW_DIAGNOSTICS: return show_server_run(exec, statement, err);
     default: return change_run(exec, statement, err);
     }
 }
@@ -97,9 +101,9 @@ static const struct silt_zone *zone_of(const struct statement *statement)
     return statement->kind == STATEMENT_SELECT ? statement->select->zone : NULL;
 }
 
-static void warn_read_only(struct exec *exec, const struct silt_query *query, size_t index)
+static void warn_read_only(struct exec *exec, const struct statement *statement)
 {
-    struct silt_str text = silt_query_statement_text(query, index, exec->arena);
+    struct silt_str text = statement_text(statement, exec->arena);
     struct silt_str warning = silt_arena_printf(
         exec->arena, "deprecated use of '%.*s' in a read only context, please use a POST request instead", SILT_FMT(text));
 
@@ -121,6 +125,8 @@ static enum silt_chunking chunking_of(const struct statement *statement)
     case STATEMENT_SHOW_USERS:
     case STATEMENT_SHOW_GRANTS:
     case STATEMENT_SHOW_QUERIES:
+    case STATEMENT_SHOW_STATS:
+    case STATEMENT_SHOW_DIAGNOSTICS:
     case STATEMENT_SHOW_SHARDS:
     case STATEMENT_SHOW_SHARD_GROUPS:
         return SILT_CHUNK_STATEMENT;
@@ -138,19 +144,22 @@ enum silt_status silt_query_run(const struct silt_query *query, const struct sil
     silt_budget_init(&exec.budget, "query memory", options->limits.memory_bytes ? options->limits.memory_bytes : SIZE_MAX,
                      options->budget);
     for (size_t i = 0; i < count; i++) {
-        const struct statement *statement = &query->statements[i];
+        struct statement statement = query->statements[i];
         struct silt_error err = {0};
         enum silt_status rc;
 
         exec.arena = silt_arena_create(&exec.budget);
-        sink->zone = zone_of(statement);
-        sink->chunking = chunking_of(statement);
+        sink->zone = zone_of(&statement);
+        sink->chunking = chunking_of(&statement);
         rc = sink_failed(&exec, sink->begin(sink, (uint32_t)i));
         if (rc == SILT_OK) {
-            rc = run_statement(&exec, statement, &err);
+            if (statement.kind == STATEMENT_CREATE_CONTINUOUS_QUERY)
+                rc = continuous_query_normalise(&exec, &statement.continuous_query, &err);
+            if (rc == SILT_OK)
+                rc = run_statement(&exec, &statement, &err);
             if (!exec.sink_failed) {
-                if (options->read_only_request && silt_query_statement_changes(query, i))
-                    warn_read_only(&exec, query, i);
+                if (rc == SILT_OK && options->read_only_request && silt_query_statement_changes(query, i))
+                    warn_read_only(&exec, &statement);
                 if (rc != SILT_OK)
                     sink->error(sink, silt_str_from(err.text[0] ? err.text : silt_status_name(rc)));
                 sink_failed(&exec, sink->end(sink));

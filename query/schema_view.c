@@ -141,9 +141,27 @@ enum silt_status schema_tag_values(const struct schema_view *view, struct silt_s
     return strings_give(&values, out, count);
 }
 
+bool schema_has_shards(const struct schema_view *view)
+{
+    for (size_t i = 0; i < view->reader_count; i++)
+        if (view->readers[i]->ops->shard_count(view->readers[i]) > 0)
+            return true;
+    return false;
+}
+
+static bool has_data(struct silt_reader *reader, silt_series_id id)
+{
+    uint32_t count = reader->ops->shard_count(reader);
+
+    for (uint32_t shard = 0; shard < count; shard++)
+        if (reader->ops->shard_has_series(reader, shard, id))
+            return true;
+    return false;
+}
+
 enum silt_status schema_series_keys(const struct schema_view *view, struct silt_str measurement,
-                                    const struct silt_tag_filter *filter, struct silt_str **out, size_t *count,
-                                    struct silt_error *err)
+                                    const struct silt_tag_filter *filter, bool in_shards, struct silt_str **out,
+                                    size_t *count, struct silt_error *err)
 {
     struct strings keys = {.exec = view->exec};
     struct silt_arena *arena = view->exec->arena;
@@ -153,15 +171,18 @@ enum silt_status schema_series_keys(const struct schema_view *view, struct silt_
         struct silt_reader *reader = view->readers[i];
         struct silt_series_set set;
         struct silt_str *found;
+        size_t found_count = 0;
         if ((rc = reader->ops->series(reader, measurement, filter, arena, &set, err)) != SILT_OK ||
             (rc = exec_alloc(view->exec, set.count + 1, sizeof(*found), &found, err)) != SILT_OK)
             return rc;
         for (size_t k = 0; k < set.count; k++) {
             struct silt_tag *tags;
             size_t tag_count;
-            reader->ops->series_tags(reader, set.ids[k], arena, &found[k], &tags, &tag_count);
+            if (in_shards && !has_data(reader, set.ids[k]))
+                continue;
+            reader->ops->series_tags(reader, set.ids[k], arena, &found[found_count++], &tags, &tag_count);
         }
-        if ((rc = strings_append(&keys, found, set.count, err)) != SILT_OK)
+        if ((rc = strings_append(&keys, found, found_count, err)) != SILT_OK)
             return rc;
     }
     return strings_give(&keys, out, count);
@@ -257,9 +278,41 @@ enum silt_status schema_tag_filter(struct exec *exec, const struct expr *expr, s
         filter->match_arg = exec_regex(exec, value->regex);
     } else if (value->kind == EXPR_REF && (expr->binary.op == OP_EQ || expr->binary.op == OP_NE)) {
         filter->op = SILT_TAG_FALSE; /* a name in double quotes: another tag, of which none is known here */
+    } else if (is_literal(value) && value->kind != EXPR_REGEX && (expr->binary.op == OP_EQ || expr->binary.op == OP_NE)) {
+        filter->op = SILT_TAG_TRUE; /* to InfluxDB a question about a field, of which SHOW knows nothing */
     } else {
         return silt_fail(err, SILT_INVALID, "invalid tag comparison operator");
     }
     *out = filter;
     return SILT_OK;
+}
+
+static bool is_name_test(const struct silt_tag_filter *filter)
+{
+    return filter->op >= SILT_TAG_EQ && filter->op <= SILT_TAG_NOT_MATCH && silt_str_equal(filter->key, SILT_STR("_name"));
+}
+
+static bool mentions_name(const struct silt_tag_filter *filter)
+{
+    if (filter->op == SILT_TAG_AND || filter->op == SILT_TAG_OR)
+        return mentions_name(filter->left) || mentions_name(filter->right);
+    return is_name_test(filter);
+}
+
+const struct silt_tag_filter *schema_filter_for(struct exec *exec, const struct silt_tag_filter *filter,
+                                                struct silt_str measurement)
+{
+    if (!filter || !mentions_name(filter))
+        return filter;
+    struct silt_tag_filter *copy = silt_arena_alloc(exec->arena, sizeof(*copy));
+    *copy = *filter;
+    if (is_name_test(filter)) {
+        bool positive = filter->op == SILT_TAG_EQ || filter->op == SILT_TAG_MATCH;
+        bool hit = filter->match ? filter->match(filter->match_arg, measurement) : silt_str_equal(filter->value, measurement);
+        copy->op = hit == positive ? SILT_TAG_TRUE : SILT_TAG_FALSE;
+    } else {
+        copy->left = schema_filter_for(exec, filter->left, measurement);
+        copy->right = schema_filter_for(exec, filter->right, measurement);
+    }
+    return copy;
 }

@@ -28,15 +28,23 @@ enum silt_status schema_tag_keys(const struct schema_view *view, struct silt_str
 enum silt_status schema_tag_values(const struct schema_view *view, struct silt_str measurement, struct silt_str key,
                                    const struct silt_tag_filter *filter, struct silt_str **out, size_t *count,
                                    struct silt_error *err);
+/* in_shards: only series that have data in the shards of the view. */
 enum silt_status schema_series_keys(const struct schema_view *view, struct silt_str measurement,
-                                    const struct silt_tag_filter *filter, struct silt_str **out, size_t *count,
-                                    struct silt_error *err);
+                                    const struct silt_tag_filter *filter, bool in_shards, struct silt_str **out,
+                                    size_t *count, struct silt_error *err);
 enum silt_status schema_fields(const struct schema_view *view, struct silt_str measurement, struct silt_field **out,
                                size_t *count, struct silt_error *err);
+
+/* Whether there is any shard in the view. */
+bool schema_has_shards(const struct schema_view *view);
 
 /* A condition over tags alone; `invalid tag comparison operator` for anything else. NULL out: no condition. */
 enum silt_status schema_tag_filter(struct exec *exec, const struct expr *condition, struct silt_tag_filter **out,
                                    struct silt_error *err);
+
+/* The same for one measurement: tests of `_name`, which stands for its name, answered. */
+const struct silt_tag_filter *schema_filter_for(struct exec *exec, const struct silt_tag_filter *filter,
+                                                struct silt_str measurement);
 
 size_t strings_sort_unique(struct silt_str *items, size_t count);
 

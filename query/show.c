@@ -1,81 +1,13 @@
 /*
- * show.c - SHOW: tables made of the schema, the policies and the shards.
+ * show.c - SHOW of the schema: measurements, series, tags, fields, and how many there are.
  *
- * SHOW SERIES and FIELD KEYS look at one policy, the default one when none is named; the others at all of them.
+ * SHOW SERIES and FIELD KEYS look at one policy, the default one when none is named, and may look at several databases;
+ * the others at all policies of one database, whatever stands in front of a measurement's name.
  */
 #include "query/schema_view.h"
+#include "query/show_table.h"
 
 #include <stdlib.h>
-
-#define BLOCK_ROWS 1000
-
-struct table {
-    struct exec *exec;
-    struct silt_str name;
-    const struct silt_str *columns;
-    size_t column_count;
-    struct silt_cell *block;
-    size_t row_count, skip, left; /* rows to leave out, rows still wanted */
-    bool headed;
-};
-
-static enum silt_status table_head(struct table *table)
-{
-    struct silt_series_head head = {
-        .name = table->name, .columns = table->columns, .column_count = table->column_count};
-
-    table->headed = true;
-    return exec_series(table->exec, &head);
-}
-
-/* with_empty: shown even without rows. */
-static enum silt_status table_begin(struct table *table, struct exec *exec, struct silt_str name,
-                                    const struct silt_str *columns, size_t column_count, int64_t limit, int64_t offset,
-                                    bool with_empty, struct silt_error *err)
-{
-    *table = (struct table){.exec = exec, .name = name, .columns = columns, .column_count = column_count,
-                            .skip = offset > 0 ? (size_t)offset : 0, .left = limit > 0 ? (size_t)limit : SIZE_MAX};
-    enum silt_status rc = exec_alloc(exec, BLOCK_ROWS * column_count, sizeof(*table->block), &table->block, err);
-    return rc == SILT_OK && with_empty ? table_head(table) : rc;
-}
-
-static enum silt_status table_flush(struct table *table)
-{
-    enum silt_status rc = SILT_OK;
-
-    if (table->row_count == 0)
-        return SILT_OK;
-    if (!table->headed)
-        rc = table_head(table);
-    if (rc == SILT_OK)
-        rc = exec_rows(table->exec, table->block, table->row_count);
-    table->row_count = 0;
-    return rc;
-}
-
-static enum silt_status table_row(struct table *table, const struct silt_cell *cells)
-{
-    if (table->skip > 0) {
-        table->skip--;
-        return SILT_OK;
-    }
-    if (table->left == 0)
-        return SILT_OK;
-    table->left--;
-    memcpy(table->block + table->row_count * table->column_count, cells, table->column_count * sizeof(*cells));
-    return ++table->row_count == BLOCK_ROWS ? table_flush(table) : SILT_OK;
-}
-
-static enum silt_status table_strings(struct table *table, const struct silt_str *items, size_t count)
-{
-    enum silt_status rc = SILT_OK;
-
-    for (size_t i = 0; rc == SILT_OK && i < count; i++) {
-        struct silt_cell cell = cell_string(items[i]);
-        rc = table_row(table, &cell);
-    }
-    return rc == SILT_OK ? table_flush(table) : rc;
-}
 
 static const struct silt_str name_column[] = {{"name", 4}}, key_column[] = {{"key", 3}}, count_column[] = {{"count", 5}},
                              estimate_column[] = {{"cardinality estimation", 22}}, tag_key_column[] = {{"tagKey", 6}},
@@ -98,27 +30,31 @@ static struct silt_str database_of(const struct exec *exec, struct silt_str name
     return named.len ? named : exec->options->database;
 }
 
-/* The statement's range and filter, and a view of its database. A source may name another database and policy. */
-static enum silt_status show_open(struct show *show, bool all_policies)
+/* The statement's range and filter. */
+static enum silt_status show_split(struct show *show)
+{
+    enum silt_status rc = condition_split(show->exec, show->statement->condition, NULL, &show->condition, show->err);
+
+    return rc == SILT_OK ? schema_tag_filter(show->exec, show->condition.rest, &show->filter, show->err) : rc;
+}
+
+/* A view of one database; follow_source: of the one that the first source names, if it names one. */
+static enum silt_status show_open(struct show *show, bool follow_source)
 {
     const struct show_statement *statement = show->statement;
     struct silt_str database = database_of(show->exec, statement->database), rp = {0};
     enum silt_status rc;
 
-    if (statement->source_count > 0) {
+    if (follow_source && statement->source_count > 0) {
         if (statement->sources[0].database.len)
             database = statement->sources[0].database;
-        if (statement->sources[0].rp.len) {
-            rp = statement->sources[0].rp;
-            all_policies = false;
-        }
+        rp = statement->sources[0].rp;
     }
     if (database.len == 0)
         return silt_fail(show->err, SILT_INVALID, "database name required");
-    if ((rc = condition_split(show->exec, statement->condition, NULL, &show->condition, show->err)) != SILT_OK ||
-        (rc = schema_tag_filter(show->exec, show->condition.rest, &show->filter, show->err)) != SILT_OK)
+    if ((rc = show_split(show)) != SILT_OK)
         return rc;
-    return schema_view_open(show->exec, database, rp, all_policies, show->condition.min, show->condition.max, &show->view,
+    return schema_view_open(show->exec, database, rp, rp.len == 0, show->condition.min, show->condition.max, &show->view,
                             show->err);
 }
 
@@ -138,32 +74,76 @@ static bool shown(const struct show *show, struct silt_str measurement)
 
 /* ---------------------------------------------------------------- measurements */
 
+/* The tag and the value of a comparison; anything else is an error, told in InfluxDB's words. */
+static enum silt_status measurement_condition_check(struct show *show, const struct expr *expr)
+{
+    enum silt_status rc;
+
+    if (expr->kind == EXPR_PAREN)
+        return measurement_condition_check(show, expr->paren);
+    if (expr->kind == EXPR_REF) /* as Go prints the node */
+        return silt_fail(show->err, SILT_INVALID, "&influxql.VarRef{Val:\"%.*s\", Type:%d}", SILT_FMT(expr->ref.name),
+                         (int)expr->ref.type);
+    if (expr->kind == EXPR_BOOLEAN)
+        return silt_fail(show->err, SILT_INVALID, "&influxql.BooleanLiteral{Val:%s}", expr->boolean ? "true" : "false");
+    if (expr->kind != EXPR_BINARY)
+        return silt_fail(show->err, SILT_INVALID, "invalid tag comparison operator");
+    const struct expr *left = expr->binary.left, *right = expr->binary.right;
+    switch (expr->binary.op) {
+    case OP_AND:
+    case OP_OR:
+        rc = measurement_condition_check(show, left);
+        return rc == SILT_OK ? measurement_condition_check(show, right) : rc;
+    case OP_EQ:
+    case OP_NE:
+    case OP_MATCH:
+    case OP_NOT_MATCH: break;
+    default: return silt_fail(show->err, SILT_INVALID, "invalid tag comparison operator");
+    }
+    const char *op = expr_op_text(expr->binary.op);
+    bool regex = expr->binary.op == OP_MATCH || expr->binary.op == OP_NOT_MATCH;
+    if (left->kind != EXPR_REF)
+        return silt_fail(show->err, SILT_INVALID, "left side of '%s' must be a tag key", op);
+    if (right->kind != (regex ? EXPR_REGEX : EXPR_STRING))
+        return silt_fail(show->err, SILT_INVALID, "right side of '%s' must be a %s", op,
+                         regex ? "regular expression" : "tag value string");
+    return SILT_OK;
+}
+
+static bool value_matches(const struct show *show, const struct expr *wanted, struct silt_str value)
+{
+    return wanted->kind == EXPR_REGEX ? silt_regex_match(exec_regex(show->exec, wanted->regex), value)
+                                      : silt_str_equal(wanted->string, value);
+}
+
 /* An existence test: != and !~ hold when no value matches, but not for a measurement that lacks the tag. */
-static enum silt_status measurement_matches(const struct show *show, const struct silt_tag_filter *filter,
+static enum silt_status measurement_matches(const struct show *show, const struct expr *expr,
                                             struct silt_str measurement, bool *out)
 {
     enum silt_status rc;
     bool left, right;
 
-    switch (filter->op) {
-    case SILT_TAG_TRUE: *out = true; return SILT_OK;
-    case SILT_TAG_FALSE: *out = false; return SILT_OK;
-    case SILT_TAG_AND:
-    case SILT_TAG_OR:
-        if ((rc = measurement_matches(show, filter->left, measurement, &left)) != SILT_OK ||
-            (rc = measurement_matches(show, filter->right, measurement, &right)) != SILT_OK)
+    if (expr->kind == EXPR_PAREN)
+        return measurement_matches(show, expr->paren, measurement, out);
+    enum expr_op op = expr->binary.op;
+    if (op == OP_AND || op == OP_OR) {
+        if ((rc = measurement_matches(show, expr->binary.left, measurement, &left)) != SILT_OK ||
+            (rc = measurement_matches(show, expr->binary.right, measurement, &right)) != SILT_OK)
             return rc;
-        *out = filter->op == SILT_TAG_AND ? left && right : left || right;
+        *out = op == OP_AND ? left && right : left || right;
         return SILT_OK;
-    default: break;
     }
-    struct silt_str *values;
+    struct silt_str key = expr->binary.left->ref.name, *values;
+    bool hit = false, positive = op == OP_EQ || op == OP_MATCH;
     size_t count;
-    bool hit = false, positive = filter->op == SILT_TAG_EQ || filter->op == SILT_TAG_MATCH;
-    if ((rc = schema_tag_values(&show->view, measurement, filter->key, NULL, &values, &count, show->err)) != SILT_OK)
+    if (silt_str_equal(key, SILT_STR("_name"))) {
+        *out = value_matches(show, expr->binary.right, measurement) == positive;
+        return SILT_OK;
+    }
+    if ((rc = schema_tag_values(&show->view, measurement, key, NULL, &values, &count, show->err)) != SILT_OK)
         return rc;
     for (size_t i = 0; i < count && !hit; i++)
-        hit = filter->match ? filter->match(filter->match_arg, values[i]) : silt_str_equal(values[i], filter->value);
+        hit = value_matches(show, expr->binary.right, values[i]);
     *out = count > 0 && hit == positive;
     return SILT_OK;
 }
@@ -171,15 +151,20 @@ static enum silt_status measurement_matches(const struct show *show, const struc
 static enum silt_status show_measurements(struct show *show)
 {
     const struct show_statement *statement = show->statement;
+    struct silt_str database = database_of(show->exec, statement->database);
     struct exec *exec = show->exec;
     struct table table;
     enum silt_status rc;
 
     if (expr_mentions_time(statement->condition))
         return silt_fail(show->err, SILT_INVALID, "SHOW MEASUREMENTS doesn't support time in WHERE clause");
-    rc = show_open(show, true);
-    if (rc == SILT_NOT_FOUND && statement->database.len) /* an unknown database has no measurements */
+    if (database.len == 0)
+        return silt_fail(show->err, SILT_INVALID, "database name required");
+    rc = schema_view_open(exec, database, (struct silt_str){0}, true, SILT_TIME_MIN, SILT_TIME_MAX, &show->view, show->err);
+    if (rc == SILT_NOT_FOUND) /* an unknown database has no measurements */
         return SILT_OK;
+    if (rc == SILT_OK && statement->condition)
+        rc = measurement_condition_check(show, statement->condition);
     if (rc != SILT_OK || (rc = table_begin(&table, exec, SILT_STR("measurements"), name_column, 1, statement->limit,
                                            statement->offset, false, show->err)) != SILT_OK)
         return rc;
@@ -188,50 +173,191 @@ static enum silt_status show_measurements(struct show *show)
         bool matches = true;
         if (!shown(show, cell.string))
             continue;
-        if (show->filter)
-            rc = measurement_matches(show, show->filter, cell.string, &matches);
+        if (statement->condition)
+            rc = measurement_matches(show, statement->condition, cell.string, &matches);
         if (rc == SILT_OK && matches)
             rc = table_row(&table, &cell);
     }
     return rc == SILT_OK ? table_flush(&table) : rc;
 }
 
-/* ---------------------------------------------------------------- series, tags, fields */
+/* ---------------------------------------------------------------- series and fields: of one policy, or several */
 
-static enum silt_status show_series(struct show *show)
+/* A database and policy that sources name, and the sources that do. */
+struct place {
+    struct silt_str database, rp;
+    struct source *sources;
+    size_t source_count;
+    bool only_in_shards; /* SHOW SERIES: of the view */
+    struct schema_view view;
+};
+
+struct place_list {
+    struct place *items;
+    size_t count;
+    struct placed { /* a measurement, and where */
+        struct silt_str name;
+        struct place *place;
+    } *measurements; /* by name */
+    size_t measurement_count;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct placed *x = a, *y = b;
+    int order = silt_str_compare(x->name, y->name);
+    return order ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+static struct place *find_place(struct show *show, struct place_list *places, struct silt_str database, struct silt_str rp)
+{
+    struct silt_str policy = rp.len ? rp : show->exec->options->rp;
+
+    for (size_t i = 0; i < places->count; i++)
+        if (silt_str_equal(places->items[i].database, database) && silt_str_equal(places->items[i].rp, policy))
+            return &places->items[i];
+    struct place *place = &places->items[places->count++];
+    *place = (struct place){.database = database, .rp = policy};
+    place->sources = silt_arena_alloc(show->exec->arena, (show->statement->source_count + 1) * sizeof(*place->sources));
+    return place;
+}
+
+/* Close the places whatever is returned. */
+static enum silt_status places_open(struct show *show, struct place_list *places)
+{
+    const struct show_statement *statement = show->statement;
+    struct silt_str database = database_of(show->exec, statement->database);
+    size_t capacity = 0;
+    enum silt_status rc;
+
+    *places = (struct place_list){
+        .items = silt_arena_zalloc(show->exec->arena, (statement->source_count + 1) * sizeof(*places->items))};
+    if (statement->source_count == 0)
+        find_place(show, places, database, (struct silt_str){0});
+    for (size_t i = 0; i < statement->source_count; i++) {
+        const struct source *source = &statement->sources[i];
+        struct place *place = find_place(show, places, source->database.len ? source->database : database, source->rp);
+        place->sources[place->source_count++] = *source;
+    }
+    for (size_t i = 0; i < places->count; i++)
+        if (places->items[i].database.len == 0)
+            return silt_fail(show->err, SILT_INVALID, "database name required");
+    if ((rc = show_split(show)) != SILT_OK)
+        return rc;
+    for (size_t i = 0; i < places->count; i++) {
+        struct place *place = &places->items[i];
+        if ((rc = schema_view_open(show->exec, place->database, place->rp, false, show->condition.min,
+                                   show->condition.max, &place->view, show->err)) != SILT_OK)
+            return rc;
+        for (size_t k = 0; k < place->view.measurement_count; k++) {
+            struct silt_str name = place->view.measurements[k];
+            if (!source_names(show->exec, place->sources, place->source_count, name))
+                continue;
+            places->measurements = silt_arena_grow(show->exec->arena, places->measurements, &capacity,
+                                                   places->measurement_count + 1, sizeof(*places->measurements));
+            places->measurements[places->measurement_count++] = (struct placed){name, place};
+        }
+    }
+    if (places->count > 1)
+        qsort(places->measurements, places->measurement_count, sizeof(*places->measurements), by_name);
+    return SILT_OK;
+}
+
+static void places_close(struct place_list *places)
+{
+    for (size_t i = 0; i < places->count; i++)
+        schema_view_close(&places->items[i].view);
+}
+
+/* Every series of a database with one policy belongs there, those that a refused row left without points as well. */
+static bool may_be_elsewhere(const struct show *show, const struct place *place)
+{
+    struct silt_source *source = show->exec->options->source;
+    struct silt_policy *policies;
+    size_t count;
+
+    return show->condition.has_min || show->condition.has_max ||
+           source->policies(source, place->database, show->exec->arena, &policies, &count, NULL) != SILT_OK || count > 1;
+}
+
+static enum silt_status series_rows(struct show *show, const struct place_list *places)
 {
     struct table table;
     enum silt_status rc;
 
-    if ((rc = show_open(show, false)) != SILT_OK ||
-        (rc = table_begin(&table, show->exec, SILT_STR(""), key_column, 1, show->statement->limit,
-                          show->statement->offset, false, show->err)) != SILT_OK)
-        return rc;
-    for (size_t i = 0; i < show->view.measurement_count && table.left > 0; i++) {
+    for (size_t i = 0; i < places->count; i++)
+        places->items[i].only_in_shards = may_be_elsewhere(show, &places->items[i]);
+    rc = table_begin(&table, show->exec, SILT_STR(""), key_column, 1, show->statement->limit,
+                                      show->statement->offset, false, show->err);
+
+    for (size_t i = 0; rc == SILT_OK && i < places->measurement_count && table.left > 0; i++) {
+        const struct placed *placed = &places->measurements[i];
         struct silt_str *keys;
         size_t count;
-        if (!shown(show, show->view.measurements[i]))
-            continue;
-        if ((rc = exec_check(show->exec, show->err)) != SILT_OK ||
-            (rc = schema_series_keys(&show->view, show->view.measurements[i], show->filter, &keys, &count, show->err)) !=
-                SILT_OK ||
-            (rc = table_strings(&table, keys, count)) != SILT_OK)
-            return rc;
+        if ((rc = exec_check(show->exec, show->err)) == SILT_OK &&
+            (rc = schema_series_keys(&placed->place->view, placed->name,
+                                     schema_filter_for(show->exec, show->filter, placed->name),
+                                     placed->place->only_in_shards, &keys, &count, show->err)) == SILT_OK)
+            rc = table_strings(&table, keys, count);
     }
-    return SILT_OK;
+    return rc;
+}
+
+static enum silt_status field_rows(struct show *show, const struct place_list *places)
+{
+    enum silt_status rc = SILT_OK;
+
+    for (size_t i = 0; rc == SILT_OK && i < places->measurement_count; i++) {
+        const struct placed *placed = &places->measurements[i];
+        struct silt_field *fields;
+        struct table table;
+        size_t count;
+        if ((rc = schema_fields(&placed->place->view, placed->name, &fields, &count, show->err)) != SILT_OK ||
+            (rc = table_begin(&table, show->exec, placed->name, field_key_columns, 2, show->statement->limit,
+                              show->statement->offset, false, show->err)) != SILT_OK)
+            return rc;
+        for (size_t k = 0; rc == SILT_OK && k < count; k++) {
+            struct silt_cell cells[2] = {cell_string(fields[k].name),
+                                         cell_string(silt_str_from(silt_type_name(fields[k].type)))};
+            rc = table_row(&table, cells);
+        }
+        if (rc == SILT_OK)
+            rc = table_flush(&table);
+    }
+    return rc;
+}
+
+static enum silt_status show_in_places(struct show *show, enum silt_status (*rows)(struct show *, const struct place_list *))
+{
+    struct place_list places;
+    enum silt_status rc = places_open(show, &places);
+
+    if (rc == SILT_OK)
+        rc = rows(show, &places);
+    places_close(&places);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- tags: of all policies */
+
+/* No shard in the time asked for: nothing is known, though the index could tell. */
+static bool out_of_time(const struct show *show)
+{
+    return (show->condition.has_min || show->condition.has_max) && !schema_has_shards(&show->view);
 }
 
 static enum silt_status show_tag_keys(struct show *show)
 {
-    enum silt_status rc = show_open(show, true);
+    enum silt_status rc = show_open(show, false);
 
-    for (size_t i = 0; rc == SILT_OK && i < show->view.measurement_count; i++) {
+    for (size_t i = 0; rc == SILT_OK && i < show->view.measurement_count && !out_of_time(show); i++) {
         struct silt_str *keys;
         struct table table;
         size_t count;
         if (!shown(show, show->view.measurements[i]))
             continue;
-        if ((rc = schema_tag_keys(&show->view, show->view.measurements[i], show->filter, &keys, &count, show->err)) !=
+        if ((rc = schema_tag_keys(&show->view, show->view.measurements[i],
+                                  schema_filter_for(show->exec, show->filter, show->view.measurements[i]), &keys, &count, show->err)) !=
                 SILT_OK ||
             (rc = table_begin(&table, show->exec, show->view.measurements[i], tag_key_column, 1, show->statement->limit,
                               show->statement->offset, false, show->err)) != SILT_OK)
@@ -259,12 +385,35 @@ static bool key_wanted(const struct show *show, struct silt_str key)
     }
 }
 
+/* Of a comparison the left side has to be a name here. */
+static enum silt_status tag_condition_check(struct show *show, const struct expr *expr)
+{
+    enum silt_status rc;
+
+    if (!expr || expr->kind == EXPR_PAREN)
+        return expr ? tag_condition_check(show, expr->paren) : SILT_OK;
+    if (expr->kind != EXPR_BINARY)
+        return SILT_OK;
+    if (expr->binary.op == OP_AND || expr->binary.op == OP_OR) {
+        rc = tag_condition_check(show, expr->binary.left);
+        return rc == SILT_OK ? tag_condition_check(show, expr->binary.right) : rc;
+    }
+    if (expr->binary.op < OP_EQ || expr->binary.op > OP_NOT_MATCH || expr->binary.left->kind == EXPR_REF)
+        return SILT_OK;
+    return silt_fail(show->err, SILT_INVALID, "left side of '%s' must be a tag key", expr_op_text(expr->binary.op));
+}
+
 static enum silt_status show_tag_values(struct show *show, bool only_count)
 {
-    enum silt_status rc = show_open(show, true);
+    enum silt_status rc = condition_split(show->exec, show->statement->condition, NULL, &show->condition, show->err);
 
-    for (size_t i = 0; rc == SILT_OK && i < show->view.measurement_count; i++) {
+    if (rc == SILT_OK && !only_count)
+        rc = tag_condition_check(show, show->condition.rest);
+    if (rc == SILT_OK)
+        rc = show_open(show, only_count);
+    for (size_t i = 0; rc == SILT_OK && i < show->view.measurement_count && !out_of_time(show); i++) {
         struct silt_str *keys, *values, measurement = show->view.measurements[i];
+        const struct silt_tag_filter *filter = schema_filter_for(show->exec, show->filter, measurement);
         struct table table;
         size_t key_count, value_count, total = 0;
         if (!shown(show, measurement))
@@ -277,7 +426,7 @@ static enum silt_status show_tag_values(struct show *show, bool only_count)
         for (size_t k = 0; rc == SILT_OK && k < key_count; k++) {
             if (!key_wanted(show, keys[k]))
                 continue;
-            rc = schema_tag_values(&show->view, measurement, keys[k], show->filter, &values, &value_count, show->err);
+            rc = schema_tag_values(&show->view, measurement, keys[k], filter, &values, &value_count, show->err);
             total += rc == SILT_OK ? value_count : 0;
             for (size_t v = 0; rc == SILT_OK && !only_count && v < value_count; v++) {
                 struct silt_cell cells[2] = {cell_string(keys[k]), cell_string(values[v])};
@@ -287,32 +436,6 @@ static enum silt_status show_tag_values(struct show *show, bool only_count)
         if (rc == SILT_OK && only_count && total) {
             struct silt_cell cell = cell_integer((int64_t)total);
             rc = table_row(&table, &cell);
-        }
-        if (rc == SILT_OK)
-            rc = table_flush(&table);
-    }
-    return rc;
-}
-
-static enum silt_status show_field_keys(struct show *show)
-{
-    enum silt_status rc = show_open(show, false);
-
-    for (size_t i = 0; rc == SILT_OK && i < show->view.measurement_count; i++) {
-        struct silt_str measurement = show->view.measurements[i];
-        struct silt_field *fields;
-        struct table table;
-        size_t count;
-        if (!shown(show, measurement))
-            continue;
-        if ((rc = schema_fields(&show->view, measurement, &fields, &count, show->err)) != SILT_OK ||
-            (rc = table_begin(&table, show->exec, measurement, field_key_columns, 2, show->statement->limit,
-                              show->statement->offset, false, show->err)) != SILT_OK)
-            return rc;
-        for (size_t k = 0; rc == SILT_OK && k < count; k++) {
-            struct silt_cell cells[2] = {cell_string(fields[k].name),
-                                         cell_string(silt_str_from(silt_type_name(fields[k].type)))};
-            rc = table_row(&table, cells);
         }
         if (rc == SILT_OK)
             rc = table_flush(&table);
@@ -340,7 +463,7 @@ static enum silt_status count_series(struct show *show, struct silt_str measurem
 
     *out = 0;
     if (!exact)
-        return schema_series_keys(&show->view, measurement, show->filter, &keys, out, show->err);
+        return schema_series_keys(&show->view, measurement, show->filter, false, &keys, out, show->err);
     for (size_t i = 0; i < show->view.reader_count; i++) {
         struct silt_reader *reader = show->view.readers[i];
         struct silt_series_set set;
@@ -416,155 +539,17 @@ static enum silt_status show_cardinality(struct show *show, enum statement_kind 
     return SILT_OK;
 }
 
-/* ---------------------------------------------------------------- databases, policies, shards */
-
-static enum silt_status show_databases(struct exec *exec, struct silt_error *err)
-{
-    struct silt_source *source = exec->options->source;
-    struct silt_str *names;
-    struct table table;
-    size_t count;
-    enum silt_status rc = source->databases(source, exec->arena, &names, &count);
-
-    if (rc != SILT_OK)
-        return silt_fail(err, rc, "cannot list databases");
-    rc = table_begin(&table, exec, SILT_STR("databases"), name_column, 1, 0, 0, true, err);
-    return rc == SILT_OK ? table_strings(&table, names, count) : rc;
-}
-
-static struct silt_cell duration_cell(struct exec *exec, int64_t ns)
-{
-    char text[SILT_NUMBER_TEXT_MAX];
-    size_t len = silt_write_duration_go(text, ns);
-    return cell_string(silt_arena_str(exec->arena, (struct silt_str){text, len}));
-}
-
-static enum silt_status show_policies(struct exec *exec, struct silt_str named, struct silt_error *err)
-{
-    static const struct silt_str columns[] = {
-        {"name", 4}, {"duration", 8}, {"shardGroupDuration", 18}, {"replicaN", 8}, {"default", 7}};
-    struct silt_source *source = exec->options->source;
-    struct silt_str database = database_of(exec, named);
-    struct silt_policy *policies;
-    struct table table;
-    size_t count;
-    enum silt_status rc;
-
-    if (database.len == 0)
-        return silt_fail(err, SILT_INVALID, "database name required");
-    if ((rc = source->policies(source, database, exec->arena, &policies, &count, err)) != SILT_OK ||
-        (rc = table_begin(&table, exec, SILT_STR(""), columns, 5, 0, 0, true, err)) != SILT_OK)
-        return rc;
-    for (size_t i = 0; rc == SILT_OK && i < count; i++) {
-        struct silt_cell cells[5] = {
-            cell_string(policies[i].name), duration_cell(exec, policies[i].duration_ns),
-            duration_cell(exec, policies[i].shard_duration_ns), cell_integer(policies[i].replication),
-            {.kind = SILT_CELL_BOOLEAN, .boolean = policies[i].is_default}};
-        rc = table_row(&table, cells);
-    }
-    return rc == SILT_OK ? table_flush(&table) : rc;
-}
-
-static struct silt_cell time_cell(struct exec *exec, silt_time time)
-{
-    char text[SILT_TIME_TEXT_MAX];
-    size_t len = silt_write_rfc3339(text, time - ((time % 1000000000) + 1000000000) % 1000000000, 0);
-    return cell_string(silt_arena_str(exec->arena, (struct silt_str){text, len}));
-}
-
-static enum silt_status shard_rows(struct exec *exec, struct table *table, const struct silt_shard_info *shards,
-                                   size_t count, const struct silt_str *database, bool groups)
-{
-    enum silt_status rc = SILT_OK;
-
-    for (size_t i = 0; rc == SILT_OK && i < count; i++) {
-        const struct silt_shard_info *shard = &shards[i];
-        if (database && !silt_str_equal(shard->database, *database))
-            continue;
-        struct silt_cell cells[8];
-        size_t n = 0;
-        cells[n++] = cell_integer((int64_t)(groups ? shard->group_id : shard->id));
-        cells[n++] = cell_string(shard->database);
-        cells[n++] = cell_string(shard->policy);
-        if (!groups)
-            cells[n++] = cell_integer((int64_t)shard->group_id);
-        cells[n++] = time_cell(exec, shard->start);
-        cells[n++] = time_cell(exec, shard->end);
-        cells[n++] = time_cell(exec, shard->end + shard->policy_duration_ns);
-        if (!groups)
-            cells[n++] = cell_string(SILT_STR(""));
-        rc = table_row(table, cells);
-    }
-    return rc == SILT_OK ? table_flush(table) : rc;
-}
-
-static enum silt_status show_shards(struct exec *exec, bool groups, struct silt_error *err)
-{
-    static const struct silt_str shard_columns[] = {{"id", 2},           {"database", 8},    {"retention_policy", 16},
-                                                    {"shard_group", 11}, {"start_time", 10}, {"end_time", 8},
-                                                    {"expiry_time", 11}, {"owners", 6}};
-    static const struct silt_str group_columns[] = {{"id", 2},          {"database", 8}, {"retention_policy", 16},
-                                                    {"start_time", 10}, {"end_time", 8}, {"expiry_time", 11}};
-    struct silt_source *source = exec->options->source;
-    struct silt_shard_info *shards;
-    struct silt_str *databases;
-    size_t count, database_count;
-    struct table table;
-    enum silt_status rc = source->shards(source, exec->arena, &shards, &count);
-
-    if (rc == SILT_OK)
-        rc = source->databases(source, exec->arena, &databases, &database_count);
-    if (rc != SILT_OK)
-        return silt_fail(err, rc, "cannot list shards");
-    if (groups) {
-        rc = table_begin(&table, exec, SILT_STR("shard groups"), group_columns, 6, 0, 0, true, err);
-        return rc == SILT_OK ? shard_rows(exec, &table, shards, count, NULL, true) : rc;
-    }
-    for (size_t i = 0; rc == SILT_OK && i < database_count; i++) {
-        rc = table_begin(&table, exec, databases[i], shard_columns, 8, 0, 0, true, err);
-        if (rc == SILT_OK)
-            rc = shard_rows(exec, &table, shards, count, &databases[i], false);
-    }
-    return rc;
-}
-
-/* Continuous queries cannot be made yet: every database has none. */
-static enum silt_status show_empty_per_database(struct exec *exec, struct silt_error *err)
-{
-    static const struct silt_str columns[] = {{"name", 4}, {"query", 5}};
-    struct silt_source *source = exec->options->source;
-    struct silt_str *names;
-    size_t count;
-    enum silt_status rc = source->databases(source, exec->arena, &names, &count);
-
-    for (size_t i = 0; rc == SILT_OK && i < count; i++) {
-        struct table table;
-        rc = table_begin(&table, exec, names[i], columns, 2, 0, 0, true, err);
-    }
-    return rc;
-}
-
 enum silt_status show_run(struct exec *exec, const struct statement *statement, struct silt_error *err)
 {
-    static const struct silt_str user_columns[] = {{"user", 4}, {"admin", 5}};
-    struct table users;
     struct show show = {.exec = exec, .statement = &statement->show, .err = err};
     enum silt_status rc;
 
     switch (statement->kind) {
-    case STATEMENT_SHOW_DATABASES: return show_databases(exec, err);
-    case STATEMENT_SHOW_RETENTION_POLICIES: return show_policies(exec, statement->on_database.database, err);
-    case STATEMENT_SHOW_CONTINUOUS_QUERIES: return show_empty_per_database(exec, err);
-    case STATEMENT_SHOW_SUBSCRIPTIONS: return SILT_OK; /* there are none */
-    case STATEMENT_SHOW_USERS: return table_begin(&users, exec, SILT_STR(""), user_columns, 2, 0, 0, true, err);
-    case STATEMENT_SHOW_GRANTS: return silt_fail(err, SILT_NOT_FOUND, "user not found");
-    case STATEMENT_SHOW_SHARDS: return show_shards(exec, false, err);
-    case STATEMENT_SHOW_SHARD_GROUPS: return show_shards(exec, true, err);
     case STATEMENT_SHOW_MEASUREMENTS: rc = show_measurements(&show); break;
-    case STATEMENT_SHOW_SERIES: rc = show_series(&show); break;
+    case STATEMENT_SHOW_SERIES: rc = show_in_places(&show, series_rows); break;
     case STATEMENT_SHOW_TAG_KEYS: rc = show_tag_keys(&show); break;
     case STATEMENT_SHOW_TAG_VALUES: rc = show_tag_values(&show, false); break;
-    case STATEMENT_SHOW_FIELD_KEYS: rc = show_field_keys(&show); break;
+    case STATEMENT_SHOW_FIELD_KEYS: rc = show_in_places(&show, field_rows); break;
     default: rc = show_cardinality(&show, statement->kind); break;
     }
     schema_view_close(&show.view);

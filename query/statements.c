@@ -4,7 +4,7 @@
  */
 #include "query/schema_view.h"
 
-static enum silt_status not_supported(const struct statement *statement, struct silt_error *err)
+enum silt_status not_supported(const struct statement *statement, struct silt_error *err)
 {
     return silt_fail(err, SILT_UNSUPPORTED, "%s is not supported", statement_kind_name(statement->kind));
 }
@@ -29,6 +29,23 @@ static bool mentions_field(const struct expr *expr, const struct silt_field *fie
         return mentions_field(expr->binary.left, fields, count) || mentions_field(expr->binary.right, fields, count);
     default: return false;
     }
+}
+
+/* Compares something else than a tag with a text: to InfluxDB a question about fields. */
+static bool asks_beyond_tags(const struct expr *expr)
+{
+    if (!expr || expr->kind == EXPR_PAREN)
+        return expr && asks_beyond_tags(expr->paren);
+    if (expr->kind != EXPR_BINARY)
+        return false;
+    const struct expr *left = expr->binary.left, *right = expr->binary.right;
+    if (expr->binary.op == OP_AND || expr->binary.op == OP_OR)
+        return asks_beyond_tags(left) || asks_beyond_tags(right);
+    if (expr->binary.op != OP_EQ && expr->binary.op != OP_NE)
+        return false;
+    const struct expr *value = left->kind == EXPR_REF ? right : left;
+    return left->kind == EXPR_BINARY || right->kind == EXPR_BINARY ||
+           (is_literal(value) && value->kind != EXPR_STRING && value->kind != EXPR_REGEX);
 }
 
 static uint64_t first_shard_of(struct exec *exec, struct silt_str database)
@@ -82,7 +99,7 @@ static enum silt_status delete_run(struct exec *exec, const struct statement *st
         if (!source_names(exec, what, view.measurements[i]))
             continue;
         rc = schema_fields(&view, view.measurements[i], &fields, &count, err);
-        if (rc == SILT_OK && mentions_field(condition.rest, fields, count))
+        if (rc == SILT_OK && (mentions_field(condition.rest, fields, count) || asks_beyond_tags(condition.rest)))
             rc = silt_fail(err, SILT_INVALID, "shard %llu: fields not supported in WHERE clause during deletion",
                            (unsigned long long)first_shard_of(exec, database));
     }
@@ -95,13 +112,85 @@ static enum silt_status delete_run(struct exec *exec, const struct statement *st
     for (size_t i = 0; rc == SILT_OK && i < view.measurement_count; i++) {
         if (!source_names(exec, what, view.measurements[i]))
             continue;
+        const struct silt_tag_filter *own = schema_filter_for(exec, filter, view.measurements[i]);
         if (whole_series)
-            rc = admin->drop_series(admin, database, view.measurements[i], filter, err);
+            rc = admin->drop_series(admin, database, view.measurements[i], own, err);
         else
-            rc = admin->delete_points(admin, database, view.measurements[i], filter, condition.min, condition.max, err);
+            rc = admin->delete_points(admin, database, view.measurements[i], own, condition.min, condition.max, err);
     }
     schema_view_close(&view);
     return rc;
+}
+
+/* Of what people define: continuous queries, subscriptions, users. */
+static enum silt_status define_run(struct exec *exec, const struct statement *statement, struct silt_error *err)
+{
+    struct silt_admin *admin = exec->options->admin;
+
+    switch (statement->kind) {
+    case STATEMENT_CREATE_CONTINUOUS_QUERY:
+        if (!admin || !admin->create_continuous_query)
+            break;
+        return admin->create_continuous_query(
+            admin,
+            &(struct silt_continuous_query){statement->continuous_query.database, statement->continuous_query.name,
+                                            statement_text(statement, exec->arena)},
+            err);
+    case STATEMENT_DROP_CONTINUOUS_QUERY:
+        if (!admin || !admin->drop_continuous_query)
+            break;
+        return admin->drop_continuous_query(admin, statement->on_database.database, statement->on_database.name, err);
+    case STATEMENT_CREATE_SUBSCRIPTION:
+        if (!admin || !admin->create_subscription)
+            break;
+        return admin->create_subscription(
+            admin,
+            &(struct silt_subscription){.database = statement->subscription.database,
+                                        .policy = statement->subscription.rp,
+                                        .name = statement->subscription.name,
+                                        .any = silt_str_equal(statement->subscription.mode, SILT_STR("ANY")),
+                                        .destinations = statement->subscription.destinations,
+                                        .destination_count = statement->subscription.destination_count},
+            err);
+    case STATEMENT_DROP_SUBSCRIPTION:
+        if (!admin || !admin->drop_subscription)
+            break;
+        return admin->drop_subscription(admin, statement->subscription.database, statement->subscription.rp,
+                                        statement->subscription.name, err);
+    case STATEMENT_CREATE_USER:
+        if (!admin || !admin->create_user)
+            break;
+        return admin->create_user(admin, statement->user.name, statement->user.password, statement->user.admin, err);
+    case STATEMENT_DROP_USER:
+        if (!admin || !admin->drop_user)
+            break;
+        return admin->drop_user(admin, statement->named.name, err);
+    case STATEMENT_SET_PASSWORD:
+        if (!admin || !admin->set_password)
+            break;
+        return admin->set_password(admin, statement->user.name, statement->user.password, err);
+    case STATEMENT_GRANT:
+        if (!admin || !admin->grant)
+            break;
+        return admin->grant(admin, statement->grant.user, statement->grant.database,
+                            (enum silt_privilege)statement->grant.privilege, err);
+    case STATEMENT_REVOKE:
+        if (!admin || !admin->revoke)
+            break;
+        return admin->revoke(admin, statement->grant.user, statement->grant.database,
+                             (enum silt_privilege)statement->grant.privilege, err);
+    case STATEMENT_GRANT_ADMIN:
+    case STATEMENT_REVOKE_ADMIN:
+        if (!admin || !admin->set_admin)
+            break;
+        return admin->set_admin(admin, statement->grant.user, statement->kind == STATEMENT_GRANT_ADMIN, err);
+    case STATEMENT_KILL_QUERY:
+        if (!admin || !admin->kill_query)
+            break;
+        return admin->kill_query(admin, statement->kill_query.query_id, err); /* ON "host": there is only this one */
+    default: break;
+    }
+    return not_supported(statement, err);
 }
 
 enum silt_status change_run(struct exec *exec, const struct statement *statement, struct silt_error *err)
@@ -146,7 +235,7 @@ enum silt_status change_run(struct exec *exec, const struct statement *statement
         return admin->drop_measurement(admin, exec->options->database, statement->named.name, err);
     case STATEMENT_DROP_SERIES:
     case STATEMENT_DELETE: return delete_run(exec, statement, err);
-    default: break;
+    default: return define_run(exec, statement, err);
     }
     return not_supported(statement, err);
 }

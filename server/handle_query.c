@@ -157,20 +157,19 @@ static void set_options(struct query_request *request, struct http_server *serve
 /* Runs the statements into sink, or says that too many queries run already. */
 static void run_statements(struct query_request *request, struct http_server *server, struct silt_sink *sink)
 {
-    size_t limit = (size_t)server->options->queries_max;
-    size_t running = atomic_fetch_add(&server->query_count, 1);
-    char text[96];
+    struct query_task task = {.query = request->query, .database = request->database};
+    struct silt_error err;
 
-    if (limit && running >= limit) {
-        int len = snprintf(text, sizeof(text), "max-concurrent-queries limit exceeded(%zu, %zu)", running, limit);
+    if (query_registry_enter(&server->queries, &task, (size_t)server->options->queries_max, &err) != SILT_OK) {
         if (sink->begin(sink, 0) == SILT_OK) {
-            sink->error(sink, (struct silt_str){text, (size_t)len});
+            sink->error(sink, silt_str_from(err.text));
             sink->end(sink);
         }
-    } else {
-        silt_query_run(request->query, &request->options, sink); /* why it ended, the sink knows */
+        return;
     }
-    atomic_fetch_sub(&server->query_count, 1);
+    request->options.killed = &task.killed;
+    silt_query_run(request->query, &request->options, sink); /* why it ended, the sink knows */
+    query_registry_leave(&server->queries, &task);
 }
 
 static void run_into_stream(struct query_request *request, struct http_server *server, struct stream *stream)

@@ -18,6 +18,7 @@
 #include <h2o.h>
 #include <pthread.h>
 
+#include "server/query_registry.h"
 #include "silt/pool.h"
 #include "silt/server.h"
 
@@ -90,6 +91,7 @@ struct http_server {
     struct silt_pool *write_pool, *query_pool; /* jobs that may wait */
     struct silt_pool *compute_pool;            /* a query's loops; its jobs never wait for a client */
     struct silt_budget query_budget, write_budget;
+    struct query_registry queries;
     h2o_globalconf_t config;
     struct http_loop *loops;
     pthread_barrier_t ready; /* all loops listen */
@@ -97,7 +99,6 @@ struct http_server {
     uint16_t port;
     int log_fd;
     _Atomic size_t connection_count;
-    _Atomic size_t query_count; /* running */
     _Atomic bool stopping;
 };
 

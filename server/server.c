@@ -76,7 +76,7 @@ static void start_pools(struct silt_server *server)
     http->query_pool =
         silt_pool_create(options->query_worker_count ? (unsigned)options->query_worker_count : 8 * core_count());
     http->compute_pool = silt_pool_create(0);
-    http->admin = statement_admin_create(http->storage);
+    http->admin = statement_admin_create(http->storage, &http->queries);
 }
 
 static enum silt_status close_all(struct silt_server *server, bool flush, struct silt_error *err)
@@ -90,6 +90,7 @@ static enum silt_status close_all(struct silt_server *server, bool flush, struct
     if (http->storage)
         rc = silt_storage_close(http->storage, flush, err);
     statement_admin_destroy(http->admin);
+    query_registry_deinit(&http->queries);
     if (http->log_fd > STDERR_FILENO)
         close(http->log_fd);
     free(server);
@@ -104,6 +105,7 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
 
     server->options = *options;
     server->http.options = &server->options;
+    query_registry_init(&server->http.queries);
     if ((rc = open_access_log(server, err)) != SILT_OK || (rc = open_storage(server, err)) != SILT_OK) {
         close_all(server, false, NULL);
         return rc;

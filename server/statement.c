@@ -2,21 +2,12 @@
  * statement.c - see statement.h. The store already gives InfluxDB's texts and is durable when it returns; what is left
  * is SELECT INTO, whose rows must be durable before the statement is answered.
  */
-#include "server/statement.h"
+#include "server/query_registry.h"
+#include "server/statement_internal.h"
 #include "server/write_report.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-
-struct statement_admin {
-    struct silt_admin base;
-    struct silt_storage *storage;
-};
-
-static struct silt_storage *storage_of(struct silt_admin *admin)
-{
-    return ((struct statement_admin *)admin)->storage;
-}
 
 static enum silt_status create_database(struct silt_admin *admin, struct silt_str name, struct silt_str policy_name,
                                         const struct silt_policy_change *with, struct silt_error *err)
@@ -69,6 +60,11 @@ static enum silt_status delete_points(struct silt_admin *admin, struct silt_str 
                                       struct silt_error *err)
 {
     return silt_storage_delete(storage_of(admin), database, measurement, filter, min, max, err);
+}
+
+static enum silt_status kill_query(struct silt_admin *admin, uint64_t id, struct silt_error *err)
+{
+    return query_registry_kill(admin_of(admin)->queries, id, err);
 }
 
 /* ---------------------------------------------------------------- SELECT INTO */
@@ -129,7 +125,7 @@ static enum silt_status write_rows(struct silt_admin *admin, struct silt_str dat
     return rc;
 }
 
-struct silt_admin *statement_admin_create(struct silt_storage *storage)
+struct silt_admin *statement_admin_create(struct silt_storage *storage, struct query_registry *queries)
 {
     struct statement_admin *admin = silt_calloc(1, sizeof(*admin));
 
@@ -143,9 +139,13 @@ struct silt_admin *statement_admin_create(struct silt_storage *storage)
         .drop_measurement = drop_measurement,
         .drop_series = drop_series,
         .delete_points = delete_points,
+        .kill_query = kill_query,
+        .show = statement_show,
         .write = write_rows,
     };
+    statement_define_init(&admin->base);
     admin->storage = storage;
+    admin->queries = queries;
     return &admin->base;
 }
 

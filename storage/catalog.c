@@ -4,14 +4,23 @@
  * One connection behind a mutex. Statements are prepared once, at open. A row per series and none per tag: what can be
  * derived is derived in memory.
  */
-#include "storage/catalog.h"
+#include "storage/catalog_internal.h"
 
-#include <pthread.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 
-#define SCHEMA_VERSION 1 /* as in catalog_schema */
+#define SCHEMA_VERSION 2 /* as in catalog_schema */
 #define DROP_CHUNK_ROWS 50000
+
+/* What people define beside data. Ids give the order in which things were made. */
+#define DEFINITIONS_SCHEMA \
+    "CREATE TABLE continuous_query(id INTEGER PRIMARY KEY AUTOINCREMENT, database_id INTEGER NOT NULL,"                \
+    "  name BLOB NOT NULL, query BLOB NOT NULL, UNIQUE(database_id, name));"                                           \
+    "CREATE TABLE user(id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE, hash BLOB NOT NULL,"           \
+    "  admin INTEGER NOT NULL);"                                                                                       \
+    "CREATE TABLE privilege(user_id INTEGER, database_id INTEGER, privilege INTEGER NOT NULL,"                         \
+    "  PRIMARY KEY(user_id, database_id)) WITHOUT ROWID;"                                                              \
+    "CREATE TABLE subscription(id INTEGER PRIMARY KEY AUTOINCREMENT, policy_id INTEGER NOT NULL, name BLOB NOT NULL,"  \
+    "  any INTEGER NOT NULL, destinations BLOB NOT NULL, UNIQUE(policy_id, name));"
 
 /* In one transaction: a database is ours whole, or it is empty. */
 static const char catalog_schema[] =
@@ -32,21 +41,24 @@ static const char catalog_schema[] =
     "  type INTEGER NOT NULL, PRIMARY KEY(shard_id, measurement, field)) WITHOUT ROWID;"
     /* id is database id * 2^32 + series id: appended in order, scanned in order. */
     "CREATE TABLE IF NOT EXISTS series(id INTEGER PRIMARY KEY, measurement INTEGER NOT NULL, key BLOB NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS continuous_query(database_id INTEGER, name BLOB, query BLOB NOT NULL,"
-    "  last_run INTEGER NOT NULL, PRIMARY KEY(database_id, name)) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS user(name BLOB PRIMARY KEY, hash BLOB NOT NULL, admin INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS privilege(user BLOB, database_id INTEGER, privilege INTEGER NOT NULL,"
-    "  PRIMARY KEY(user, database_id)) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS subscription(database_id INTEGER, policy BLOB, name BLOB, mode BLOB NOT NULL,"
-    "  destinations BLOB NOT NULL, PRIMARY KEY(database_id, policy, name)) WITHOUT ROWID;"
-    "PRAGMA user_version=1;"
+    DEFINITIONS_SCHEMA
+    "PRAGMA user_version=2;"
+    "COMMIT;";
+
+/* Version 1 had these tables, but nothing that filled them. */
+static const char catalog_from_1[] =
+    "BEGIN IMMEDIATE;"
+    "DROP TABLE IF EXISTS continuous_query; DROP TABLE IF EXISTS user; DROP TABLE IF EXISTS privilege;"
+    "DROP TABLE IF EXISTS subscription;"
+    DEFINITIONS_SCHEMA
+    "PRAGMA user_version=2;"
     "COMMIT;";
 
 enum statement {
     GET_META, PUT_META,
     ALL_DATABASES, ALL_POLICIES, ALL_SHARDS, ALL_MEASUREMENTS, ALL_FIELDS, ALL_TYPES, SERIES_OF,
     ADD_DATABASE, DEFAULT_POLICY, ADD_POLICY, UPDATE_POLICY, ADD_SHARD,
-    DROP_TYPES_OF_SHARD, DROP_SHARD, DROP_TYPES_OF_POLICY, DROP_SHARDS_OF_POLICY, DROP_POLICY,
+    DROP_TYPES_OF_SHARD, DROP_SHARD, DROP_TYPES_OF_POLICY, DROP_SHARDS_OF_POLICY, DROP_SUBSCRIPTIONS_OF_POLICY, DROP_POLICY,
     DROP_TYPES_OF_DATABASE, DROP_SHARDS_OF_DATABASE, DROP_POLICIES_OF_DATABASE, DROP_FIELDS_OF_DATABASE,
     DROP_MEASUREMENTS_OF_DATABASE, DROP_QUERIES_OF_DATABASE, DROP_PRIVILEGES_OF_DATABASE,
     DROP_SUBSCRIPTIONS_OF_DATABASE, DROP_DATABASE, DROP_SERIES_CHUNK, FIRST_SERIES_FROM, IS_DATABASE,
@@ -76,6 +88,7 @@ static const char *const statement_texts[STATEMENTS] = {
     [DROP_SHARD] = "DELETE FROM shard WHERE id = ?1",
     [DROP_TYPES_OF_POLICY] = "DELETE FROM field_type WHERE shard_id IN (SELECT id FROM shard WHERE policy_id = ?1)",
     [DROP_SHARDS_OF_POLICY] = "DELETE FROM shard WHERE policy_id = ?1",
+    [DROP_SUBSCRIPTIONS_OF_POLICY] = "DELETE FROM subscription WHERE policy_id = ?1",
     [DROP_POLICY] = "DELETE FROM policy WHERE id = ?1",
     [DROP_TYPES_OF_DATABASE] = "DELETE FROM field_type WHERE shard_id IN (SELECT id FROM shard WHERE database_id = ?1)",
     [DROP_SHARDS_OF_DATABASE] = "DELETE FROM shard WHERE database_id = ?1",
@@ -84,7 +97,8 @@ static const char *const statement_texts[STATEMENTS] = {
     [DROP_MEASUREMENTS_OF_DATABASE] = "DELETE FROM measurement WHERE database_id = ?1",
     [DROP_QUERIES_OF_DATABASE] = "DELETE FROM continuous_query WHERE database_id = ?1",
     [DROP_PRIVILEGES_OF_DATABASE] = "DELETE FROM privilege WHERE database_id = ?1",
-    [DROP_SUBSCRIPTIONS_OF_DATABASE] = "DELETE FROM subscription WHERE database_id = ?1",
+    [DROP_SUBSCRIPTIONS_OF_DATABASE] = "DELETE FROM subscription WHERE policy_id IN"
+                                       " (SELECT id FROM policy WHERE database_id = ?1)",
     [DROP_DATABASE] = "DELETE FROM database WHERE id = ?1",
     [DROP_SERIES_CHUNK] = "DELETE FROM series WHERE id IN (SELECT id FROM series WHERE id >= ?1 AND id < ?2 LIMIT ?3)",
     [FIRST_SERIES_FROM] = "SELECT id FROM series WHERE id >= ?1 ORDER BY id LIMIT 1",
@@ -102,18 +116,9 @@ static const char *const statement_texts[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
 };
 
-struct catalog {
-    pthread_mutex_t lock; /* guards all of it */
-    sqlite3 *db;
-    sqlite3_stmt *statements[STATEMENTS];
-    /* of the batch under way: highest series id put, for one database at a time */
-    uint32_t last_series_database;
-    silt_series_id last_series;
-};
-
 /* ---------------------------------------------------------------- SQLite, wrapped */
 
-static enum silt_status fail(struct catalog *catalog, const char *what, struct silt_error *err)
+enum silt_status catalog_fail(struct catalog *catalog, const char *what, struct silt_error *err)
 {
     int code = sqlite3_errcode(catalog->db) & 255;
     enum silt_status status = code == SQLITE_FULL                             ? SILT_NO_SPACE
@@ -144,15 +149,9 @@ static enum silt_status step(struct catalog *catalog, enum statement which, stru
 {
     sqlite3_stmt *statement = catalog->statements[which];
     int code = sqlite3_step(statement);
-    enum silt_status rc = code == SQLITE_DONE || code == SQLITE_ROW ? SILT_OK : fail(catalog, statement_texts[which], err);
+    enum silt_status rc = code == SQLITE_DONE || code == SQLITE_ROW ? SILT_OK : catalog_fail(catalog, statement_texts[which], err);
     sqlite3_reset(statement);
     return rc;
-}
-
-static struct silt_str column_text(sqlite3_stmt *statement, int index)
-{
-    const void *bytes = sqlite3_column_blob(statement, index);
-    return (struct silt_str){bytes, (size_t)sqlite3_column_bytes(statement, index)};
 }
 
 static enum silt_status get_meta(struct catalog *catalog, const char *name, int64_t *value, struct silt_error *err)
@@ -161,7 +160,7 @@ static enum silt_status get_meta(struct catalog *catalog, const char *name, int6
     sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
     int code = sqlite3_step(statement);
     *value = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-    enum silt_status rc = code == SQLITE_ROW || code == SQLITE_DONE ? SILT_OK : fail(catalog, "meta", err);
+    enum silt_status rc = code == SQLITE_ROW || code == SQLITE_DONE ? SILT_OK : catalog_fail(catalog, "meta", err);
     sqlite3_reset(statement);
     return rc;
 }
@@ -176,7 +175,7 @@ static enum silt_status put_meta(struct catalog *catalog, const char *name, int6
 
 static enum silt_status run_script(struct catalog *catalog, const char *script, struct silt_error *err)
 {
-    return sqlite3_exec(catalog->db, script, NULL, NULL, NULL) == SQLITE_OK ? SILT_OK : fail(catalog, "set up", err);
+    return sqlite3_exec(catalog->db, script, NULL, NULL, NULL) == SQLITE_OK ? SILT_OK : catalog_fail(catalog, "set up", err);
 }
 
 /* The first column of a query's only row. */
@@ -184,10 +183,10 @@ static enum silt_status query_int(struct catalog *catalog, const char *query, in
 {
     sqlite3_stmt *statement;
     if (sqlite3_prepare_v2(catalog->db, query, -1, &statement, NULL) != SQLITE_OK)
-        return fail(catalog, "open", err);
+        return catalog_fail(catalog, "open", err);
     int code = sqlite3_step(statement);
     *value = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-    enum silt_status rc = code == SQLITE_ROW || code == SQLITE_DONE ? SILT_OK : fail(catalog, "open", err);
+    enum silt_status rc = code == SQLITE_ROW || code == SQLITE_DONE ? SILT_OK : catalog_fail(catalog, "open", err);
     sqlite3_finalize(statement);
     return rc;
 }
@@ -208,7 +207,9 @@ static enum silt_status prepare_schema(struct catalog *catalog, struct silt_erro
                     "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                     "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;",
                     err);
-    return rc == SILT_OK && version == 0 ? run_script(catalog, catalog_schema, err) : rc;
+    if (rc == SILT_OK && version < SCHEMA_VERSION)
+        rc = run_script(catalog, version == 0 ? catalog_schema : catalog_from_1, err);
+    return rc;
 }
 
 static enum silt_status drop_leftover_series(struct catalog *catalog, struct silt_error *err);
@@ -220,16 +221,17 @@ enum silt_status catalog_open(const char *path, struct catalog **out, struct sil
     pthread_mutex_init(&catalog->lock, NULL);
     if (sqlite3_open_v2(path, &catalog->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-        rc = fail(catalog, path, err);
+        rc = catalog_fail(catalog, path, err);
         goto failed;
     }
     sqlite3_busy_timeout(catalog->db, 5000);
     if ((rc = prepare_schema(catalog, err)) != SILT_OK)
         goto failed;
+    catalog->statements = silt_calloc(STATEMENTS, sizeof(*catalog->statements));
     for (int i = 0; i < STATEMENTS; i++)
         if (sqlite3_prepare_v3(catalog->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &catalog->statements[i],
                                NULL) != SQLITE_OK) {
-            rc = fail(catalog, statement_texts[i], err);
+            rc = catalog_fail(catalog, statement_texts[i], err);
             goto failed;
         }
     if ((rc = drop_leftover_series(catalog, err)) != SILT_OK)
@@ -245,8 +247,9 @@ void catalog_close(struct catalog *catalog)
 {
     if (!catalog)
         return;
-    for (int i = 0; i < STATEMENTS; i++)
+    for (int i = 0; catalog->statements && i < STATEMENTS; i++)
         sqlite3_finalize(catalog->statements[i]);
+    free(catalog->statements);
     sqlite3_close(catalog->db);
     pthread_mutex_destroy(&catalog->lock);
     free(catalog);
@@ -266,7 +269,7 @@ static enum silt_status scan(struct catalog *catalog, enum statement which, row_
     while (rc == SILT_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
         rc = convert(statement, each, arg, err);
     if (rc == SILT_OK && code != SQLITE_DONE)
-        rc = fail(catalog, statement_texts[which], err);
+        rc = catalog_fail(catalog, statement_texts[which], err);
     sqlite3_reset(statement);
     return rc;
 }
@@ -274,8 +277,8 @@ static enum silt_status scan(struct catalog *catalog, enum statement which, row_
 static enum silt_status database_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
 {
     struct catalog_database database = {.id = (uint32_t)sqlite3_column_int64(row, 0),
-                                        .name = column_text(row, 1),
-                                        .default_policy = column_text(row, 2),
+                                        .name = catalog_column_text(row, 1),
+                                        .default_policy = catalog_column_text(row, 2),
                                         .last_series = (silt_series_id)sqlite3_column_int64(row, 3)};
     return (*(catalog_database_fn *)each)(arg, &database, err);
 }
@@ -284,7 +287,7 @@ static enum silt_status policy_row(sqlite3_stmt *row, void *each, void *arg, str
 {
     struct catalog_policy policy = {.id = (uint32_t)sqlite3_column_int64(row, 0),
                                     .database_id = (uint32_t)sqlite3_column_int64(row, 1),
-                                    .name = column_text(row, 2),
+                                    .name = catalog_column_text(row, 2),
                                     .duration_ns = sqlite3_column_int64(row, 3),
                                     .shard_duration_ns = sqlite3_column_int64(row, 4),
                                     .replication = (uint32_t)sqlite3_column_int64(row, 5)};
@@ -304,14 +307,14 @@ static enum silt_status shard_row(sqlite3_stmt *row, void *each, void *arg, stru
 static enum silt_status measurement_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
 {
     return (*(catalog_measurement_fn *)each)(arg, (uint32_t)sqlite3_column_int64(row, 0),
-                                             (uint32_t)sqlite3_column_int64(row, 1), column_text(row, 2), err);
+                                             (uint32_t)sqlite3_column_int64(row, 1), catalog_column_text(row, 2), err);
 }
 
 static enum silt_status field_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
 {
     return (*(catalog_field_fn *)each)(arg, (uint32_t)sqlite3_column_int64(row, 0),
                                        (uint32_t)sqlite3_column_int64(row, 1), (uint32_t)sqlite3_column_int64(row, 2),
-                                       column_text(row, 3), err);
+                                       catalog_column_text(row, 3), err);
 }
 
 static enum silt_status type_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
@@ -324,7 +327,7 @@ static enum silt_status type_row(sqlite3_stmt *row, void *each, void *arg, struc
 static enum silt_status series_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
 {
     uint64_t id = (uint64_t)sqlite3_column_int64(row, 0);
-    return (*(catalog_series_fn *)each)(arg, (uint32_t)(id >> 32), (silt_series_id)id, column_text(row, 1), err);
+    return (*(catalog_series_fn *)each)(arg, (uint32_t)(id >> 32), (silt_series_id)id, catalog_column_text(row, 1), err);
 }
 
 /* each is passed by its address: a function pointer does not fit a void * in standard C. */
@@ -390,7 +393,7 @@ uint64_t catalog_applied_seq(struct catalog *catalog)
 
 /* ---------------------------------------------------------------- definitions */
 
-static enum silt_status begin(struct catalog *catalog, struct silt_error *err)
+enum silt_status catalog_change_begin(struct catalog *catalog, struct silt_error *err)
 {
     pthread_mutex_lock(&catalog->lock);
     enum silt_status rc = step(catalog, BEGIN, err);
@@ -399,8 +402,7 @@ static enum silt_status begin(struct catalog *catalog, struct silt_error *err)
     return rc;
 }
 
-/* Commits when rc is SILT_OK, else rolls back; unlocks. */
-static enum silt_status end(struct catalog *catalog, enum silt_status rc, struct silt_error *err)
+enum silt_status catalog_change_end(struct catalog *catalog, enum silt_status rc, struct silt_error *err)
 {
     if (rc == SILT_OK)
         rc = step(catalog, COMMIT, err);
@@ -413,24 +415,24 @@ static enum silt_status end(struct catalog *catalog, enum silt_status rc, struct
 enum silt_status catalog_next_epoch(struct catalog *catalog, uint64_t *epoch, struct silt_error *err)
 {
     int64_t value = 0;
-    enum silt_status rc = begin(catalog, err);
+    enum silt_status rc = catalog_change_begin(catalog, err);
     if (rc != SILT_OK)
         return rc;
     if ((rc = get_meta(catalog, "epoch", &value, err)) == SILT_OK)
         rc = put_meta(catalog, "epoch", value + 1, err);
     *epoch = (uint64_t)value + 1;
-    return end(catalog, rc, err);
+    return catalog_change_end(catalog, rc, err);
 }
 
 enum silt_status catalog_create_database(struct catalog *catalog, struct silt_str name, uint32_t *id, struct silt_error *err)
 {
-    enum silt_status rc = begin(catalog, err);
+    enum silt_status rc = catalog_change_begin(catalog, err);
     if (rc != SILT_OK)
         return rc;
     bind_text(catalog->statements[ADD_DATABASE], 1, name);
     rc = step(catalog, ADD_DATABASE, err);
     *id = (uint32_t)sqlite3_last_insert_rowid(catalog->db);
-    return end(catalog, rc, err);
+    return catalog_change_end(catalog, rc, err);
 }
 
 static enum silt_status run_all(struct catalog *catalog, const enum statement *which, size_t count, int64_t id,
@@ -447,8 +449,8 @@ static enum silt_status run_all(struct catalog *catalog, const enum statement *w
 static enum silt_status drop_in_one(struct catalog *catalog, const enum statement *which, size_t count, int64_t id,
                                     struct silt_error *err)
 {
-    enum silt_status rc = begin(catalog, err);
-    return rc != SILT_OK ? rc : end(catalog, run_all(catalog, which, count, id, err), err);
+    enum silt_status rc = catalog_change_begin(catalog, err);
+    return rc != SILT_OK ? rc : catalog_change_end(catalog, run_all(catalog, which, count, id, err), err);
 }
 
 /* In bounded steps, so that no other call waits for long. */
@@ -456,14 +458,14 @@ static enum silt_status drop_series_of(struct catalog *catalog, uint32_t databas
 {
     int changed = 1;
     while (changed > 0) {
-        enum silt_status rc = begin(catalog, err);
+        enum silt_status rc = catalog_change_begin(catalog, err);
         if (rc != SILT_OK)
             return rc;
         BIND(catalog, DROP_SERIES_CHUNK, (int64_t)((uint64_t)database_id << 32),
              (int64_t)(((uint64_t)database_id + 1) << 32), DROP_CHUNK_ROWS);
         rc = step(catalog, DROP_SERIES_CHUNK, err);
         changed = sqlite3_changes(catalog->db);
-        if ((rc = end(catalog, rc, err)) != SILT_OK)
+        if ((rc = catalog_change_end(catalog, rc, err)) != SILT_OK)
             return rc;
     }
     return SILT_OK;
@@ -471,10 +473,10 @@ static enum silt_status drop_series_of(struct catalog *catalog, uint32_t databas
 
 enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, struct silt_error *err)
 {
-    static const enum statement all[] = {DROP_TYPES_OF_DATABASE,        DROP_SHARDS_OF_DATABASE,
-                                         DROP_POLICIES_OF_DATABASE,     DROP_FIELDS_OF_DATABASE,
-                                         DROP_MEASUREMENTS_OF_DATABASE, DROP_QUERIES_OF_DATABASE,
-                                         DROP_PRIVILEGES_OF_DATABASE,   DROP_SUBSCRIPTIONS_OF_DATABASE,
+    static const enum statement all[] = {DROP_TYPES_OF_DATABASE,         DROP_SHARDS_OF_DATABASE,
+                                         DROP_SUBSCRIPTIONS_OF_DATABASE, DROP_POLICIES_OF_DATABASE,
+                                         DROP_FIELDS_OF_DATABASE,        DROP_MEASUREMENTS_OF_DATABASE,
+                                         DROP_QUERIES_OF_DATABASE,       DROP_PRIVILEGES_OF_DATABASE,
                                          DROP_DATABASE};
     /* The database goes first: series without one are never loaded. Their rows follow; a crash leaves them to the next
      * start. */
@@ -492,13 +494,13 @@ static enum silt_status drop_leftover_series(struct catalog *catalog, struct sil
         int code = sqlite3_step(first);
         uint64_t database_id = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(first, 0) >> 32 : 0;
         if (code != SQLITE_ROW && code != SQLITE_DONE)
-            rc = fail(catalog, statement_texts[FIRST_SERIES_FROM], err);
+            rc = catalog_fail(catalog, statement_texts[FIRST_SERIES_FROM], err);
         sqlite3_reset(first);
         if (code != SQLITE_ROW)
             break;
         int known = sqlite3_step(BIND(catalog, IS_DATABASE, (int64_t)database_id));
         if (known != SQLITE_ROW && known != SQLITE_DONE)
-            rc = fail(catalog, statement_texts[IS_DATABASE], err);
+            rc = catalog_fail(catalog, statement_texts[IS_DATABASE], err);
         sqlite3_reset(catalog->statements[IS_DATABASE]);
         if (known == SQLITE_DONE)
             rc = drop_series_of(catalog, (uint32_t)database_id, err);
@@ -518,14 +520,14 @@ static enum silt_status set_default(struct catalog *catalog, uint32_t database_i
 enum silt_status catalog_set_default_policy(struct catalog *catalog, uint32_t database_id, struct silt_str name,
                                             struct silt_error *err)
 {
-    enum silt_status rc = begin(catalog, err);
-    return rc != SILT_OK ? rc : end(catalog, set_default(catalog, database_id, name, err), err);
+    enum silt_status rc = catalog_change_begin(catalog, err);
+    return rc != SILT_OK ? rc : catalog_change_end(catalog, set_default(catalog, database_id, name, err), err);
 }
 
 static enum silt_status put_policy(struct catalog *catalog, enum statement which, const struct catalog_policy *policy,
                                    bool make_default, uint32_t *id, struct silt_error *err)
 {
-    enum silt_status rc = begin(catalog, err);
+    enum silt_status rc = catalog_change_begin(catalog, err);
     if (rc != SILT_OK)
         return rc;
     sqlite3_stmt *statement = catalog->statements[which];
@@ -541,7 +543,7 @@ static enum silt_status put_policy(struct catalog *catalog, enum statement which
         *id = (uint32_t)sqlite3_last_insert_rowid(catalog->db);
     if (rc == SILT_OK && make_default)
         rc = set_default(catalog, policy->database_id, policy->name, err);
-    return end(catalog, rc, err);
+    return catalog_change_end(catalog, rc, err);
 }
 
 enum silt_status catalog_create_policy(struct catalog *catalog, const struct catalog_policy *policy, bool make_default,
@@ -558,20 +560,20 @@ enum silt_status catalog_update_policy(struct catalog *catalog, const struct cat
 
 enum silt_status catalog_drop_policy(struct catalog *catalog, uint32_t id, struct silt_error *err)
 {
-    static const enum statement all[] = {DROP_TYPES_OF_POLICY, DROP_SHARDS_OF_POLICY, DROP_POLICY};
+    static const enum statement all[] = {DROP_TYPES_OF_POLICY, DROP_SHARDS_OF_POLICY, DROP_SUBSCRIPTIONS_OF_POLICY, DROP_POLICY};
     return drop_in_one(catalog, all, sizeof(all) / sizeof(all[0]), id, err);
 }
 
 enum silt_status catalog_create_shard(struct catalog *catalog, uint32_t database_id, uint32_t policy_id, silt_time start,
                                       silt_time end_time, uint64_t *id, struct silt_error *err)
 {
-    enum silt_status rc = begin(catalog, err);
+    enum silt_status rc = catalog_change_begin(catalog, err);
     if (rc != SILT_OK)
         return rc;
     BIND(catalog, ADD_SHARD, database_id, policy_id, start, end_time);
     rc = step(catalog, ADD_SHARD, err);
     *id = (uint64_t)sqlite3_last_insert_rowid(catalog->db);
-    return end(catalog, rc, err);
+    return catalog_change_end(catalog, rc, err);
 }
 
 enum silt_status catalog_drop_shard(struct catalog *catalog, uint64_t id, struct silt_error *err)
@@ -584,7 +586,7 @@ enum silt_status catalog_drop_shard(struct catalog *catalog, uint64_t id, struct
 
 enum silt_status catalog_begin(struct catalog *catalog, struct silt_error *err)
 {
-    enum silt_status rc = begin(catalog, err);
+    enum silt_status rc = catalog_change_begin(catalog, err);
     catalog->last_series_database = 0;
     catalog->last_series = 0;
     return rc;
@@ -656,10 +658,10 @@ enum silt_status catalog_set_applied_seq(struct catalog *catalog, uint64_t seq, 
 
 enum silt_status catalog_commit(struct catalog *catalog, struct silt_error *err)
 {
-    return end(catalog, note_last_series(catalog, err), err);
+    return catalog_change_end(catalog, note_last_series(catalog, err), err);
 }
 
 void catalog_rollback(struct catalog *catalog)
 {
-    end(catalog, SILT_CANCELLED, NULL);
+    catalog_change_end(catalog, SILT_CANCELLED, NULL);
 }

@@ -1,6 +1,6 @@
 /*
  * catalog.h - the facts that cannot be derived, in SQLite: databases, policies, shards, measurements, fields, types,
- * series. The one file that knows sqlite3 is catalog.c. Schema: docs/format/sqlite.md.
+ * series; and what people define beside data. The files that know sqlite3 are catalog*.c. Schema: docs/format/sqlite.md.
  *
  * Two ways in: definitions (DDL) are durable when their call returns; series, fields and types come in batches between
  * begin and commit, from one thread, and are durable at commit, together with applied_seq: every log record below it
@@ -80,6 +80,52 @@ enum silt_status catalog_drop_policy(struct catalog *catalog, uint32_t id, struc
 enum silt_status catalog_create_shard(struct catalog *catalog, uint32_t database_id, uint32_t policy_id, silt_time start,
                                       silt_time end, uint64_t *id, struct silt_error *err);
 enum silt_status catalog_drop_shard(struct catalog *catalog, uint64_t id, struct silt_error *err); /* with its types */
+
+/* ---------------------------------------------------------------- users, continuous queries, subscriptions
+ * (catalog_definitions.c): lists in the order things were made, changes durable on return. */
+
+struct catalog_user {
+    uint32_t id;
+    struct silt_str name, hash;
+    bool admin;
+};
+struct catalog_query {
+    uint32_t database_id;
+    struct silt_str name, text;
+};
+struct catalog_subscription {
+    uint32_t policy_id;
+    struct silt_str name;
+    bool any;
+    struct silt_str destinations; /* netstrings: 3:abc, each */
+};
+
+typedef enum silt_status (*catalog_user_fn)(void *arg, const struct catalog_user *row, struct silt_error *err);
+typedef enum silt_status (*catalog_privilege_fn)(void *arg, uint32_t user_id, uint32_t database_id, uint32_t privilege,
+                                                 struct silt_error *err);
+typedef enum silt_status (*catalog_query_fn)(void *arg, const struct catalog_query *row, struct silt_error *err);
+typedef enum silt_status (*catalog_subscription_fn)(void *arg, const struct catalog_subscription *row,
+                                                    struct silt_error *err);
+
+enum silt_status catalog_users(struct catalog *catalog, catalog_user_fn each, void *arg, struct silt_error *err);
+enum silt_status catalog_privileges(struct catalog *catalog, catalog_privilege_fn each, void *arg, struct silt_error *err);
+enum silt_status catalog_queries(struct catalog *catalog, catalog_query_fn each, void *arg, struct silt_error *err);
+enum silt_status catalog_subscriptions(struct catalog *catalog, catalog_subscription_fn each, void *arg,
+                                       struct silt_error *err);
+
+enum silt_status catalog_create_user(struct catalog *catalog, const struct catalog_user *user, uint32_t *id,
+                                     struct silt_error *err);
+enum silt_status catalog_update_user(struct catalog *catalog, const struct catalog_user *user, struct silt_error *err); /* by id */
+enum silt_status catalog_drop_user(struct catalog *catalog, uint32_t id, struct silt_error *err); /* with its privileges */
+enum silt_status catalog_put_privilege(struct catalog *catalog, uint32_t user_id, uint32_t database_id, uint32_t privilege,
+                                       struct silt_error *err);
+enum silt_status catalog_create_query(struct catalog *catalog, const struct catalog_query *query, struct silt_error *err);
+enum silt_status catalog_drop_query(struct catalog *catalog, uint32_t database_id, struct silt_str name,
+                                    struct silt_error *err);
+enum silt_status catalog_create_subscription(struct catalog *catalog, const struct catalog_subscription *subscription,
+                                             struct silt_error *err);
+enum silt_status catalog_drop_subscription(struct catalog *catalog, uint32_t policy_id, struct silt_str name,
+                                           struct silt_error *err);
 
 /* ---------------------------------------------------------------- batches: durable at commit */
 

@@ -139,6 +139,7 @@ static void policy_destroy(struct policy *policy)
     for (size_t i = 0; i < policy->shard_count; i++)
         shard_release(policy->shards[i]);
     free(policy->shards);
+    definition_list_free(&policy->subscriptions);
     free(policy->name);
     free(policy);
 }
@@ -150,6 +151,7 @@ void database_release(struct database *database)
     for (size_t i = 0; i < database->policy_count; i++)
         policy_destroy(database->policies[i]);
     free(database->policies);
+    definition_list_free(&database->queries);
     series_index_destroy(database->index);
     field_dict_destroy(database->dict);
     pthread_mutex_destroy(&database->define_lock);
@@ -551,6 +553,7 @@ enum silt_status silt_storage_drop_database(struct silt_storage *storage, struct
                 shards[count++] = take_shard(storage, policy, policy->shard_count - 1);
         }
         pthread_rwlock_unlock(&storage->meta_lock);
+        users_forget_database(storage, database->id);
     }
     pthread_mutex_unlock(&storage->change_lock);
     free_shards(storage, shards, count);

@@ -157,6 +157,10 @@ static enum silt_status load_catalog(struct recovery *r, struct silt_error *err)
     if (rc == SILT_OK)
         rc = catalog_policies(catalog, load_policy, r, err);
     if (rc == SILT_OK)
+        rc = definitions_load(storage, err);
+    if (rc == SILT_OK)
+        rc = users_load(storage, err);
+    if (rc == SILT_OK)
         rc = catalog_shards(catalog, load_shard, r, err);
     for (size_t i = 0; i < storage->database_count; i++) {
         series_index_load_begin(storage->databases[i]->index, r->loaded[i].last_series);

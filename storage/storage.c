@@ -164,6 +164,7 @@ static void destroy(struct silt_storage *storage)
         database_release(database);
     }
     free(storage->databases);
+    users_deinit(storage);
     catalog_close(storage->catalog);
     if (storage->own_vfs)
         vfs_close(storage->vfs);
@@ -197,6 +198,7 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     enum silt_status rc = SILT_OK;
     storage->options = *options;
     init_locks(storage);
+    users_init(storage);
     source_init(storage);
     set_bounds(storage);
     silt_budget_init(&storage->root, "storage memory", SIZE_MAX, options->budget);
@@ -216,7 +218,7 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
         rc = catalog_next_epoch(storage->catalog, &storage->epoch, err);
     if (rc == SILT_OK) {
         struct wal_options wal = {.sync_mode = options->sync_mode, .sync_interval_ms = options->sync_interval_ms,
-                                  .epoch = storage->epoch};
+                                  .epoch = storage->epoch, .segment_bytes = options->wal_segment_bytes};
         rc = wal_open(storage->vfs, &wal, &storage->wal, err);
     }
     if (rc == SILT_OK)

@@ -13,6 +13,7 @@
  *     shard.lock           the version pointer
  *     the log's lock       numbers and pins
  *     index.lock           the index thread's queue
+ *     users.lock           users and what they may do; taken with meta_lock at most
  *
  * A delete publishes under the write side of meta_lock: then no write is under way, so that what is older and what is
  * younger than the delete is the same in the log, in memory and in the index.
@@ -21,6 +22,7 @@
 #define STORAGE_STORAGE_INTERNAL_H
 
 #include "silt/base.h"
+#include "silt/definitions.h"
 #include "silt/reader.h"
 #include "silt/storage.h"
 #include "storage/catalog.h"
@@ -36,6 +38,34 @@
 
 #define SHARDS_FOLDER "shards"
 
+struct definition { /* a continuous query, or a subscription */
+    struct silt_str name;
+    struct silt_str text; /* the query's; the destinations', as in the catalog */
+    bool any;
+};
+
+struct definition_list { /* in the order they were made */
+    struct definition *items;
+    size_t count;
+};
+
+struct user {
+    uint32_t id;
+    struct silt_str name, hash;
+    bool admin;
+    struct user_grant {
+        uint32_t database_id;
+        enum silt_privilege privilege;
+    } *grants; /* in the order they were first given */
+    size_t grant_count;
+};
+
+struct user_list {
+    pthread_rwlock_t lock; /* guards this group: */
+    struct user *items;    /*   in the order they were made */
+    size_t count;
+};
+
 struct policy {
     uint32_t id;
     char *name;
@@ -44,6 +74,7 @@ struct policy {
     struct shard **shards; /* by (end, start) */
     size_t shard_count, shard_room;
     bool overlapping; /* some groups overlap */
+    struct definition_list subscriptions;
 };
 
 struct measurement_map { /* the index's number of a measurement -> SQLite's */
@@ -60,6 +91,7 @@ struct database { /* counted: the list, readers, shards */
     char *default_policy;
     struct policy **policies; /* in creation order */
     size_t policy_count;
+    struct definition_list queries;
     struct series_index *index;
     struct field_dict *dict;
     pthread_mutex_t define_lock;
@@ -119,6 +151,7 @@ struct silt_storage {
     struct shard **shards;       /*   all, by id */
     size_t shard_count, shard_room;
 
+    struct user_list users;
     struct index_thread index;
     pthread_mutex_t upkeep_mutex; /* guards this group: */
     pthread_cond_t upkeep_cond;
@@ -156,6 +189,17 @@ silt_time storage_now(struct silt_storage *storage);
 
 /* All shards, each with a reference, in a malloc'd array. */
 size_t all_shards(struct silt_storage *storage, struct shard ***shards);
+
+/* ---------------------------------------------------------------- users.c, definitions.c */
+
+void users_init(struct silt_storage *storage);
+void users_deinit(struct silt_storage *storage);
+enum silt_status users_load(struct silt_storage *storage, struct silt_error *err);
+/* What was granted on a database goes with it. change_lock is held. */
+void users_forget_database(struct silt_storage *storage, uint32_t database_id);
+
+enum silt_status definitions_load(struct silt_storage *storage, struct silt_error *err); /* after the policies */
+void definition_list_free(struct definition_list *list);
 
 /* ---------------------------------------------------------------- write.c */
 

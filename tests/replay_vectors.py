@@ -16,10 +16,16 @@ import urllib.parse
 import live
 
 FOLDER = os.path.join(live.ROOT, "tests", "vectors")
-MUST_PASS = ("01", "02", "03", "14")
+MUST_PASS = ("01", "02", "03", "14", "15", "17", "18")
 
 # (file, line): why our answer differs on purpose; docs/influxql.md has the list for users.
-EXPECTED_DIFFERENCES = {}
+CLOCK = "times around the moment of the recording, beyond a retention policy by now"
+NUMBER = "a shard is told, or dropped, by its number, which the recording server gave"
+EXPECTED_DIFFERENCES = {
+    ("15", 8): NUMBER,
+    ("17", 4): CLOCK, ("17", 6): CLOCK, ("17", 7): CLOCK, ("17", 8): CLOCK,
+    ("17", 16): NUMBER, ("17", 17): NUMBER, ("17", 18): NUMBER, ("17", 38): NUMBER,
+}
 
 
 def replay(server, name):

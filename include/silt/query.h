@@ -7,6 +7,7 @@
 #define SILT_QUERY_H
 
 #include "silt/base.h"
+#include "silt/definitions.h"
 #include "silt/pool.h"
 #include "silt/reader.h"
 
@@ -75,6 +76,25 @@ struct silt_sink {
     enum silt_chunking chunking;
 };
 
+/* ---------------------------------------------------------------- what the server shows of itself */
+
+enum silt_show {
+    SILT_SHOW_CONTINUOUS_QUERIES,
+    SILT_SHOW_SUBSCRIPTIONS,
+    SILT_SHOW_USERS,
+    SILT_SHOW_GRANTS, /* of a user */
+    SILT_SHOW_QUERIES,
+    SILT_SHOW_STATS, /* of a module, or of all */
+    SILT_SHOW_DIAGNOSTICS,
+};
+
+/* A series of an answer, whole. */
+struct silt_table {
+    struct silt_series_head head;
+    const struct silt_cell *cells; /* row-major */
+    size_t row_count;
+};
+
 /* ---------------------------------------------------------------- statements that change things */
 
 /* All may wait. Return SILT_OK or fill err with the statement's error text. NULL member: the statement answers
@@ -97,6 +117,29 @@ struct silt_admin {
     enum silt_status (*delete_points)(struct silt_admin *admin, struct silt_str database, struct silt_str measurement,
                                       const struct silt_tag_filter *filter, silt_time min, silt_time max,
                                       struct silt_error *err);
+    enum silt_status (*create_continuous_query)(struct silt_admin *admin, const struct silt_continuous_query *query,
+                                                struct silt_error *err);
+    enum silt_status (*drop_continuous_query)(struct silt_admin *admin, struct silt_str database, struct silt_str name,
+                                              struct silt_error *err);
+    enum silt_status (*create_subscription)(struct silt_admin *admin, const struct silt_subscription *subscription,
+                                            struct silt_error *err);
+    enum silt_status (*drop_subscription)(struct silt_admin *admin, struct silt_str database, struct silt_str policy,
+                                          struct silt_str name, struct silt_error *err);
+    enum silt_status (*create_user)(struct silt_admin *admin, struct silt_str name, struct silt_str password,
+                                    bool is_admin, struct silt_error *err);
+    enum silt_status (*drop_user)(struct silt_admin *admin, struct silt_str name, struct silt_error *err);
+    enum silt_status (*set_password)(struct silt_admin *admin, struct silt_str name, struct silt_str password,
+                                     struct silt_error *err);
+    enum silt_status (*set_admin)(struct silt_admin *admin, struct silt_str user, bool is_admin, struct silt_error *err);
+    enum silt_status (*grant)(struct silt_admin *admin, struct silt_str user, struct silt_str database,
+                              enum silt_privilege privilege, struct silt_error *err);
+    enum silt_status (*revoke)(struct silt_admin *admin, struct silt_str user, struct silt_str database,
+                               enum silt_privilege privilege, struct silt_error *err);
+    enum silt_status (*kill_query)(struct silt_admin *admin, uint64_t id, struct silt_error *err);
+    /* name: of the user or module; may be empty. Tables and all in them are in the arena. */
+    enum silt_status (*show)(struct silt_admin *admin, enum silt_show what, struct silt_str name,
+                             struct silt_arena *arena, struct silt_table **tables, size_t *count,
+                             struct silt_error *err);
     /* SELECT INTO: rows to write. */
     enum silt_status (*write)(struct silt_admin *admin, struct silt_str database, struct silt_str rp,
                               const struct silt_batch *batch, struct silt_error *err);
@@ -149,6 +192,7 @@ struct silt_query_options {
     silt_time now;                 /* one instant for the whole request */
     uint64_t deadline_monotonic_ns; /* 0: none; past it: `query-timeout limit exceeded` */
     const _Atomic bool *cancelled; /* any thread may set it: `query interrupted`; may be NULL */
+    const _Atomic bool *killed;    /* the same for KILL QUERY: the client is still there and gets the error */
 };
 
 /* Run every statement in order; after one that failed, the others are answered as InfluxDB does ("not executed").

@@ -30,6 +30,7 @@ struct silt_storage_options {
     struct silt_budget *budget;        /* memtables and index are charged here; NULL: own, unbounded */
     size_t memtable_soft_bytes;        /* all memtables: above it flushing starts and acknowledgements slow down; 0: default */
     size_t memtable_hard_bytes;        /* above it writes are refused with SILT_BUSY; 0: default */
+    uint64_t wal_segment_bytes;        /* 0: default, 64 MiB; small ones make starts cheap where there is little to log */
     uint32_t compact_files_max;        /* files a shard may have before a merge is due; 0: default 6 */
     bool background_off;               /* tests: no threads but the WAL's; call silt_storage_step yourself */
     silt_time (*now)(void *arg);       /* NULL: silt_clock_now */

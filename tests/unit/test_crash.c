@@ -11,9 +11,9 @@
 #include "silt/storage.h"
 #include "silt/text.h"
 #include "tests/fault_vfs.h"
+#include "tests/wait_write.h"
 
 #include <check.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -21,24 +21,6 @@
 #define BATCHES 24
 #define ROWS 40
 #define WEEK_NS ((int64_t)604800 * 1000000000)
-
-struct waiter {
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool done;
-    enum silt_status status;
-};
-
-static void written(void *arg, enum silt_status status, const struct silt_error *err)
-{
-    struct waiter *w = arg;
-    (void)err;
-    pthread_mutex_lock(&w->lock);
-    w->done = true;
-    w->status = status;
-    pthread_cond_signal(&w->cond);
-    pthread_mutex_unlock(&w->lock);
-}
 
 enum fate { NOT_SENT, UNKNOWN, ACKNOWLEDGED };
 
@@ -56,6 +38,7 @@ static enum silt_status open_store(struct run *run, struct silt_error *err)
     options.vfs = run->vfs;
     options.background_off = true;
     options.compact_files_max = 3;
+    options.wal_segment_bytes = 2 << 10; /* a run goes through several */
     return silt_storage_open(&options, &run->storage, err);
 }
 
@@ -76,17 +59,13 @@ static void write_batch(struct run *run, int b)
     for (int i = 0; i < ROWS && b % 3 != 0; i++)
         rows[i].time = (b % 2) * WEEK_NS + b * 1000 + i;
     struct silt_batch batch = {&layout, 1, rows, ROWS, values};
-    struct waiter w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, SILT_OK};
     struct silt_write_report report;
     struct silt_error err;
+    enum silt_status durable;
     run->batches[b] = UNKNOWN;
-    if (silt_storage_write(run->storage, SILT_STR("d"), SILT_STR(""), &batch, true, arena, &report, written, &w, &err) == SILT_OK) {
-        pthread_mutex_lock(&w.lock);
-        while (!w.done)
-            pthread_cond_wait(&w.cond, &w.lock);
-        pthread_mutex_unlock(&w.lock);
+    if (write_and_wait(run->storage, "d", "", &batch, arena, &report, &durable, &err) == SILT_OK) {
         ck_assert_uint_eq(report.rejection_count, 0);
-        if (w.status == SILT_OK)
+        if (durable == SILT_OK)
             run->batches[b] = ACKNOWLEDGED;
     }
     silt_arena_destroy(arena);

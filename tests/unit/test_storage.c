@@ -8,6 +8,7 @@
 #include "silt/storage.h"
 #include "silt/text.h"
 #include "storage/vfs.h"
+#include "tests/wait_write.h"
 
 #include <check.h>
 #include <inttypes.h>
@@ -27,6 +28,15 @@
         if (!(condition))                                                                                              \
             ck_abort_msg("%s", #condition);                                                                            \
     } while (0)
+
+/* ThreadSanitizer makes all this thirty times slower: there two random runs, a quiet one and one with all threads. */
+#ifdef __SANITIZE_THREAD__
+#define LOOPS_DEFAULT 2
+#define ROUNDS 50
+#else
+#define LOOPS_DEFAULT 4
+#define ROUNDS 120
+#endif
 
 static uint64_t rng_state;
 
@@ -99,6 +109,7 @@ static void open_store(bool background_off)
     silt_storage_options_init(&options);
     options.data_dir = folder;
     options.sync_mode = SILT_SYNC_OFF;
+    options.wal_segment_bytes = 1 << 20; /* several a test */
     options.background_off = background_off;
     enum silt_status rc = silt_storage_open(&options, &storage, &err);
     ck_assert_msg(rc == SILT_OK, "%s", rc == SILT_OK ? "" : err.text);
@@ -134,35 +145,13 @@ static void must(enum silt_status rc, const struct silt_error *err)
         ck_abort_msg("%s", err->text);
 }
 
-struct waiter {
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool done;
-    enum silt_status status;
-};
-
-static void written(void *arg, enum silt_status status, const struct silt_error *err)
-{
-    struct waiter *w = arg;
-    (void)err;
-    pthread_mutex_lock(&w->lock);
-    w->done = true;
-    w->status = status;
-    pthread_cond_signal(&w->cond);
-    pthread_mutex_unlock(&w->lock);
-}
-
 static struct silt_write_report write_batch(const struct silt_batch *batch, const char *rp, struct silt_arena *arena)
 {
-    struct waiter w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, SILT_OK};
     struct silt_write_report report;
     struct silt_error err;
-    must(silt_storage_write(storage, SILT_STR("d"), silt_str_from(rp), batch, true, arena, &report, written, &w, &err), &err);
-    pthread_mutex_lock(&w.lock);
-    while (!w.done)
-        pthread_cond_wait(&w.cond, &w.lock);
-    pthread_mutex_unlock(&w.lock);
-    ck_assert_int_eq(w.status, SILT_OK);
+    enum silt_status durable;
+    must(write_and_wait(storage, "d", rp, batch, arena, &report, &durable, &err), &err);
+    ck_assert_int_eq(durable, SILT_OK);
     return report;
 }
 
@@ -693,7 +682,6 @@ END_TEST
 /* ---------------------------------------------------------------- many threads */
 
 #define WRITERS 3
-#define ROUNDS 120
 #define ROUND_ROWS 200
 
 static void *write_rounds(void *arg)
@@ -823,7 +811,7 @@ int main(void)
     tcase_add_test(tc, dropped_shards_take_their_series);
     tcase_add_test(tc, many_threads);
     const char *loops = getenv("LOOPS");
-    tcase_add_loop_test(tc, random_steps, 0, loops ? atoi(loops) : 4);
+    tcase_add_loop_test(tc, random_steps, 0, loops ? atoi(loops) : LOOPS_DEFAULT);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
