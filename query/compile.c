@@ -351,7 +351,7 @@ static enum silt_status compile_fields(struct compiler *c)
             continue;
         }
         after_time = false;
-        struct expr *expr = expr_reduce(c->exec, field->expr, NULL);
+        struct expr *expr = expr_reduce_field(c->exec, field->expr);
         c->out->allow_wildcard = true;
         enum silt_status rc = check_expr(c, expr);
         if (rc != SILT_OK)

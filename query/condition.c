@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <strings.h>
+#include <time.h>
 
 bool is_time_name(struct silt_str name)
 {
@@ -213,16 +214,16 @@ static struct expr *fold_binary(struct exec *exec, enum expr_op op, struct expr 
     return folded ? folded : expr_new_binary(exec->arena, op, left, right);
 }
 
-struct expr *expr_reduce(struct exec *exec, const struct expr *expr, const struct silt_zone *zone)
+static struct expr *reduce(struct exec *exec, const struct expr *expr, const struct silt_zone *zone, bool knows_now)
 {
     struct expr *copy;
 
     switch (expr->kind) {
     case EXPR_BINARY:
-        return fold_binary(exec, expr->binary.op, expr_reduce(exec, expr->binary.left, zone),
-                           expr_reduce(exec, expr->binary.right, zone), zone);
+        return fold_binary(exec, expr->binary.op, reduce(exec, expr->binary.left, zone, knows_now),
+                           reduce(exec, expr->binary.right, zone, knows_now), zone);
     case EXPR_PAREN: {
-        struct expr *inner = expr_reduce(exec, expr->paren, zone);
+        struct expr *inner = reduce(exec, expr->paren, zone, knows_now);
         if (inner->kind != EXPR_BINARY)
             return inner;
         copy = expr_new(exec->arena, EXPR_PAREN);
@@ -230,12 +231,12 @@ struct expr *expr_reduce(struct exec *exec, const struct expr *expr, const struc
         return copy;
     }
     case EXPR_CALL: {
-        if (silt_str_equal(expr->call.name, SILT_STR("now")) && expr->call.arg_count == 0)
+        if (knows_now && silt_str_equal(expr->call.name, SILT_STR("now")) && expr->call.arg_count == 0)
             return make_integer(exec, EXPR_TIME, exec->options->now);
         copy = expr_clone(expr, exec->arena);
         bool literal = expr->call.arg_count > 0;
         for (size_t i = 0; i < expr->call.arg_count; i++) {
-            copy->call.args[i] = expr_reduce(exec, expr->call.args[i], zone);
+            copy->call.args[i] = reduce(exec, expr->call.args[i], zone, knows_now);
             literal = literal && is_literal(copy->call.args[i]);
         }
         enum math_function function = math_function_of(expr->call.name);
@@ -253,6 +254,16 @@ struct expr *expr_reduce(struct exec *exec, const struct expr *expr, const struc
     }
 }
 
+struct expr *expr_reduce(struct exec *exec, const struct expr *expr, const struct silt_zone *zone)
+{
+    return reduce(exec, expr, zone, true);
+}
+
+struct expr *expr_reduce_field(struct exec *exec, const struct expr *expr)
+{
+    return reduce(exec, expr, NULL, false);
+}
+
 /* ---------------------------------------------------------------- taking time out */
 
 static void intersect(struct condition *into, const struct condition *other)
@@ -267,11 +278,49 @@ static void intersect(struct condition *into, const struct condition *other)
     }
 }
 
+typedef __int128 wide_time;
+
+/* A sum of one instant and spans, further than an integer of ns reaches; false: it is none. */
+static bool time_of(struct exec *exec, const struct expr *expr, const struct silt_zone *zone, wide_time *out)
+{
+    wide_time left;
+    silt_time time;
+
+    switch (expr->kind) {
+    case EXPR_PAREN: return time_of(exec, expr->paren, zone, out);
+    case EXPR_STRING:
+        if (time_text_parse(expr->string, zone, &time, NULL) != SILT_OK)
+            return false;
+        *out = time;
+        return true;
+    case EXPR_TIME: *out = expr->integer; return true;
+    case EXPR_BINARY: {
+        const struct expr *span = expr_reduce(exec, expr->binary.right, zone);
+        if ((expr->binary.op != OP_ADD && expr->binary.op != OP_SUB) ||
+            (span->kind != EXPR_DURATION && span->kind != EXPR_INTEGER) || !time_of(exec, expr->binary.left, zone, &left))
+            return false;
+        *out = expr->binary.op == OP_ADD ? left + span->integer : left - span->integer;
+        return true;
+    }
+    default: return false;
+    }
+}
+
 static enum silt_status time_bound(struct exec *exec, enum expr_op op, const struct expr *value,
                                    const struct silt_zone *zone, struct condition *out, struct silt_error *err)
 {
     const struct expr *reduced = value;
     silt_time time;
+    wide_time wide;
+
+    if (time_of(exec, value, zone, &wide) && (wide <= SILT_TIME_MIN || wide > SILT_TIME_MAX)) {
+        char text[40];
+        time_t seconds = (time_t)((wide - (wide % 1000000000 + 1000000000) % 1000000000) / 1000000000);
+        struct tm civil;
+        gmtime_r(&seconds, &civil);
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &civil);
+        return silt_fail(err, SILT_INVALID, "time %s %s time literal", text, wide < 0 ? "underflows" : "overflows");
+    }
 
     if (value->kind == EXPR_STRING) {
         enum silt_status rc = time_text_parse(value->string, zone, &time, err);

@@ -23,6 +23,8 @@ enum silt_status condition_split(struct exec *exec, const struct expr *expr, con
                                  struct condition *out, struct silt_error *err);
 /* A copy with constant parts folded. zone is for time strings; calls but now() stay. */
 struct expr *expr_reduce(struct exec *exec, const struct expr *expr, const struct silt_zone *zone);
+/* As expr_reduce(), but now() stays the call that it is: a field has no use for it. */
+struct expr *expr_reduce_field(struct exec *exec, const struct expr *expr);
 /* Mentions time anywhere. */
 bool expr_mentions_time(const struct expr *expr);
 bool is_time_name(struct silt_str name);

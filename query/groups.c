@@ -43,7 +43,12 @@ bool series_passes(const struct slot *test, struct silt_str measurement, const s
     if (test->regex)
         return (test->op == OP_MATCH || test->op == OP_NOT_MATCH) &&
                silt_regex_match(test->regex, value) == (test->op == OP_MATCH);
-    struct silt_str other = test->against_tag ? series_tag(series, test->value) : test->value;
+    if (test->against_tag) { /* tags that are not there are equal to none */
+        struct silt_str other = series_tag(series, test->value);
+        bool equal = value.len && silt_str_equal(value, other);
+        return (test->op == OP_EQ && equal) || (test->op == OP_NE && !equal);
+    }
+    struct silt_str other = test->value;
     return (test->op == OP_EQ || test->op == OP_NE) && silt_str_equal(value, other) == (test->op == OP_EQ);
 }
 
@@ -256,7 +261,7 @@ static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
     struct scan_group **sorted;
     enum silt_status rc;
 
-    if ((select->slimit == 0 && select->soffset == 0) || scan->plan->compiled->parent)
+    if (select->slimit == 0 && select->soffset == 0)
         return SILT_OK;
     if ((rc = exec_alloc(exec, scan->group_count + 1, sizeof(struct scan_group *), &sorted, err)) != SILT_OK)
         return rc;
@@ -280,12 +285,6 @@ static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
                     sorted[count++] = &scan->groups[i];
             if (count > 1)
                 qsort(sorted, count, sizeof(*sorted), by_order_key);
-            if (scan->plan->compiled->descending)
-                for (size_t i = 0; i < count / 2; i++) {
-                    struct scan_group *swap = sorted[i];
-                    sorted[i] = sorted[count - 1 - i];
-                    sorted[count - 1 - i] = swap;
-                }
             for (size_t i = (size_t)select->soffset; i < count && i < (size_t)select->soffset + (size_t)select->slimit; i++)
                 sorted[i]->shards[shard / 64] |= (uint64_t)1 << (shard % 64);
         }

@@ -5,6 +5,29 @@
 
 /* ---------------------------------------------------------------- types */
 
+static enum data_type field_type(const struct plan_source *source, size_t field)
+{
+    return source->tag_columns && source->tag_columns[field] ? DATA_TAG : data_type_of(source->fields[field].type);
+}
+
+bool plan_is_column(const struct plan *plan, struct silt_str name)
+{
+    for (size_t i = 0; i < plan->source_count; i++)
+        for (size_t k = 0; plan->sources[i].pending && k < plan->sources[i].field_count; k++)
+            if (silt_str_equal(plan->sources[i].fields[k].name, name))
+                return true;
+    return false;
+}
+
+bool plan_is_in_subquery(const struct plan *plan, struct silt_str name)
+{
+    for (size_t i = 0; i < plan->source_count; i++)
+        for (size_t k = 0; plan->sources[i].pending && k < plan->sources[i].tag_key_count; k++)
+            if (silt_str_equal(plan->sources[i].tag_keys[k], name))
+                return true;
+    return plan_is_column(plan, name);
+}
+
 enum data_type plan_type_of(const struct plan *plan, struct silt_str name)
 {
     enum data_type best = DATA_UNKNOWN;
@@ -15,9 +38,8 @@ enum data_type plan_type_of(const struct plan *plan, struct silt_str name)
     for (size_t i = 0; i < plan->source_count; i++) {
         const struct plan_source *source = &plan->sources[i];
         for (size_t k = 0; k < source->field_count; k++)
-            if (silt_str_equal(source->fields[k].name, name) &&
-                data_type_rank(data_type_of(source->fields[k].type)) > data_type_rank(best))
-                best = data_type_of(source->fields[k].type);
+            if (silt_str_equal(source->fields[k].name, name) && data_type_rank(field_type(source, k)) > data_type_rank(best))
+                best = field_type(source, k);
         if (best == DATA_UNKNOWN)
             for (size_t k = 0; k < source->tag_key_count; k++)
                 if (silt_str_equal(source->tag_keys[k], name))
@@ -26,7 +48,7 @@ enum data_type plan_type_of(const struct plan *plan, struct silt_str name)
     return best;
 }
 
-static void assign_types(const struct plan *plan, struct expr *expr)
+void plan_assign_types(const struct plan *plan, struct expr *expr)
 {
     switch (expr->kind) {
     case EXPR_REF: {
@@ -40,13 +62,13 @@ static void assign_types(const struct plan *plan, struct expr *expr)
     }
     case EXPR_CALL:
         for (size_t i = 0; i < expr->call.arg_count; i++)
-            assign_types(plan, expr->call.args[i]);
+            plan_assign_types(plan, expr->call.args[i]);
         return;
     case EXPR_BINARY:
-        assign_types(plan, expr->binary.left);
-        assign_types(plan, expr->binary.right);
+        plan_assign_types(plan, expr->binary.left);
+        plan_assign_types(plan, expr->binary.right);
         return;
-    case EXPR_PAREN: assign_types(plan, expr->paren); return;
+    case EXPR_PAREN: plan_assign_types(plan, expr->paren); return;
     default: return;
     }
 }
@@ -71,26 +93,16 @@ static enum silt_status type_of(const struct plan *plan, const struct expr *expr
     case EXPR_BOOLEAN: *out = DATA_BOOLEAN; return SILT_OK;
     case EXPR_PAREN: return type_of(plan, expr->paren, out, err);
     case EXPR_CALL: {
-        enum data_type arg = DATA_UNKNOWN, second = DATA_UNKNOWN;
+        enum data_type arg = DATA_UNKNOWN;
         if (expr->call.arg_count > 0 && (rc = type_of(plan, expr->call.args[0], &arg, err)) != SILT_OK)
             return rc;
         const struct function *function = function_find(expr->call.name);
         if (function) {
-            *out = function->gives != DATA_UNKNOWN ? function->gives : arg == DATA_TAG ? DATA_UNKNOWN : arg;
+            *out = function->gives != DATA_UNKNOWN ? function->gives : arg;
             return SILT_OK;
         }
-        switch (math_function_of(expr->call.name)) {
-        case MATH_ABS:
-        case MATH_CEIL:
-        case MATH_FLOOR:
-        case MATH_ROUND: *out = arg; return SILT_OK;
-        case MATH_POW:
-            if ((rc = type_of(plan, expr->call.args[1], &second, err)) != SILT_OK)
-                return rc;
-            *out = arg == DATA_FLOAT || second == DATA_FLOAT ? DATA_FLOAT : DATA_INTEGER;
-            return SILT_OK;
-        default: *out = DATA_FLOAT; return SILT_OK;
-        }
+        *out = arg; /* a mathematical function counts as giving what it is given, whatever it gives */
+        return SILT_OK;
     }
     case EXPR_BINARY: {
         enum data_type left, right;
@@ -98,9 +110,23 @@ static enum silt_status type_of(const struct plan *plan, const struct expr *expr
         if ((rc = type_of(plan, expr->binary.left, &left, err)) != SILT_OK ||
             (rc = type_of(plan, expr->binary.right, &right, err)) != SILT_OK)
             return rc;
-        if (left == DATA_TAG || left == DATA_UNKNOWN || right == DATA_TAG || right == DATA_UNKNOWN) {
-            *out = left == DATA_TAG || left == DATA_UNKNOWN ? right : left;
+        if (left == DATA_UNKNOWN || right == DATA_UNKNOWN) {
+            *out = left == DATA_UNKNOWN ? right : left;
             return SILT_OK;
+        }
+        if ((left == DATA_UNSIGNED && right == DATA_INTEGER) || (left == DATA_INTEGER && right == DATA_UNSIGNED)) {
+            /* only an integer literal becomes unsigned by itself */
+            const struct expr *integer = left == DATA_INTEGER ? expr->binary.left : expr->binary.right;
+            const struct expr *other = left == DATA_INTEGER ? expr->binary.right : expr->binary.left;
+            struct silt_str text = expr_text(expr, plan->exec->arena);
+            if (is_literal(other))
+                return silt_fail(err, SILT_INVALID, "type error: %.*s: cannot use %s with an integer and unsigned literal",
+                                 SILT_FMT(text), expr_op_text(op));
+            if (!is_literal(integer))
+                return silt_fail(
+                    err, SILT_INVALID,
+                    "type error: %.*s: cannot use %s between an integer and unsigned, an explicit cast is required",
+                    SILT_FMT(text), expr_op_text(op));
         }
         bool bits = op == OP_BIT_AND || op == OP_BIT_OR || op == OP_BIT_XOR;
         bool fits = bits ? (left == right && (left == DATA_INTEGER || left == DATA_UNSIGNED || left == DATA_BOOLEAN)) ||
@@ -200,7 +226,7 @@ static enum silt_status schema_collect(const struct plan *plan, struct schema *s
         const struct plan_source *source = &plan->sources[i];
         for (size_t k = 0; k < source->field_count; k++)
             schema->names[schema->count++] =
-                (struct named_type){source->fields[k].name, data_type_of(source->fields[k].type)};
+                (struct named_type){source->fields[k].name, field_type(source, k)};
         for (size_t k = 0; k < source->tag_key_count; k++)
             schema->tags[schema->tag_count++] = source->tag_keys[k];
     }
@@ -376,6 +402,12 @@ static enum silt_status expand(struct plan *plan, const struct silt_str *extra, 
             if (!regex || silt_regex_match(regex, schema.tags[k]))
                 plan->dimensions[plan->dimension_count++] = schema.tags[k];
     }
+    if ((rc = exec_alloc(exec, plan->dimension_count + 1, sizeof(*plan->own_dimensions), &plan->own_dimensions, err)) !=
+        SILT_OK)
+        return rc;
+    if (plan->dimension_count)
+        memcpy(plan->own_dimensions, plan->dimensions, plan->dimension_count * sizeof(*plan->dimensions));
+    plan->own_dimension_count = sort_unique(plan->own_dimensions, plan->dimension_count);
     for (size_t i = 0; i < extra_count; i++)
         plan->dimensions[plan->dimension_count++] = extra[i];
     plan->dimension_count = sort_unique(plan->dimensions, plan->dimension_count);
@@ -424,6 +456,21 @@ static bool is_top_bottom(const struct expr *expr)
            (silt_str_equal(expr->call.name, SILT_STR("top")) || silt_str_equal(expr->call.name, SILT_STR("bottom")));
 }
 
+/* How many different references and calls stand before a field. */
+static size_t distinct_before(const struct plan *plan, size_t field)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < field; i++) {
+        struct silt_str text = expr_text(plan->fields[i].expr, plan->exec->arena);
+        bool seen = false;
+        for (size_t k = 0; k < i && !seen; k++)
+            seen = silt_str_equal(expr_text(plan->fields[k].expr, plan->exec->arena), text);
+        count += !seen;
+    }
+    return count;
+}
+
 static bool name_taken(const struct plan *plan, struct silt_str name, size_t *hits)
 {
     bool taken = false;
@@ -437,6 +484,15 @@ static bool name_taken(const struct plan *plan, struct silt_str name, size_t *hi
     return taken;
 }
 
+static size_t count_columns(const struct select_field *fields, size_t count)
+{
+    size_t columns = 1;
+
+    for (size_t i = 0; i < count; i++)
+        columns += is_top_bottom(fields[i].expr) ? fields[i].expr->call.arg_count : 1;
+    return columns;
+}
+
 /* top(v, host, 2) shows host as a column of its own: made a field here. Then names, aliases first. */
 static void name_columns(struct plan *plan)
 {
@@ -446,11 +502,14 @@ static void name_columns(struct plan *plan)
 
     plan->fields = NULL;
     plan->field_count = 0;
+    plan->field_is_argument = silt_arena_zalloc(exec->arena, count_columns(fields, count) * sizeof(bool));
     for (size_t i = 0; i < count; i++) {
         add_field(plan, &capacity, fields[i].expr, fields[i].alias);
         if (!plan->compiled->has_target && is_top_bottom(fields[i].expr))
-            for (size_t k = 1; k + 1 < fields[i].expr->call.arg_count; k++)
+            for (size_t k = 1; k + 1 < fields[i].expr->call.arg_count; k++) {
+                plan->field_is_argument[plan->field_count] = true;
                 add_field(plan, &capacity, fields[i].expr->call.args[k], (struct silt_str){0});
+            }
     }
     plan->column_count = plan->field_count + 1;
     plan->columns = silt_arena_zalloc(exec->arena, plan->column_count * sizeof(*plan->columns));
@@ -461,7 +520,10 @@ static void name_columns(struct plan *plan)
     for (size_t i = 0; i < plan->field_count; i++) {
         if (plan->columns[i + 1].p)
             continue;
-        struct silt_str name = field_name(plan, &plan->fields[i]), tried = name;
+        struct silt_str name = field_name(plan, &plan->fields[i]), tried;
+        if (name.len == 0 && plan->fields[i].expr->kind == EXPR_REF) /* as InfluxDB's inner number for it */
+            name = silt_arena_printf(exec->arena, "val%zu", distinct_before(plan, i));
+        tried = name;
         size_t hits;
         for (size_t n = 1; name_taken(plan, tried, &hits); n++)
             tried = silt_arena_printf(exec->arena, "%.*s_%zu", SILT_FMT(name), n);
@@ -471,7 +533,7 @@ static void name_columns(struct plan *plan)
 
 /* ---------------------------------------------------------------- slots and calls */
 
-static uint32_t add_slot(struct plan *plan, const struct slot *slot)
+uint32_t plan_add_slot(struct plan *plan, const struct slot *slot)
 {
     struct exec *exec = plan->exec;
     struct slot copy = *slot;
@@ -498,7 +560,7 @@ static uint32_t add_slot(struct plan *plan, const struct slot *slot)
 }
 
 /* -1: a name that is nothing here. */
-static int64_t slot_of_ref(struct plan *plan, const struct expr *ref)
+int64_t plan_slot_of_ref(struct plan *plan, const struct expr *ref)
 {
     struct slot slot = {.name = ref->ref.name, .type = ref->ref.type};
 
@@ -509,12 +571,75 @@ static int64_t slot_of_ref(struct plan *plan, const struct expr *ref)
     case DATA_STRING:
     case DATA_BOOLEAN:
         slot.kind = SLOT_FIELD;
+        if (plan_is_in_subquery(plan, slot.name))
+            return plan_add_slot(plan, &slot);
         /* a cast of something that is no field at all has nothing to read */
-        return data_type_rank(plan_type_of(plan, slot.name)) > data_type_rank(DATA_TAG) ? (int64_t)add_slot(plan, &slot)
+        return data_type_rank(plan_type_of(plan, slot.name)) > data_type_rank(DATA_TAG) ? (int64_t)plan_add_slot(plan, &slot)
                                                                                        : -1;
-    case DATA_TAG: slot.kind = SLOT_TAG; return add_slot(plan, &slot);
+    case DATA_TAG:
+        slot.kind = SLOT_TAG;
+        if (plan_is_column(plan, slot.name)) { /* a subquery's column is read as one, whatever it shows */
+            slot.kind = SLOT_FIELD;
+            slot.type = DATA_STRING;
+        }
+        return plan_add_slot(plan, &slot);
+    case DATA_ANY_FIELD:
+        slot = (struct slot){.kind = SLOT_FIELD, .name = ref->ref.name, .type = DATA_STRING};
+        return plan_is_in_subquery(plan, slot.name) ? (int64_t)plan_add_slot(plan, &slot) : -1;
     default: return -1;
     }
+}
+
+/* A name within a subquery's top() or bottom(): not shown by *, but there when asked for. */
+static bool is_argument_column(const struct plan *plan, struct silt_str name)
+{
+    for (size_t i = 0; i < plan->source_count; i++) {
+        const struct plan *inner = plan->sources[i].pending;
+        for (size_t k = 0; inner && k < inner->field_count; k++)
+            if (inner->field_is_argument[k] && silt_str_equal(inner->columns[k + 1], name))
+                return true;
+    }
+    return false;
+}
+
+/* What a call reads: no tags, but those of a subquery are strings to it. */
+static int64_t slot_of_argument(struct plan *plan, const struct expr *ref, enum data_type *type)
+{
+    struct slot slot = {.kind = SLOT_FIELD, .name = ref->ref.name, .type = DATA_STRING};
+
+    *type = ref->ref.type;
+    if (ref->ref.type != DATA_TAG)
+        return plan_slot_of_ref(plan, ref);
+    if (!plan_is_in_subquery(plan, ref->ref.name))
+        return -1;
+    *type = DATA_STRING;
+    return plan_add_slot(plan, &slot);
+}
+
+/* As InfluxDB's error text names what a function makes, ... */
+static const char *iterator_name(const struct function *function)
+{
+    switch (function->id) {
+    case FN_CUMULATIVE_SUM: return "cumulative sum";
+    case FN_MOVING_AVERAGE: return "moving average";
+    case FN_NON_NEGATIVE_DERIVATIVE: return "derivative";
+    case FN_NON_NEGATIVE_DIFFERENCE: return "difference";
+    default: return function->name;
+    }
+}
+
+/* ... and what it was given. */
+static const char *iterator_kind(const struct plan_call *inner)
+{
+    return inner && inner->function->id == FN_DISTINCT ? "Interval" : "Interrupt";
+}
+
+static struct silt_str field_under(const struct expr *expr, enum data_type *type)
+{
+    while (expr->kind == EXPR_CALL)
+        expr = expr->call.args[0];
+    *type = expr->ref.type;
+    return expr->ref.name;
 }
 
 static enum silt_status make_call(struct plan *plan, const struct expr *expr, bool warm, struct plan_call **out,
@@ -536,19 +661,23 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, bo
         call->in = call->inner->out;
         call->slot = call->inner->slot;
     } else {
-        int64_t slot = arg->kind == EXPR_REF && arg->ref.type != DATA_TAG ? slot_of_ref(plan, arg) : -1;
-        call->in = slot >= 0 ? arg->ref.type : DATA_UNKNOWN;
+        enum data_type type = DATA_UNKNOWN;
+        int64_t slot = arg->kind == EXPR_REF ? slot_of_argument(plan, arg, &type) : -1;
+        call->in = slot >= 0 ? type : DATA_UNKNOWN;
         call->slot = slot >= 0 ? (uint32_t)slot : 0;
     }
+    call->shown = call->function->gives != DATA_UNKNOWN ? call->function->gives : plan_expr_type(plan, arg);
     call->out = call->in == DATA_UNKNOWN          ? DATA_UNKNOWN
                 : call->function->gives != DATA_UNKNOWN ? call->function->gives
                                                         : call->in;
     if (call->in != DATA_UNKNOWN && !(call->function->types & TYPE_BIT(call->in))) {
-        const char *name = call->function->id == FN_CUMULATIVE_SUM    ? "cumulative sum"
-                           : call->function->id == FN_MOVING_AVERAGE ? "moving average"
-                                                                     : call->function->name;
-        return silt_fail(err, SILT_INVALID, "unsupported %s iterator type: *query.%sInterruptIterator", name,
-                         data_type_name(call->in));
+        /* told when the plan runs: a subquery nothing of which is wanted never finds out */
+        if (plan->call_error.status == SILT_OK) {
+            plan->call_error_field = field_under(expr, &plan->call_error_type);
+            silt_fail(&plan->call_error, SILT_INVALID, "unsupported %s iterator type: *query.%s%sIterator",
+                      iterator_name(call->function), data_type_name(call->in), iterator_kind(call->inner));
+        }
+        call->in = call->out = DATA_UNKNOWN;
     }
     switch (call->function->id) {
     case FN_PERCENTILE:
@@ -561,7 +690,7 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, bo
         if (count - 2 > sizeof(call->dimension_slots) / sizeof(call->dimension_slots[0]))
             return silt_fail(err, SILT_LIMIT, "too many names in %s()", call->function->name);
         for (size_t i = 1; i + 1 < count; i++) {
-            int64_t slot = slot_of_ref(plan, expr->call.args[i]);
+            int64_t slot = plan_slot_of_ref(plan, expr->call.args[i]);
             if (slot >= 0 && plan->slots[slot].kind == SLOT_TAG) /* a field named there does not tell points apart */
                 call->dimension_slots[call->dimension_slot_count++] = (uint32_t)slot;
         }
@@ -615,9 +744,13 @@ static int64_t bind_output(void *arg, const struct expr *expr)
         return (int64_t)plan->call_count++;
     }
     case EXPR_REF: {
-        int64_t slot = slot_of_ref(plan, expr);
-        if (slot < 0)
-            return -1;
+        int64_t slot = plan_slot_of_ref(plan, expr);
+        if (slot < 0) {
+            struct slot nothing = {.kind = SLOT_NOTHING, .name = expr->ref.name, .type = expr->ref.type};
+            if (is_argument_column(plan, nothing.name))
+                nothing = (struct slot){.kind = SLOT_FIELD, .name = expr->ref.name, .type = DATA_STRING};
+            slot = plan_add_slot(plan, &nothing);
+        }
         for (size_t i = 0; i < plan->aux_count; i++)
             if (plan->aux[i] == (uint32_t)slot)
                 return (int64_t)(plan->call_count + i);
@@ -666,137 +799,13 @@ static enum silt_status make_outputs(struct plan *plan, struct silt_error *err)
             sort_aux(plan);
     }
     for (size_t i = 0; i < plan->field_count; i++)
-        if ((rc = type_of(plan, plan->fields[i].expr, &plan->output_types[i], err)) != SILT_OK)
-            return rc;
+        if ((rc = type_of(plan, plan->fields[i].expr, &plan->output_types[i], err)) != SILT_OK) {
+            if (!plan->compiled->parent)
+                return rc;
+            plan->output_types[i] = DATA_UNKNOWN; /* within a subquery types that do not meet give nothing */
+        }
     plan->is_selector = plan->call_count == 1 && plan->calls[0]->function->selector;
     return SILT_OK;
-}
-
-/* ---------------------------------------------------------------- filter */
-
-static bool is_tag_ref(const struct expr *expr)
-{
-    return expr->kind == EXPR_REF && (expr->ref.type == DATA_TAG || expr->ref.type == DATA_UNKNOWN);
-}
-
-static const struct expr *strip(const struct expr *expr)
-{
-    while (expr->kind == EXPR_PAREN)
-        expr = expr->paren;
-    return expr;
-}
-
-/* tag op (string | regex | tag), either way round; false: something for the rows. */
-static bool as_tag_test(struct plan *plan, const struct expr *expr, struct slot *out)
-{
-    if (expr->kind != EXPR_BINARY)
-        return false;
-    const struct expr *left = expr->binary.left, *right = expr->binary.right;
-    if (left->kind != EXPR_REF) {
-        const struct expr *swap = left;
-        left = right;
-        right = swap;
-    }
-    if (!is_tag_ref(left))
-        return false;
-    *out = (struct slot){.kind = SLOT_TAG_TEST, .name = left->ref.name, .op = expr->binary.op};
-    if (right->kind == EXPR_STRING) {
-        out->value = right->string;
-        return true;
-    }
-    if (right->kind == EXPR_REGEX) {
-        out->regex = exec_regex(plan->exec, right->regex);
-        return true;
-    }
-    if (is_tag_ref(right)) {
-        out->value = right->ref.name;
-        out->against_tag = true;
-        return true;
-    }
-    return false;
-}
-
-static int64_t bind_filter(void *arg, const struct expr *expr)
-{
-    struct plan *plan = arg;
-    struct slot test;
-
-    if (expr->kind == EXPR_REF)
-        return slot_of_ref(plan, expr);
-    if (as_tag_test(plan, expr, &test))
-        return add_slot(plan, &test);
-    return -2;
-}
-
-static bool match_regex(const void *regex, struct silt_str value)
-{
-    return silt_regex_match(regex, value);
-}
-
-/* What the source can check; *exact is cleared when that is less than what is asked. */
-static struct silt_tag_filter *push_down(struct plan *plan, const struct expr *expr, bool *exact)
-{
-    struct silt_tag_filter *filter = silt_arena_zalloc(plan->exec->arena, sizeof(*filter));
-    struct slot test;
-
-    expr = strip(expr);
-    filter->op = SILT_TAG_TRUE;
-    if (expr->kind == EXPR_BOOLEAN) {
-        filter->op = expr->boolean ? SILT_TAG_TRUE : SILT_TAG_FALSE;
-        return filter;
-    }
-    if (expr->kind == EXPR_BINARY && (expr->binary.op == OP_AND || expr->binary.op == OP_OR)) {
-        filter->op = expr->binary.op == OP_AND ? SILT_TAG_AND : SILT_TAG_OR;
-        filter->left = push_down(plan, expr->binary.left, exact);
-        filter->right = push_down(plan, expr->binary.right, exact);
-        return filter;
-    }
-    if (!as_tag_test(plan, expr, &test) || test.against_tag || silt_str_equal(test.name, SILT_STR("_name"))) {
-        *exact = false;
-        return filter;
-    }
-    filter->key = test.name;
-    filter->value = test.value;
-    filter->match = match_regex;
-    filter->match_arg = test.regex;
-    if (test.regex)
-        filter->op = test.op == OP_MATCH ? SILT_TAG_MATCH : test.op == OP_NOT_MATCH ? SILT_TAG_NOT_MATCH : SILT_TAG_FALSE;
-    else
-        filter->op = test.op == OP_EQ ? SILT_TAG_EQ : test.op == OP_NE ? SILT_TAG_NE : SILT_TAG_FALSE;
-    return filter;
-}
-
-/* A bare sum or the like stands for true. */
-static struct expr *without_bare_arithmetic(struct plan *plan, struct expr *expr)
-{
-    if (expr->kind == EXPR_PAREN) {
-        expr->paren = without_bare_arithmetic(plan, expr->paren);
-    } else if (expr->kind == EXPR_BINARY) {
-        enum expr_op op = expr->binary.op;
-        if (op == OP_AND || op == OP_OR) {
-            expr->binary.left = without_bare_arithmetic(plan, expr->binary.left);
-            expr->binary.right = without_bare_arithmetic(plan, expr->binary.right);
-        } else if (op >= OP_ADD) {
-            struct expr *yes = expr_new(plan->exec->arena, EXPR_BOOLEAN);
-            yes->boolean = true;
-            return yes;
-        }
-    }
-    return expr;
-}
-
-static void make_filter(struct plan *plan)
-{
-    if (!plan->compiled->condition.rest)
-        return;
-    struct expr *rest = expr_clone(plan->compiled->condition.rest, plan->exec->arena);
-    bool exact = true;
-
-    assign_types(plan, rest);
-    rest = without_bare_arithmetic(plan, rest);
-    plan->filter = eval_compile(plan->exec, rest, bind_filter, plan);
-    plan->tag_filter = push_down(plan, rest, &exact);
-    plan->filter_is_exact = exact;
 }
 
 /* ---------------------------------------------------------------- all together */
@@ -860,17 +869,17 @@ enum silt_status plan_make(struct exec *exec, const struct compiled *compiled, c
         return rc;
     for (size_t i = 0; i < plan->field_count; i++) {
         plan->fields[i].expr = expr_clone(plan->fields[i].expr, exec->arena);
-        assign_types(plan, plan->fields[i].expr);
+        plan_assign_types(plan, plan->fields[i].expr);
     }
     for (size_t i = 0; i < plan->field_count; i++) {
         enum data_type type;
-        if ((rc = type_of(plan, plan->fields[i].expr, &type, err)) != SILT_OK)
+        if (!compiled->parent && (rc = type_of(plan, plan->fields[i].expr, &type, err)) != SILT_OK)
             return rc;
     }
     name_columns(plan);
     if ((rc = make_outputs(plan, err)) != SILT_OK)
         return rc;
-    make_filter(plan);
+    plan_make_filter(plan);
     if (silt_arena_exceeded(exec->arena))
         return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
     return SILT_OK;
@@ -880,6 +889,10 @@ void plan_destroy(struct plan *plan)
 {
     if (!plan)
         return;
+    for (size_t i = 0; i < plan->source_count; i++) {
+        plan_destroy(plan->sources[i].pending);
+        plan->sources[i].pending = NULL;
+    }
     for (size_t i = 0; i < plan->reader_count; i++)
         plan->readers[i]->ops->release(plan->readers[i]);
     plan->reader_count = 0;

@@ -16,15 +16,18 @@
 
 struct plan_source {
     struct silt_reader *reader;
+    struct plan *pending; /* a subquery that has not run: its schema is known, its rows and measurements are not */
     bool in_memory; /* rows of a subquery: times may repeat, a series is one cursor */
     struct silt_str name;
     struct silt_field *fields;
     size_t field_count;
     struct silt_str *tag_keys;
     size_t tag_key_count;
+    bool *tag_columns; /* of a subquery: per field, whether it shows a tag; NULL: none does */
 };
 
-enum slot_kind { SLOT_FIELD, SLOT_TAG, SLOT_TAG_TEST };
+/* SLOT_NOTHING: a name that is nothing here; shown, it is what fill() says */
+enum slot_kind { SLOT_FIELD, SLOT_TAG, SLOT_TAG_TEST, SLOT_NOTHING };
 
 struct slot {
     enum slot_kind kind;
@@ -45,6 +48,7 @@ struct plan_call {
     bool warm; /* reads the warm-up interval too */
     uint32_t slot;
     enum data_type in, out;  /* DATA_UNKNOWN in: no such field, gives nothing */
+    enum data_type shown;    /* of the column; DATA_UNKNOWN: nothing to show, not even what fill() says */
     uint32_t dimension_slots[16]; /* top, bottom: the names in the middle */
     size_t dimension_slot_count;
     int64_t count_argument;  /* n of top, bottom, sample, moving_average, ...; unit of derivative, elapsed */
@@ -64,8 +68,11 @@ struct plan {
     size_t field_count;
     struct silt_str *columns; /* time first */
     size_t column_count;
+    bool *field_is_argument; /* per field: a name within top() or bottom(), shown besides */
     struct silt_str *dimensions; /* tag keys, sorted, no duplicates */
     size_t dimension_count;
+    struct silt_str *own_dimensions; /* those that the statement itself names */
+    size_t own_dimension_count;
 
     struct slot *slots;
     size_t slot_count, slot_capacity;
@@ -75,6 +82,9 @@ struct plan {
     size_t call_count, call_capacity;
     uint32_t *aux; /* slots that outputs show, sorted by name then type */
     size_t aux_count, aux_capacity;
+    struct silt_error call_error; /* of the first call that its field's type does not fit; told when a series has it */
+    struct silt_str call_error_field;
+    enum data_type call_error_type;
     bool is_selector; /* one call, a selector: keeps its point's time and companions */
     struct eval **outputs; /* column 1 on: over calls, then aux */
     enum data_type *output_types;
@@ -92,11 +102,25 @@ void plan_destroy(struct plan *plan); /* releases the readers; NULL is fine */
 enum data_type plan_type_of(const struct plan *plan, struct silt_str name);
 enum data_type plan_expr_type(const struct plan *plan, const struct expr *expr);
 
-/* sources.c: opens readers and fills plan->sources. */
+/* Whether a subquery has a column (not: a tag it is grouped by) of this name. */
+bool plan_is_column(const struct plan *plan, struct silt_str name);
+/* Whether a subquery has it, as a column or as a tag. */
+bool plan_is_in_subquery(const struct plan *plan, struct silt_str name);
+/* Used by the parts of planning. slot_of_ref: -1: a name that is nothing here. */
+uint32_t plan_add_slot(struct plan *plan, const struct slot *slot);
+int64_t plan_slot_of_ref(struct plan *plan, const struct expr *ref);
+void plan_assign_types(const struct plan *plan, struct expr *expr);
+/* plan_filter.c: WHERE, as far as it is not about time. */
+void plan_make_filter(struct plan *plan);
+
+/* sources.c: names without a database or with one that does not exist are refused before anything else is looked at. */
+enum silt_status sources_check(struct exec *exec, const struct select *select, struct silt_error *err);
+/* Opens readers and fills plan->sources; subqueries are planned, not run. */
 enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err);
+/* Runs the subqueries: every measurement of their answers becomes a source. */
+enum silt_status plan_run_subqueries(struct plan *plan, struct silt_error *err);
 /* subquery.c: runs it and gives its rows as a reader. */
-enum silt_status subquery_open(struct exec *exec, const struct compiled *compiled, const struct silt_str *dimensions,
-                               size_t dimension_count, struct silt_reader **out, struct silt_error *err);
+enum silt_status subquery_run(struct plan *plan, struct silt_reader **out, struct silt_error *err);
 
 static inline enum data_type data_type_of(enum silt_type type)
 {

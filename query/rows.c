@@ -24,6 +24,7 @@ struct rows {
     struct silt_arena *arena;
     const uint32_t *wanted;
     size_t wanted_count, must;
+    bool every;
     size_t compare;
     bool descending, started;
     silt_time min, max;
@@ -59,18 +60,19 @@ static enum silt_status copy_rows(struct rows *rows, struct stream *stream, stru
             return rc;
         any = any || (c < rows->must && columns[c].valid_count > 0);
     }
-    bool tag_shows = false; /* a subquery's tags make rows, those of stored series do not */
-    for (size_t c = 0; rows->memory_lanes && c < rows->must; c++)
-        tag_shows = tag_shows || (plan->slots[rows->wanted[c]].kind == SLOT_TAG &&
-                                  lane_tag_cell(lane, rows->wanted[c]).kind != SILT_CELL_NULL);
-    any = any || tag_shows;
+    /* a subquery's row is a row, whatever it has of what is wanted */
+    bool every = rows->every && plan->sources[rows->scan->series[stream->series].source].in_memory;
+    const uint64_t *passed = NULL;
+    if (every && (rc = lane_filter(lane, &passed, err)) != SILT_OK)
+        return rc;
+    any = any || every;
     *full = false;
     if (!any)
         return SILT_OK;
     if ((rc = lane_times(lane, &times, err)) != SILT_OK)
         return rc;
     for (size_t row = 0; row < batch->count; row++) {
-        bool has = tag_shows;
+        bool has = every && row_valid(passed, row);
         for (size_t c = 0; c < rows->must && !has; c++)
             has = plan->slots[rows->wanted[c]].kind == SLOT_FIELD && row_valid(columns[c].valid, row);
         if (!has)
@@ -244,7 +246,7 @@ enum silt_status rows_open(const struct scan *scan, const struct scan_group *gro
 
     *out = rows;
     *rows = (struct rows){.scan = scan, .group = group, .arena = arena, .wanted = wanted, .wanted_count = wanted_count,
-                          .must = must, .compare = compare, .descending = descending, .min = min,
+                          .must = must ? must : wanted_count, .every = must == 0, .compare = compare, .descending = descending, .min = min,
                           .max = max};
     for (size_t i = 0; i < group->count; i++)
         in_memory = in_memory || plan->sources[scan->series[group->first + i].source].in_memory;

@@ -18,7 +18,8 @@ struct row {
 
 struct rows;
 
-/* wanted: slots; a row is given when at least one of the first `must` field slots among them has a value.
+/* wanted: slots; a row is given when at least one of the first `must` field slots among them has a value; must 0: when
+ * any has, and of a subquery every row.
  * compare: strings among so many of the last cells decide between equal times. */
 enum silt_status rows_open(const struct scan *scan, const struct scan_group *group, const uint32_t *wanted,
                            size_t wanted_count, size_t must, size_t compare, bool descending, silt_time min,

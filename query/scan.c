@@ -97,6 +97,14 @@ static void find_types(struct lane *lane, uint32_t source_index)
     }
 }
 
+static bool is_own_tag(const struct plan_source *source, struct silt_str name)
+{
+    for (size_t i = 0; i < source->tag_key_count; i++)
+        if (silt_str_equal(source->tag_keys[i], name))
+            return true;
+    return false;
+}
+
 enum silt_status lane_seek(struct lane *lane, size_t index, const struct scan_group *group, silt_time min, silt_time max,
                            bool descending, struct silt_error *err)
 {
@@ -107,6 +115,10 @@ enum silt_status lane_seek(struct lane *lane, size_t index, const struct scan_gr
 
     lane->series = index;
     lane->group = group;
+    if (source->in_memory && group) { /* its rows were in range within it; their times may lie before, as windows do */
+        min = SILT_TIME_MIN;
+        max = SILT_TIME_MAX;
+    }
     lane->filtered = series->filtered;
     if (lane->source_seen != series->source + 1)
         find_types(lane, series->source);
@@ -117,6 +129,8 @@ enum silt_status lane_seek(struct lane *lane, size_t index, const struct scan_gr
             if (!value.len && silt_str_equal(slot->name, SILT_STR("_name")))
                 value = source->name;
             lane->cells[i] = value.len ? cell_string(value) : cell_null();
+            if (source->in_memory) /* shown are the tags it is grouped by itself, empty or not, and no other */
+                lane->cells[i] = is_own_tag(source, slot->name) ? cell_string(value.len ? value : SILT_STR("")) : cell_null();
         } else if (slot->kind == SLOT_TAG_TEST && lane->filtered) {
             lane->cells[i] = (struct silt_cell){.kind = SILT_CELL_BOOLEAN,
                                                 .boolean = series_passes(slot, source->name, series)};
@@ -339,10 +353,26 @@ static void fill_mask(struct lane *lane, const struct eval *eval, uint64_t *mask
     }
 }
 
-enum silt_status lane_column(struct lane *lane, uint32_t slot, struct lane_column *out, struct silt_error *err)
+enum silt_status lane_filter(struct lane *lane, const uint64_t **passed, struct silt_error *err)
 {
     const struct plan *plan = lane->scan->plan;
+    enum silt_status rc;
+
+    *passed = lane->filtered ? lane->mask : NULL;
+    if (!lane->filtered || lane->mask_loaded)
+        return SILT_OK;
+    if ((rc = load_operands(lane, plan->filter, err)) != SILT_OK)
+        return rc;
+    memset(lane->mask, 0, sizeof(lane->mask));
+    fill_mask(lane, plan->filter, lane->mask);
+    lane->mask_loaded = true;
+    return SILT_OK;
+}
+
+enum silt_status lane_column(struct lane *lane, uint32_t slot, struct lane_column *out, struct silt_error *err)
+{
     struct slot_column *to = &lane->columns[slot];
+    const uint64_t *passed;
     enum silt_status rc = load_column(lane, slot, err);
 
     if (rc != SILT_OK)
@@ -350,13 +380,8 @@ enum silt_status lane_column(struct lane *lane, uint32_t slot, struct lane_colum
     *out = to->column;
     if (!lane->filtered)
         return SILT_OK;
-    if (!lane->mask_loaded) {
-        if ((rc = load_operands(lane, plan->filter, err)) != SILT_OK)
-            return rc;
-        memset(lane->mask, 0, sizeof(lane->mask));
-        fill_mask(lane, plan->filter, lane->mask);
-        lane->mask_loaded = true;
-    }
+    if ((rc = lane_filter(lane, &passed, err)) != SILT_OK)
+        return rc;
     if (!to->valid && !(to->valid = silt_arena_try_alloc(lane->arena, BATCH_ROWS_MAX / 8)))
         return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
     for (size_t i = 0; i * 64 < lane->batch.count; i++)

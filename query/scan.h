@@ -75,6 +75,8 @@ enum silt_status lane_times(struct lane *lane, const silt_time **times, struct s
 enum silt_status lane_column(struct lane *lane, uint32_t slot, struct lane_column *out, struct silt_error *err);
 /* false: decode. Types agree with the slot when true; count 0: nothing there. */
 bool lane_stats(struct lane *lane, uint32_t slot, struct silt_block_stats *out);
+/* Bits of the batch's rows that pass the filter; NULL: all. */
+enum silt_status lane_filter(struct lane *lane, const uint64_t **passed, struct silt_error *err);
 /* A tag slot's cell for the series sought. */
 struct silt_cell lane_tag_cell(const struct lane *lane, uint32_t slot);
 /* One cell of a column got from lane_column, by slot type. */

@@ -102,21 +102,36 @@ static void clear_env(struct output *output)
     memset(output->env, 0, (output->plan->call_count + output->plan->aux_count) * sizeof(*output->env));
 }
 
+/*
+ * InfluxDB has every shard give no more rows than LIMIT and OFFSET together and one; an OFFSET alone counts as if LIMIT
+ * were 0. So `OFFSET 3` gives a row per shard. Answers depend on it.
+ */
+static uint64_t rows_of_a_shard(const struct select *select)
+{
+    return select->limit || select->offset ? (uint64_t)select->limit + (uint64_t)select->offset + 1 : UINT64_MAX;
+}
+
 static enum silt_status raw_group(struct output *output, const struct scan *scan, const struct scan_group *group,
                                   struct silt_error *err)
 {
     const struct plan *plan = output->plan;
     const struct select *select = plan->compiled->select;
     uint64_t skip = (uint64_t)select->offset, left = select->limit ? (uint64_t)select->limit : UINT64_MAX;
+    uint64_t most = rows_of_a_shard(select), taken = 0;
+    uint32_t shard = UINT32_MAX;
     struct rows *rows = NULL;
     struct row row;
     bool more;
 
     clear_env(output);
-    enum silt_status rc = rows_open(scan, group, plan->aux, plan->aux_count, plan->aux_count, plan->aux_count,
+    enum silt_status rc = rows_open(scan, group, plan->aux, plan->aux_count, 0, plan->aux_count,
                                     plan->compiled->descending, plan->scan_min, plan->scan_max, &rows, err);
 
     while (rc == SILT_OK && left > 0 && (rc = rows_next(rows, &row, &more, err)) == SILT_OK && more) {
+        taken = row.shard == shard ? taken + 1 : 1;
+        shard = row.shard;
+        if (taken > most)
+            continue;
         if (skip > 0) {
             skip--;
             continue;
@@ -315,7 +330,7 @@ static enum silt_status gather(struct evaluation *e, const struct plan_call *cal
     bool named = ranked && call->expr->call.arg_count > 2;
     /* InfluxDB lets LIMIT into the scan of top() and bottom() without names: a shard gives that many points and one */
     const struct select *select = plan->compiled->select;
-    uint64_t most = ranked && !named && select->limit ? (uint64_t)select->limit + (uint64_t)select->offset + 1 : UINT64_MAX;
+    uint64_t most = ranked && !named ? rows_of_a_shard(select) : UINT64_MAX;
     uint64_t taken = 0;
     uint32_t shard = UINT32_MAX;
     struct combinations all = {0};
@@ -484,7 +499,7 @@ static enum silt_status join_group(struct output *output, struct companion_reade
                 continue; /* a call over a field that does not exist: null for good */
             bool has = at[i] < calls[i]->count && calls[i]->items[at[i]].time == time;
             const struct point *point = has ? &calls[i]->items[at[i]++] : NULL;
-            set_env(output, i, has ? point->value : cell_null(), plan->calls[i]->out);
+            set_env(output, i, has ? point->value : cell_null(), plan->calls[i]->shown);
             if (plan->aux_count == 0)
                 continue;
             if (has)
@@ -513,8 +528,11 @@ static enum silt_status call_group(struct output *output, struct evaluation *e, 
     for (size_t i = 0; i < plan->call_count; i++)
         points_init(&points[i], plan->exec, plan->calls[i]->out);
     for (size_t i = 0; rc == SILT_OK && i < plan->call_count; i++) {
-        if (plan->calls[i]->in == DATA_UNKNOWN)
+        if (plan->calls[i]->in == DATA_UNKNOWN) {
+            if (plan->calls[i]->shown != DATA_UNKNOWN) /* no points, but fill() knows what to show beside those of others */
+                calls[i] = &points[i];
             continue;
+        }
         rc = call_points(e, plan->calls[i], true, &points[i], err);
         limit_points(plan, &points[i]);
         calls[i] = &points[i];
@@ -597,6 +615,35 @@ static enum silt_status check_buckets(const struct plan *plan, struct silt_error
     return SILT_OK;
 }
 
+/* A call that its field's type does not fit is found out where a series might have the field with that type. */
+static bool error_shows(const struct plan *plan, const struct scan *scan)
+{
+    for (size_t i = 0; i < scan->series_count; i++) {
+        const struct plan_source *source = &plan->sources[scan->series[i].source];
+        if (source->in_memory)
+            return true;
+        for (size_t k = 0; k < source->field_count; k++)
+            if (silt_str_equal(source->fields[k].name, plan->call_error_field) &&
+                data_type_of(source->fields[k].type) == plan->call_error_type)
+                return true;
+    }
+    return false;
+}
+
+/* Whether some column can have a value at all; if not, not even subqueries are run. */
+static bool anything_known(const struct plan *plan)
+{
+    if (plan->call_error.status != SILT_OK)
+        return true;
+    for (size_t i = 0; i < plan->call_count; i++)
+        if (plan->calls[i]->shown != DATA_UNKNOWN)
+            return true;
+    for (size_t i = 0; plan->call_count == 0 && i < plan->aux_count; i++)
+        if (plan->slots[plan->aux[i]].type != DATA_UNKNOWN)
+            return true;
+    return false;
+}
+
 enum silt_status plan_run(struct plan *plan, struct silt_error *err)
 {
     struct exec *exec = plan->exec;
@@ -605,10 +652,20 @@ enum silt_status plan_run(struct plan *plan, struct silt_error *err)
     struct scan *scan;
     enum silt_status rc;
 
-    if (plan->call_count + plan->aux_count == 0 || plan->source_count == 0)
-        return SILT_OK;
-    if ((rc = check_buckets(plan, err)) != SILT_OK || (rc = scan_make(plan, &scan, err)) != SILT_OK)
+    if ((rc = check_buckets(plan, err)) != SILT_OK)
         return rc;
+    if (!anything_known(plan))
+        return SILT_OK;
+    if ((rc = plan_run_subqueries(plan, err)) != SILT_OK)
+        return rc;
+    if (plan->source_count == 0)
+        return SILT_OK;
+    if ((rc = scan_make(plan, &scan, err)) != SILT_OK)
+        return rc;
+    if (plan->call_error.status != SILT_OK && error_shows(plan, scan)) {
+        *err = plan->call_error;
+        return err->status;
+    }
     if ((rc = exec_alloc(exec, BLOCK_ROWS * plan->column_count, sizeof(*output.block), &output.block, err)) != SILT_OK)
         return rc;
     output.strings = silt_arena_create(&exec->budget);
@@ -634,8 +691,10 @@ enum silt_status select_run(struct exec *exec, const struct select *select, stru
 {
     struct compiled *compiled;
     struct plan *plan = NULL;
-    enum silt_status rc = select_compile(exec, select, NULL, &compiled, err);
+    enum silt_status rc = sources_check(exec, select, err);
 
+    if (rc == SILT_OK)
+        rc = select_compile(exec, select, NULL, &compiled, err);
     if (rc == SILT_OK && select->into)
         rc = silt_fail(err, SILT_UNSUPPORTED, "SELECT ... INTO is not supported");
     if (rc == SILT_OK)

@@ -20,6 +20,20 @@ static enum silt_status add_reader(struct plan *plan, struct silt_reader *reader
     return SILT_OK;
 }
 
+/* What a column of a subquery is to those who read it. */
+static enum silt_type stored_type(enum data_type type)
+{
+    switch (type) {
+    case DATA_FLOAT: return SILT_TYPE_FLOAT;
+    case DATA_INTEGER: return SILT_TYPE_INTEGER;
+    case DATA_UNSIGNED: return SILT_TYPE_UNSIGNED;
+    case DATA_STRING:
+    case DATA_TAG: return SILT_TYPE_STRING;
+    case DATA_BOOLEAN: return SILT_TYPE_BOOLEAN;
+    default: return SILT_TYPE_NONE;
+    }
+}
+
 static enum silt_status add_measurement(struct plan *plan, struct silt_reader *reader, bool in_memory,
                                         struct silt_str name, struct silt_error *err)
 {
@@ -59,10 +73,127 @@ static enum silt_status add_matching(struct plan *plan, struct silt_reader *read
     return rc;
 }
 
+/* Its columns are fields, the tags that it groups by itself are tags; what it is asked to group by besides shows not. */
+static enum silt_status add_subquery(struct plan *plan, const struct compiled *compiled, struct silt_error *err)
+{
+    struct plan *inner = NULL;
+    struct plan_source source = {.in_memory = true};
+    enum silt_status rc = plan_make(plan->exec, compiled, plan->dimensions, plan->dimension_count, &inner, err);
+
+    if (rc == SILT_OK)
+        rc = exec_alloc(plan->exec, inner->field_count + 1, sizeof(*source.fields), &source.fields, err);
+    if (rc != SILT_OK) {
+        plan_destroy(inner);
+        return rc;
+    }
+    source.tag_columns = silt_arena_zalloc(plan->exec->arena, (inner->field_count + 1) * sizeof(*source.tag_columns));
+    for (size_t i = 0; i < inner->field_count; i++) {
+        if (inner->field_is_argument[i]) /* can be read, but is not among what it shows */
+            continue;
+        source.tag_columns[source.field_count] = inner->output_types[i] == DATA_TAG;
+        source.fields[source.field_count++] =
+            (struct silt_field){.name = inner->columns[i + 1], .type = stored_type(inner->output_types[i])};
+    }
+    source.tag_keys = inner->own_dimensions;
+    source.tag_key_count = inner->own_dimension_count;
+    source.pending = inner;
+    plan->sources = silt_arena_grow(plan->exec->arena, plan->sources, &plan->source_capacity, plan->source_count + 1,
+                                    sizeof(source));
+    plan->sources[plan->source_count++] = source;
+    return SILT_OK;
+}
+
 static int by_name(const void *a, const void *b)
 {
     const struct plan_source *x = a, *y = b;
     return silt_str_compare(x->name, y->name);
+}
+
+static enum silt_status check_system_names(const struct select *select, struct silt_error *err)
+{
+    static const char *const names[][2] = {
+        {"_series", "SHOW SERIES"},   {"_fieldKeys", "SHOW FIELD KEYS"},     {"_tagKeys", "SHOW TAG KEYS"},
+        {"_tags", "SHOW TAG VALUES"}, {"_measurements", "SHOW MEASUREMENTS"},
+    };
+
+    for (size_t i = 0; i < select->source_count; i++) {
+        const struct source *source = &select->sources[i];
+        if (source->kind == SOURCE_SUBQUERY) {
+            enum silt_status rc = check_system_names(source->subquery, err);
+            if (rc != SILT_OK)
+                return rc;
+            continue;
+        }
+        for (size_t k = 0; !source->is_regex && k < sizeof(names) / sizeof(names[0]); k++)
+            if (silt_str_equal(source->name, silt_str_from(names[k][0])))
+                return silt_fail(err, SILT_INVALID, "unable to use system source '%s': use %s instead", names[k][0],
+                                 names[k][1]);
+    }
+    return SILT_OK;
+}
+
+static enum silt_status check_databases(struct exec *exec, const struct select *select, struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+
+    for (size_t i = 0; rc == SILT_OK && i < select->source_count; i++) {
+        const struct source *source = &select->sources[i];
+        struct silt_policy *policies;
+        size_t count;
+        if (source->kind == SOURCE_SUBQUERY) {
+            rc = check_databases(exec, source->subquery, err);
+            continue;
+        }
+        struct silt_str database = source->database.len ? source->database : exec->options->database;
+        if (database.len == 0)
+            return silt_fail(err, SILT_INVALID, "database name required");
+        rc = exec->options->source->policies(exec->options->source, database, exec->arena, &policies, &count, err);
+    }
+    return rc;
+}
+
+enum silt_status sources_check(struct exec *exec, const struct select *select, struct silt_error *err)
+{
+    enum silt_status rc = check_system_names(select, err);
+
+    return rc == SILT_OK ? check_databases(exec, select, err) : rc;
+}
+
+enum silt_status plan_run_subqueries(struct plan *plan, struct silt_error *err)
+{
+    size_t count = plan->source_count;
+    bool any = false;
+    enum silt_status rc = SILT_OK;
+
+    for (size_t i = 0; rc == SILT_OK && i < count; i++) {
+        struct plan *inner = plan->sources[i].pending;
+        struct silt_reader *reader;
+        if (!inner)
+            continue;
+        any = true;
+        if ((rc = subquery_run(inner, &reader, err)) == SILT_OK) {
+            size_t first = plan->source_count;
+            add_reader(plan, reader);
+            rc = add_matching(plan, reader, true, NULL, err);
+            for (size_t k = first; k < plan->source_count; k++) {
+                plan->sources[k].tag_keys = inner->own_dimensions;
+                plan->sources[k].tag_key_count = inner->own_dimension_count;
+            }
+        }
+        plan->sources[i].pending = NULL;
+        plan->sources[i].reader = NULL;
+        plan_destroy(inner);
+    }
+    if (!any || rc != SILT_OK)
+        return rc;
+    size_t kept = 0;
+    for (size_t i = 0; i < plan->source_count; i++)
+        if (plan->sources[i].reader)
+            plan->sources[kept++] = plan->sources[i];
+    plan->source_count = kept;
+    if (kept > 1)
+        qsort(plan->sources, kept, sizeof(*plan->sources), by_name);
+    return SILT_OK;
 }
 
 enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
@@ -77,21 +208,13 @@ enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
     for (size_t i = 0; i < select->source_count; i++) {
         const struct source *source = &select->sources[i];
         if (source->kind == SOURCE_SUBQUERY) {
-            struct silt_reader *reader;
-            if ((rc = subquery_open(exec, plan->compiled->subqueries[i], plan->dimensions, plan->dimension_count, &reader,
-                                    err)) != SILT_OK)
-                return rc;
-            add_reader(plan, reader);
-            if ((rc = add_matching(plan, reader, true, NULL, err)) != SILT_OK)
+            if ((rc = add_subquery(plan, plan->compiled->subqueries[i], err)) != SILT_OK)
                 return rc;
             continue;
         }
 
         struct silt_str database = source->database.len ? source->database : exec->options->database;
-        struct silt_str rp = source->rp.len ? source->rp
-                             : source->database.len && !silt_str_equal(source->database, exec->options->database)
-                                 ? (struct silt_str){0}
-                                 : exec->options->rp;
+        struct silt_str rp = source->rp.len ? source->rp : exec->options->rp;
         struct silt_reader *reader = NULL;
         if (database.len == 0)
             return silt_fail(err, SILT_INVALID, "database name required");
@@ -109,14 +232,6 @@ enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
             plan->merge_levels = 2;
             rc = add_matching(plan, reader, false, exec_regex(exec, source->regex), err);
         } else {
-            static const char *const system_names[][2] = {
-                {"_series", "SHOW SERIES"},       {"_fieldKeys", "SHOW FIELD KEYS"}, {"_tagKeys", "SHOW TAG KEYS"},
-                {"_tags", "SHOW TAG VALUES"},     {"_measurements", "SHOW MEASUREMENTS"},
-            };
-            for (size_t k = 0; k < sizeof(system_names) / sizeof(system_names[0]); k++)
-                if (silt_str_equal(source->name, silt_str_from(system_names[k][0])))
-                    return silt_fail(err, SILT_INVALID, "unable to use system source '%s': use %s instead",
-                                     system_names[k][0], system_names[k][1]);
             rc = add_measurement(plan, reader, false, source->name, err);
         }
         if (rc != SILT_OK)

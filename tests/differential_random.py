@@ -6,6 +6,7 @@
 --seed      the first seed (default: the day's date; printed)        --seeds   how many, one data set each (default 1)
 --queries   in all (default 4000)                                    --minutes at most
 --long      20,000 queries over 10 seeds                             --show    how many differences to shrink and print
+--start     the production to start from (default: request)
 --coverage  lists the alternatives of the grammar that were not drawn
 --replay    asks the queries of a file, one a line, of the seeds' data sets instead of random ones
 
@@ -64,7 +65,7 @@ class Run:
         return out
 
     def draw(self, g, rng):
-        text = g.draw()
+        text = g.draw(self.options.start)
         return mutate.mutate(text, rng) if rng.randrange(6) == 0 else text
 
     def seed(self, seed, count, deadline, texts=None):
@@ -201,6 +202,7 @@ def main():
     parser.add_argument("--show", type=int, default=20)
     parser.add_argument("--coverage", action="store_true")
     parser.add_argument("--shrink-data", type=int, default=1)
+    parser.add_argument("--start", default="request")
     parser.add_argument("--replay")
     options = parser.parse_args()
     if options.long:

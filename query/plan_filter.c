@@ -1,0 +1,132 @@
+/*
+ * plan_filter.c - WHERE of a plan (plan_make_filter of plan.h): tests of tags, told to the source as far as it can check
+ * them by itself, and an expression over slots for the rest.
+ */
+#include "query/plan.h"
+
+/* A column of a subquery that shows a tag is not one. */
+static bool is_tag_ref(const struct plan *plan, const struct expr *expr)
+{
+    return expr->kind == EXPR_REF && (expr->ref.type == DATA_TAG || expr->ref.type == DATA_UNKNOWN) &&
+           !plan_is_column(plan, expr->ref.name);
+}
+
+static const struct expr *strip(const struct expr *expr)
+{
+    while (expr->kind == EXPR_PAREN)
+        expr = expr->paren;
+    return expr;
+}
+
+/* tag op (string | regex | tag), either way round; false: something for the rows. */
+static bool as_tag_test(struct plan *plan, const struct expr *expr, struct slot *out)
+{
+    if (expr->kind != EXPR_BINARY)
+        return false;
+    const struct expr *left = expr->binary.left, *right = expr->binary.right;
+    if (left->kind != EXPR_REF) {
+        const struct expr *swap = left;
+        left = right;
+        right = swap;
+    }
+    if (!is_tag_ref(plan, left))
+        return false;
+    *out = (struct slot){.kind = SLOT_TAG_TEST, .name = left->ref.name, .op = expr->binary.op};
+    if (right->kind == EXPR_STRING) {
+        out->value = right->string;
+        return true;
+    }
+    if (right->kind == EXPR_REGEX) {
+        out->regex = exec_regex(plan->exec, right->regex);
+        return true;
+    }
+    if (is_tag_ref(plan, right)) {
+        out->value = right->ref.name;
+        out->against_tag = true;
+        return true;
+    }
+    return false;
+}
+
+static int64_t bind_filter(void *arg, const struct expr *expr)
+{
+    struct plan *plan = arg;
+    struct slot test;
+
+    if (expr->kind == EXPR_REF)
+        return plan_slot_of_ref(plan, expr);
+    if (as_tag_test(plan, expr, &test))
+        return plan_add_slot(plan, &test);
+    return -2;
+}
+
+static bool match_regex(const void *regex, struct silt_str value)
+{
+    return silt_regex_match(regex, value);
+}
+
+/* What the source can check; *exact is cleared when that is less than what is asked. */
+static struct silt_tag_filter *push_down(struct plan *plan, const struct expr *expr, bool *exact)
+{
+    struct silt_tag_filter *filter = silt_arena_zalloc(plan->exec->arena, sizeof(*filter));
+    struct slot test;
+
+    expr = strip(expr);
+    filter->op = SILT_TAG_TRUE;
+    if (expr->kind == EXPR_BOOLEAN) {
+        filter->op = expr->boolean ? SILT_TAG_TRUE : SILT_TAG_FALSE;
+        return filter;
+    }
+    if (expr->kind == EXPR_BINARY && (expr->binary.op == OP_AND || expr->binary.op == OP_OR)) {
+        filter->op = expr->binary.op == OP_AND ? SILT_TAG_AND : SILT_TAG_OR;
+        filter->left = push_down(plan, expr->binary.left, exact);
+        filter->right = push_down(plan, expr->binary.right, exact);
+        return filter;
+    }
+    if (!as_tag_test(plan, expr, &test) || test.against_tag || silt_str_equal(test.name, SILT_STR("_name"))) {
+        *exact = false;
+        return filter;
+    }
+    filter->key = test.name;
+    filter->value = test.value;
+    filter->match = match_regex;
+    filter->match_arg = test.regex;
+    if (test.regex)
+        filter->op = test.op == OP_MATCH ? SILT_TAG_MATCH : test.op == OP_NOT_MATCH ? SILT_TAG_NOT_MATCH : SILT_TAG_FALSE;
+    else
+        filter->op = test.op == OP_EQ ? SILT_TAG_EQ : test.op == OP_NE ? SILT_TAG_NE : SILT_TAG_FALSE;
+    return filter;
+}
+
+/* A bare sum or the like stands for true. */
+static struct expr *without_bare_arithmetic(struct plan *plan, struct expr *expr)
+{
+    if (expr->kind == EXPR_PAREN) {
+        expr->paren = without_bare_arithmetic(plan, expr->paren);
+    } else if (expr->kind == EXPR_BINARY) {
+        enum expr_op op = expr->binary.op;
+        if (op == OP_AND || op == OP_OR) {
+            expr->binary.left = without_bare_arithmetic(plan, expr->binary.left);
+            expr->binary.right = without_bare_arithmetic(plan, expr->binary.right);
+        } else if (op >= OP_ADD) {
+            struct expr *yes = expr_new(plan->exec->arena, EXPR_BOOLEAN);
+            yes->boolean = true;
+            return yes;
+        }
+    }
+    return expr;
+}
+
+void plan_make_filter(struct plan *plan)
+{
+    if (!plan->compiled->condition.rest)
+        return;
+    struct expr *rest = expr_clone(plan->compiled->condition.rest, plan->exec->arena);
+    bool exact = true;
+
+    plan_assign_types(plan, rest);
+    rest = without_bare_arithmetic(plan, rest);
+    plan->filter = eval_compile(plan->exec, rest, bind_filter, plan);
+    plan->tag_filter = push_down(plan, rest, &exact);
+    plan->filter_is_exact = exact;
+}
