@@ -5,6 +5,8 @@
  * log, never before: SQLite must not know what a crash makes unknown. With each batch goes the number below which all is
  * applied, so that a replay knows where to go on. Applying twice does no harm.
  *
+ * The thread also puts new series into the index's postings, a slice between batches, so that a filter finds them there.
+ *
  * When SQLite fails, the queue stays and the log keeps its segments; it is tried again.
  */
 #include "storage/storage_internal.h"
@@ -13,8 +15,17 @@
 
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BATCH_BYTES ((size_t)4 << 20)
+#define POST_SLICE 2048u   /* series put into postings at a time: less than a millisecond */
+#define POST_SLICES 16u    /* then it is the queue's turn */
+#define POST_PAUSE_US 200u /* between two, so that writers who wait for the index get it */
+
+static bool is_ready(const struct log_item *item)
+{
+    return item && item->settled && item->status == SILT_OK;
+}
 
 void index_push_locked(struct silt_storage *storage, struct log_item *item)
 {
@@ -188,8 +199,7 @@ static enum silt_status apply_batch(struct silt_storage *storage, bool *did, str
     size_t count = 0, bytes = 0;
     uint64_t last = 0;
     *did = false;
-    for (struct log_item *item = index->first; item && item->settled && item->status == SILT_OK && bytes < BATCH_BYTES;
-         item = item->next) {
+    for (struct log_item *item = index->first; is_ready(item) && bytes < BATCH_BYTES; item = item->next) {
         count++;
         bytes += item->payload.len;
         last = item->seq;
@@ -243,6 +253,32 @@ static void wait_a_second(struct index_thread *index)
     pthread_cond_timedwait(&index->cond, &index->lock, &until);
 }
 
+/* Some slices of each database's series into its postings; returns whether there is more. With index.lock; gives it up. */
+static bool post_some(struct silt_storage *storage)
+{
+    bool more = false;
+    pthread_mutex_unlock(&storage->index.lock);
+    for (size_t i = 0;; i++) {
+        struct database *database = NULL;
+        pthread_rwlock_rdlock(&storage->meta_lock);
+        if (i < storage->database_count)
+            database = database_acquire(storage->databases[i]);
+        pthread_rwlock_unlock(&storage->meta_lock);
+        if (!database)
+            break;
+        bool left = true;
+        for (unsigned slice = 0; left && slice < POST_SLICES; slice++) {
+            if (slice > 0)
+                usleep(POST_PAUSE_US);
+            left = series_index_post(database->index, POST_SLICE);
+        }
+        more = more || left;
+        database_release(database);
+    }
+    pthread_mutex_lock(&storage->index.lock);
+    return more;
+}
+
 static void *run(void *arg)
 {
     struct silt_storage *storage = arg;
@@ -262,11 +298,11 @@ static void *run(void *arg)
             continue;
         }
         index->failed = false;
-        if (did)
-            continue;
-        if (index->stop)
+        if (index->stop && !did)
             break;
-        pthread_cond_wait(&index->cond, &index->lock);
+        bool more = post_some(storage);
+        if (!did && !more && !index->stop && !is_ready(index->first))
+            pthread_cond_wait(&index->cond, &index->lock);
     }
     pthread_mutex_unlock(&index->lock);
     return NULL;
@@ -293,7 +329,7 @@ enum silt_status index_drain(struct silt_storage *storage, struct silt_error *er
         while (rc == SILT_OK && did)
             rc = apply_batch(storage, &did, err);
     } else {
-        while (index->first && index->first->settled && index->first->status == SILT_OK && !index->failed)
+        while (is_ready(index->first) && !index->failed)
             pthread_cond_wait(&index->cond, &index->lock);
         if (index->failed)
             rc = silt_fail(err, SILT_IO, "definitions cannot be stored");

@@ -178,6 +178,7 @@ static enum silt_status make_series(struct series_index *index, silt_series_id i
     size_t before = fresh ? 0 : body->account;
     uint32_t record = body_add(body, id, parts->tags, parts->tag_count);
     index->body_bytes += body->account - before;
+    index->unposted += record != 0;
     if (record == 0) {
         if (fresh) {
             index->body_bytes -= body->account;
@@ -301,7 +302,9 @@ static void remove_chunk(struct series_index *index, const silt_series_id *ids, 
         struct measurement *measurement = index_measurement(index, (uint32_t)(entry >> 32));
         struct series_body *body = measurement->body;
         index->body_bytes -= body->account;
+        index->unposted -= body->unposted;
         body_remove(body, texts[i].id, (uint32_t)entry);
+        index->unposted += body->unposted;
         index->body_bytes += body->account;
         set_entry(index, texts[i].id, 0);
         atomic_fetch_sub_explicit(&index->series_count, 1, memory_order_relaxed);
@@ -363,6 +366,37 @@ void series_index_abandon(struct series_index *index)
     silt_assert(index->pending.count == 0);
     free(ids);
     pthread_mutex_unlock(&index->create_lock);
+}
+
+/* ---------------------------------------------------------------- postings */
+
+uint32_t index_post_body(struct series_index *index, struct series_body *body, uint32_t most)
+{
+    size_t before = body->account;
+    uint32_t posted = body_post(body, &index->ids, most);
+    if (posted == 0) /* it may have left the index, and its account with it */
+        return 0;
+    index->body_bytes += body->account - before;
+    index->unposted -= posted;
+    return posted;
+}
+
+bool series_index_post(struct series_index *index, uint32_t most)
+{
+    pthread_rwlock_wrlock(&index->lock);
+    uint32_t left = most, measurements = string_set_count(&index->names);
+    for (uint32_t looked = 0; looked < most && left > 0 && index->unposted > 0; looked++) {
+        if (index->post_at == 0 || index->post_at > measurements)
+            index->post_at = 1;
+        struct series_body *body = index_measurement(index, index->post_at)->body;
+        if (body)
+            left -= index_post_body(index, body, left);
+        if (!body || body->unposted == 0)
+            index->post_at++;
+    }
+    bool more = index->unposted > 0;
+    pthread_rwlock_unlock(&index->lock);
+    return more;
 }
 
 /* ---------------------------------------------------------------- loading */

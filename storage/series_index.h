@@ -3,7 +3,7 @@
  *
  *     raw text as sent --(keyed 64-bit hash + 32 bits of the sender's hash)--> 16-byte slot --> id
  *     id --> (measurement, record)         record: tag set shape, then one dictionary code a tag
- *     measurement --> its series; tag keys --> value dictionary --> postings (series having the value)
+ *     measurement --> its series; tag keys --> value dictionary --> postings (series having the value), made behind writing
  *
  * A text is recognised by 96 bits of hash, 64 of them under a secret key of the process; the text itself is not kept,
  * it is put together from the dictionaries when asked for. Texts that name a series in another way than its canonical
@@ -58,6 +58,10 @@ void series_index_abandon(struct series_index *index); /* remove all that is pen
 
 /* Series are gone from lookup, measurements and postings; unknown ids are passed over. */
 void series_index_remove(struct series_index *index, const silt_series_id *ids, size_t count);
+
+/* Up to `most` series more into the postings, under the lock that keeps readers and creators waiting meanwhile; false:
+ * nothing is left. Whoever asks with a filter first does what is left of its measurement. */
+bool series_index_post(struct series_index *index, uint32_t most);
 
 /* Start-up, one thread, before anything else: series in rising id with their canonical keys. expected: a guess. */
 void series_index_load_begin(struct series_index *index, size_t expected);

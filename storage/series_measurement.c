@@ -208,6 +208,19 @@ static void posting_remove(series_posting *posting, silt_series_id id, size_t *b
     }
 }
 
+static void key_end_run(struct tag_key *key, size_t *bytes)
+{
+    if (key->run_count == 0)
+        return;
+    if (!key->present) {
+        key->present = roaring_bitmap_create();
+        silt_assert(key->present);
+        *bytes += BITMAP_BYTES;
+    }
+    roaring_bitmap_add_range_closed(key->present, key->run_first, key->run_first + key->run_count - 1);
+    key->run_count = 0;
+}
+
 static void key_add(struct tag_key *key, uint32_t code, silt_series_id id, size_t *bytes)
 {
     if (code >= key->postings_capacity) {
@@ -220,32 +233,50 @@ static void key_add(struct tag_key *key, uint32_t code, silt_series_id id, size_
         key->postings_capacity = capacity;
     }
     posting_add(&key->postings[code], id, bytes);
-    roaring_bitmap_add(key->present, id);
+    if (key->run_count && id == key->run_first + key->run_count) {
+        key->run_count++;
+        return;
+    }
+    key_end_run(key, bytes);
+    key->run_first = id;
+    key->run_count = 1;
 }
 
-void body_make_postings(struct series_body *body, struct tag_key *key, const struct id_table *ids)
+uint32_t body_post(struct series_body *body, const struct id_table *ids, uint32_t most)
 {
-    if (key->present)
-        return;
-    key->present = roaring_bitmap_create();
-    silt_assert(key->present);
-    *body->bytes += BITMAP_BYTES;
+    enum { AHEAD = 64 };
+    silt_series_id some[AHEAD];
+    uint32_t posted = 0;
+    if (!body->unposted)
+        return 0;
     roaring_uint32_iterator_t *at = roaring_create_iterator(body->all);
     silt_assert(at);
-    for (; at->has_value; roaring_advance_uint32_iterator(at)) {
-        uint64_t entry = id_table_get(ids, at->current_value);
-        uint32_t shape_index, code;
-        const uint8_t *p = read_varint(heap_at(&body->heap, (uint32_t)entry), &shape_index);
-        const struct tag_shape *shape = body_shape(body, shape_index);
-        for (uint32_t i = 0; i < shape->key_count; i++) {
-            p = read_varint(p, &code);
-            if (shape->keys[i] == key) {
-                key_add(key, code, at->current_value, body->bytes);
-                break;
+    roaring_move_uint32_iterator_equalorlarger(at, body->posted_below);
+    while (posted < most && at->has_value) {
+        uint32_t count = most - posted < AHEAD ? most - posted : AHEAD;
+        const uint8_t *records[AHEAD];
+        count = roaring_read_uint32_iterator(at, some, count);
+        for (uint32_t i = 0; i < count; i++) {
+            records[i] = heap_at(&body->heap, (uint32_t)id_table_get(ids, some[i]));
+            __builtin_prefetch(records[i]);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t shape_index, code;
+            const uint8_t *p = read_varint(records[i], &shape_index);
+            const struct tag_shape *shape = body_shape(body, shape_index);
+            for (uint32_t k = 0; k < shape->key_count; k++) {
+                p = read_varint(p, &code);
+                key_add(shape->keys[k], code, some[i], body->bytes);
             }
         }
+        posted += count;
+        body->posted_below = some[count - 1] + 1;
     }
     roaring_free_uint32_iterator(at);
+    for (uint32_t i = 0; i < string_set_count(&body->key_names); i++)
+        key_end_run(body_key(body, i), body->bytes);
+    body->unposted -= posted;
+    return posted;
 }
 
 /* ---------------------------------------------------------------- bodies */
@@ -424,15 +455,12 @@ uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt
         number = heap_alloc(&body->heap, (size_t)(end - bytes));
     if (number) {
         memcpy(heap_at(&body->heap, number), bytes, (size_t)(end - bytes));
-        for (i = 0; i < tag_count; i++) {
-            struct tag_key *key = shape->keys[i];
-            key->series_count++;
-            if (key->present)
-                key_add(key, key->last_code, id, body->bytes);
-        }
+        for (i = 0; i < tag_count; i++)
+            shape->keys[i]->series_count++;
         roaring_bitmap_add(body->all, id);
         *body->bytes += BITMAP_ID_BYTES;
         body->series_count++;
+        body->unposted++;
     } else {
         body->lost_series = true; /* values may have been added for nothing */
     }
@@ -446,11 +474,12 @@ void body_remove(struct series_body *body, silt_series_id id, uint32_t record)
     uint32_t shape_index, code;
     const uint8_t *p = read_varint(heap_at(&body->heap, record), &shape_index);
     const struct tag_shape *shape = body_shape(body, shape_index);
+    bool posted = id < body->posted_below;
     for (uint32_t i = 0; i < shape->key_count; i++) {
         struct tag_key *key = shape->keys[i];
         p = read_varint(p, &code);
         key->series_count--;
-        if (key->present) {
+        if (posted) {
             posting_remove(&key->postings[code], id, body->bytes);
             roaring_bitmap_remove(key->present, id);
         }
@@ -458,6 +487,7 @@ void body_remove(struct series_body *body, silt_series_id id, uint32_t record)
     roaring_bitmap_remove(body->all, id);
     *body->bytes -= BITMAP_ID_BYTES;
     body->series_count--;
+    body->unposted -= !posted;
     body->lost_series = true;
 }
 

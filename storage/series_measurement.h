@@ -2,9 +2,12 @@
  * series_measurement.h - within the series index: the series of one measurement, dictionary-encoded.
  *
  *     heap      strings and records, in units of 4 bytes, addressed by 32-bit number
- *     keys      tag key -> value dictionary (text -> code, code -> text), postings (code -> series), made when first
- * asked shapes    lists of keys in sorted order: what tags a series has record    varint shape, then a varint code for
- * each key of the shape
+ *     keys      tag key -> value dictionary (text -> code, code -> text), postings (code -> series)
+ *     shapes    lists of keys in sorted order: what tags a series has
+ *     record    varint shape, then a varint code for each key of the shape
+ *
+ * Postings are made behind the series, in rising id, a slice at a time: all series below posted_below are in them and no
+ * other. Making a series so costs no bitmap, and a filter asks only for what came since the last slice.
  *
  * Texts, records, keys and shapes never move nor change once their number is published, so they are read without a lock
  * by whoever holds the body (bodies are counted). Hash tables, bitmaps and counts need the index's lock.
@@ -94,9 +97,11 @@ struct tag_key {
     uint32_t series_count; /* that have the key, now */
     uint32_t last_code;
     struct string_set values;
-    series_posting *postings; /* NULL: not made yet */
+    series_posting *postings;
     size_t postings_capacity;
-    roaring_bitmap_t *present; /* series having the key; with postings */
+    roaring_bitmap_t *present; /* series having the key, of those in the postings; NULL: none yet */
+    silt_series_id run_first;  /* while a slice is made: run_count ids from here on are not in present yet */
+    uint32_t run_count;
 };
 
 struct tag_shape {
@@ -117,6 +122,8 @@ struct series_body {
     uint32_t shape_mask;
     struct tag_shape *last_shape;
     uint32_t series_count;
+    uint32_t unposted;           /* series not in the postings yet */
+    silt_series_id posted_below; /* ids below it are in them */
     bool lost_series; /* so the dictionaries may hold values that no series has */
     roaring_bitmap_t *all;
     size_t account; /* bytes of all this, about */
@@ -229,6 +236,8 @@ struct series_index {
     _Atomic size_t body_bytes; /* changed under lock, read anywhere */
     _Atomic size_t series_count;
     size_t measurement_count; /* with series */
+    uint64_t unposted;        /* of all bodies */
+    uint32_t post_at;         /* the measurement to look at next for such */
 
     struct id_table ids;
 
@@ -245,8 +254,10 @@ static inline struct measurement *index_measurement(const struct series_index *i
 /* The measurement's body, held (body_release it); NULL: no series. Takes lock. */
 struct series_body *index_hold_body(struct series_index *index, uint32_t measurement);
 
-/* Postings of a key made, by reading all records. With lock, exclusively. */
-void body_make_postings(struct series_body *body, struct tag_key *key, const struct id_table *ids);
+/* Up to `most` more series into the postings, by reading their records; returns how many. With lock, exclusively. */
+uint32_t body_post(struct series_body *body, const struct id_table *ids, uint32_t most);
+/* The same, with the index's accounts. */
+uint32_t index_post_body(struct series_index *index, struct series_body *body, uint32_t most);
 
 /* series_sort.c: in place; the body is held, no lock needed. Ids that are gone are left out. */
 size_t series_sort_by_key(const struct id_table *table, const struct series_body *body, uint32_t measurement,

@@ -1,9 +1,10 @@
 /*
  * series_select.c - tag filters to sets of series, and the distinct values of a tag.
  *
- * In three steps, so that a slow pattern keeps nobody waiting: the postings that the filter needs are made (once per
- * key); patterns are run over the dictionaries without a lock, which only grow; bitmaps are combined under the shared
- * lock and the ids copied out. Values that came in between are matched in the last step.
+ * In three steps, so that a slow pattern keeps nobody waiting: series that are not in the postings yet are put there (few,
+ * where series_index_post is called now and then); patterns are run over the dictionaries without a lock, which only
+ * grow; bitmaps are combined under the shared lock and the ids copied out. Values that came in between are matched in the
+ * last step; series that came in between are left out.
  */
 #include "storage/series_measurement.h"
 
@@ -25,7 +26,6 @@ struct selection {
     struct series_body *body;
     struct leaf *leaves;
     size_t leaf_count, leaf_capacity;
-    bool lacks_postings;
 };
 
 /* Leaves are listed in the order that evaluate meets them. With lock. */
@@ -36,8 +36,6 @@ static void list_leaves(struct selection *selection, const struct silt_tag_filte
     if (filter->op == SILT_TAG_TRUE || filter->op == SILT_TAG_FALSE)
         return;
     struct tag_key *key = body_find_key(selection->body, filter->key);
-    if (key && !key->present)
-        selection->lacks_postings = true;
     if (filter->op != SILT_TAG_MATCH && filter->op != SILT_TAG_NOT_MATCH)
         return;
     if (selection->leaf_count == selection->leaf_capacity) {
@@ -46,22 +44,6 @@ static void list_leaves(struct selection *selection, const struct silt_tag_filte
     }
     selection->leaves[selection->leaf_count++] =
         (struct leaf){.filter = filter, .key = key, .tested = key ? string_set_count(&key->values) : 0};
-}
-
-/* With lock, exclusively. */
-static void make_postings(struct selection *selection, const struct silt_tag_filter *filter)
-{
-    for (; filter->op == SILT_TAG_AND || filter->op == SILT_TAG_OR; filter = filter->right)
-        make_postings(selection, filter->left);
-    if (filter->op == SILT_TAG_TRUE || filter->op == SILT_TAG_FALSE)
-        return;
-    struct tag_key *key = body_find_key(selection->body, filter->key);
-    if (key) {
-        size_t before = selection->body->account;
-        body_make_postings(selection->body, key, &selection->index->ids);
-        if (selection->body->series_count) /* else it left the index meanwhile, and its account with it */
-            selection->index->body_bytes += selection->body->account - before;
-    }
 }
 
 static void run_patterns(struct selection *selection)
@@ -100,10 +82,28 @@ static roaring_bitmap_t *posting_bitmap(const struct tag_key *key, uint32_t code
     return bitmap;
 }
 
-/* all without what is in out, in place of out. */
+/* All series that are in the postings. */
+static roaring_bitmap_t *all_posted(const struct series_body *body)
+{
+    roaring_bitmap_t *all = checked(roaring_bitmap_copy(body->all));
+    if (body->unposted)
+        roaring_bitmap_remove_range_closed(all, body->posted_below, UINT32_MAX);
+    return all;
+}
+
+/* Those that lack the key. */
+static roaring_bitmap_t *series_without(const struct series_body *body, const struct tag_key *key)
+{
+    roaring_bitmap_t *missing = all_posted(body);
+    if (key && key->present)
+        roaring_bitmap_andnot_inplace(missing, key->present);
+    return missing;
+}
+
+/* All of them without what is in out, in place of out. */
 static void complement(const struct series_body *body, roaring_bitmap_t **out)
 {
-    roaring_bitmap_t *rest = checked(roaring_bitmap_copy(body->all));
+    roaring_bitmap_t *rest = all_posted(body);
     roaring_bitmap_andnot_inplace(rest, *out);
     roaring_bitmap_free(*out);
     *out = rest;
@@ -112,12 +112,8 @@ static void complement(const struct series_body *body, roaring_bitmap_t **out)
 static roaring_bitmap_t *series_equal(const struct series_body *body, struct silt_str name, struct silt_str value)
 {
     const struct tag_key *key = body_find_key(body, name);
-    if (value.len == 0) {
-        roaring_bitmap_t *missing = checked(roaring_bitmap_copy(body->all));
-        if (key)
-            roaring_bitmap_andnot_inplace(missing, key->present);
-        return missing;
-    }
+    if (value.len == 0)
+        return series_without(body, key);
     uint32_t code = key ? string_set_find(&key->values, &body->heap, value) : STRINGS_NONE;
     return code == STRINGS_NONE ? checked(roaring_bitmap_create()) : posting_bitmap(key, code);
 }
@@ -158,9 +154,12 @@ static roaring_bitmap_t *series_matching(const struct series_body *body, const s
 {
     roaring_bitmap_t *out;
     if (!leaf->key)
-        return checked(leaf->matches_empty ? roaring_bitmap_copy(body->all) : roaring_bitmap_create());
+        return leaf->matches_empty ? all_posted(body) : checked(roaring_bitmap_create());
     if (leaf->matched_count > leaf->tested / 2) { /* fewer the other way round */
-        out = checked(roaring_bitmap_copy(leaf->matches_empty ? body->all : leaf->key->present));
+        if (leaf->matches_empty)
+            out = all_posted(body);
+        else
+            out = checked(leaf->key->present ? roaring_bitmap_copy(leaf->key->present) : roaring_bitmap_create());
         roaring_bitmap_t *others = series_of_values(body, leaf, false);
         roaring_bitmap_andnot_inplace(out, others);
         roaring_bitmap_free(others);
@@ -168,8 +167,7 @@ static roaring_bitmap_t *series_matching(const struct series_body *body, const s
     }
     out = series_of_values(body, leaf, true);
     if (leaf->matches_empty) {
-        roaring_bitmap_t *missing = checked(roaring_bitmap_copy(body->all));
-        roaring_bitmap_andnot_inplace(missing, leaf->key->present);
+        roaring_bitmap_t *missing = series_without(body, leaf->key);
         roaring_bitmap_or_inplace(out, missing);
         roaring_bitmap_free(missing);
     }
@@ -207,7 +205,7 @@ static roaring_bitmap_t *evaluate(const struct selection *selection, const struc
             complement(body, &out);
         return out;
     case SILT_TAG_TRUE:
-        return checked(roaring_bitmap_copy(body->all));
+        return all_posted(body);
     case SILT_TAG_FALSE:
         break;
     }
@@ -242,23 +240,23 @@ static enum silt_status select_in(struct series_index *index, struct series_body
         pthread_rwlock_unlock(&index->lock);
         return rc;
     }
-    for (;;) { /* twice, unless a key's first series ever comes in between */
+    for (;;) { /* once, unless a key's first series ever comes in between */
         pthread_rwlock_rdlock(&index->lock);
-        selection.lacks_postings = false;
         selection.leaf_count = 0;
         list_leaves(&selection, filter);
+        bool lacks_postings = body->unposted > 0;
         pthread_rwlock_unlock(&index->lock);
-        if (selection.lacks_postings) {
+        if (lacks_postings) {
             pthread_rwlock_wrlock(&index->lock);
-            make_postings(&selection, filter);
+            index_post_body(index, body, UINT32_MAX);
             pthread_rwlock_unlock(&index->lock);
         }
         run_patterns(&selection);
         pthread_rwlock_rdlock(&index->lock);
-        /* Keys that are new since then have no postings, and leaves do not know them: look again. */
+        /* Leaves do not know keys that are new since then: look again. */
         struct selection again = {.index = index, .body = body};
         list_leaves(&again, filter);
-        bool same = !again.lacks_postings && again.leaf_count == selection.leaf_count;
+        bool same = again.leaf_count == selection.leaf_count;
         for (size_t i = 0; same && i < again.leaf_count; i++)
             same = again.leaves[i].key == selection.leaves[i].key;
         free(again.leaves);

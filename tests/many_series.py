@@ -72,11 +72,14 @@ def main():
         begin = time.monotonic()
         with live.start_siltd(folder) as server:
             print("     started in %.2f s after a kill" % (time.monotonic() - begin))
+            time.sleep(1)  # postings are made behind the start
+            timed("one after a second", server, "SELECT v FROM m WHERE id = 'id4'")
             count = timed("count", server, "SELECT count(v) FROM m")["series"][0]["values"][0][1]
             check("all points after a kill", count == 11 * series, str(count))
         begin = time.monotonic()
         with live.start_siltd(folder) as server:
             print("     started in %.2f s after a clean stop" % (time.monotonic() - begin))
+            timed("one at once", server, "SELECT v FROM m WHERE id = 'id5'")
             one = timed("one", server, "SELECT v FROM m WHERE id = 'id3'")["series"][0]["values"]
             check("one series after a restart", len(one) == 11)
     finally:

@@ -351,6 +351,8 @@ static void run_against_model(size_t rounds, size_t shapes)
     for (size_t round = 0; round < rounds; round++) {
         for (size_t n = 20 + (size_t)rand() % 200; n && model.count < MODEL_MAX; n--)
             add_series(index, &model, shapes);
+        if (rand() % 2) /* some, or all, before a filter asks for them */
+            series_index_post(index, 1 + (uint32_t)rand() % 100);
         for (int i = 0; i < 12; i++) {
             struct silt_arena *arena = silt_arena_create(NULL);
             compare_filter(index, &model, measurement_names[rand() % 4], random_filter(arena, &model, 0));
@@ -371,6 +373,9 @@ static void run_against_model(size_t rounds, size_t shapes)
                 }
             }
             series_index_remove(index, ids, n);
+            if (rand() % 2)
+                while (series_index_post(index, 1 + (uint32_t)rand() % 100))
+                    ;
         }
         compare_all(index, &model);
     }
@@ -542,6 +547,8 @@ START_TEST(readers_beside_writers)
             ck_assert_int_eq(series_index_resolve(shared.index, &parts, text, silt_hash(text.p, text.len), i % 2,
                                                   &ids[i], &created, NULL),
                              SILT_OK);
+            if (i % 70 == 0)
+                series_index_post(shared.index, 1 + (uint32_t)i % 100);
             if (i % 50 == 0)
                 series_index_publish(shared.index);
         }
