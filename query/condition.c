@@ -287,7 +287,6 @@ static bool time_of(struct exec *exec, const struct expr *expr, const struct sil
     silt_time time;
 
     switch (expr->kind) {
-    case EXPR_PAREN: return time_of(exec, expr->paren, zone, out);
     case EXPR_STRING:
         if (time_text_parse(expr->string, zone, &time, NULL) != SILT_OK)
             return false;

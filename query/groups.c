@@ -277,6 +277,7 @@ static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
             if ((rc = exec_alloc(exec, words, 8, &scan->groups[i].shards, err)) != SILT_OK)
                 return rc;
             memset(scan->groups[i].shards, 0, words * 8);
+            scan->groups[i].shard_words = words;
         }
         for (uint32_t shard = 0; shard < shards; shard++) {
             size_t count = 0;
@@ -334,7 +335,7 @@ enum silt_status scan_make(const struct plan *plan, struct scan **out, struct si
     *out = scan;
     scan->plan = plan;
     for (size_t i = 0; i < plan->slot_count; i++)
-        need_tags = need_tags || plan->slots[i].kind == SLOT_TAG;
+        need_tags = need_tags || plan->slots[i].kind == SLOT_TAG || plan->slots[i].or_tag;
     for (size_t i = 0; rc == SILT_OK && i < plan->source_count; i++)
         rc = add_source(&build, (uint32_t)i, need_tags, err);
     uint64_t limit = plan->exec->options->limits.select_series;

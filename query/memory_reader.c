@@ -406,7 +406,7 @@ static enum silt_status series_of(struct silt_reader *base, struct silt_str meas
         if (silt_str_equal(series->measurement, measurement) && in_view(reader, series) && passes(filter, series))
             found[n++] = (struct sorted_series){series->key, (silt_series_id)i + 1};
     }
-    if (n > 1)
+    if (n > 1 && !reader->owned) /* a subquery's series stand in the order in which it gave them */
         qsort(found, n, sizeof(*found), by_series_key);
     for (size_t i = 0; i < n; i++)
         out->ids[i] = found[i].id;

@@ -513,6 +513,9 @@ static void name_columns(struct plan *plan)
     }
     plan->column_count = plan->field_count + 1;
     plan->columns = silt_arena_zalloc(exec->arena, plan->column_count * sizeof(*plan->columns));
+    plan->names = silt_arena_zalloc(exec->arena, plan->column_count * sizeof(*plan->names));
+    for (size_t i = 0; i < plan->field_count; i++)
+        plan->names[i] = field_name(plan, &plan->fields[i]);
     plan->columns[0] = plan->compiled->time_name;
     for (size_t i = 0; i < plan->field_count; i++)
         if (plan->fields[i].alias.len)
@@ -581,6 +584,7 @@ int64_t plan_slot_of_ref(struct plan *plan, const struct expr *ref)
         if (plan_is_column(plan, slot.name)) { /* a subquery's column is read as one, whatever it shows */
             slot.kind = SLOT_FIELD;
             slot.type = DATA_STRING;
+            slot.or_tag = true;
         }
         return plan_add_slot(plan, &slot);
     case DATA_ANY_FIELD:
@@ -596,7 +600,7 @@ static bool is_argument_column(const struct plan *plan, struct silt_str name)
     for (size_t i = 0; i < plan->source_count; i++) {
         const struct plan *inner = plan->sources[i].pending;
         for (size_t k = 0; inner && k < inner->field_count; k++)
-            if (inner->field_is_argument[k] && silt_str_equal(inner->columns[k + 1], name))
+            if (inner->field_is_argument[k] && silt_str_equal(inner->names[k], name))
                 return true;
     }
     return false;
@@ -608,6 +612,8 @@ static int64_t slot_of_argument(struct plan *plan, const struct expr *ref, enum 
     struct slot slot = {.kind = SLOT_FIELD, .name = ref->ref.name, .type = DATA_STRING};
 
     *type = ref->ref.type;
+    if (ref->ref.type == DATA_ANY_FIELD)
+        return -1;
     if (ref->ref.type != DATA_TAG)
         return plan_slot_of_ref(plan, ref);
     if (!plan_is_in_subquery(plan, ref->ref.name))

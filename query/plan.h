@@ -16,6 +16,7 @@
 
 struct plan_source {
     struct silt_reader *reader;
+    struct silt_str database;
     struct plan *pending; /* a subquery that has not run: its schema is known, its rows and measurements are not */
     bool in_memory; /* rows of a subquery: times may repeat, a series is one cursor */
     struct silt_str name;
@@ -34,6 +35,7 @@ struct slot {
     struct silt_str name;
     enum data_type type;  /* FIELD: the type that is shown, others are cast or missing */
     uint32_t reader_field; /* FIELD: index into plan->reader_fields */
+    bool or_tag;           /* FIELD: a column of a subquery; for other sources the tag of that name */
     /* TAG_TEST: name op (value | regex | other tag) */
     enum expr_op op;
     struct silt_str value;
@@ -68,6 +70,7 @@ struct plan {
     size_t field_count;
     struct silt_str *columns; /* time first */
     size_t column_count;
+    struct silt_str *names; /* per field, before columns of one name were told apart: what an outer statement calls it */
     bool *field_is_argument; /* per field: a name within top() or bottom(), shown besides */
     struct silt_str *dimensions; /* tag keys, sorted, no duplicates */
     size_t dimension_count;

@@ -3,12 +3,41 @@
  * them by itself, and an expression over slots for the rest.
  */
 #include "query/plan.h"
+#include "query/schema_view.h"
+
+/*
+ * Whether a name that is unknown in the range and policy of the statement is a field in any other: then it is a field
+ * without a value here, and no tag that is missing.
+ */
+static bool is_field_elsewhere(struct plan *plan, struct silt_str name)
+{
+    struct silt_error ignored = {0}; /* what cannot be opened here has no fields here */
+    bool found = false;
+
+    for (size_t i = 0; i < plan->source_count && !found; i++) {
+        const struct plan_source *source = &plan->sources[i];
+        struct schema_view view;
+        struct silt_field *fields;
+        size_t count;
+        if (source->pending || source->in_memory)
+            continue;
+        if (schema_view_open(plan->exec, source->database, (struct silt_str){0}, true, SILT_TIME_MIN, SILT_TIME_MAX, &view,
+                             &ignored) == SILT_OK &&
+            schema_fields(&view, source->name, &fields, &count, &ignored) == SILT_OK)
+            for (size_t k = 0; k < count && !found; k++)
+                found = silt_str_equal(fields[k].name, name);
+        schema_view_close(&view);
+    }
+    return found;
+}
 
 /* A column of a subquery that shows a tag is not one. */
-static bool is_tag_ref(const struct plan *plan, const struct expr *expr)
+static bool is_tag_ref(struct plan *plan, const struct expr *expr)
 {
-    return expr->kind == EXPR_REF && (expr->ref.type == DATA_TAG || expr->ref.type == DATA_UNKNOWN) &&
-           !plan_is_column(plan, expr->ref.name);
+    if (expr->kind != EXPR_REF || plan_is_column(plan, expr->ref.name))
+        return false;
+    return expr->ref.type == DATA_TAG ||
+           (expr->ref.type == DATA_UNKNOWN && !is_field_elsewhere(plan, expr->ref.name));
 }
 
 static const struct expr *strip(const struct expr *expr)

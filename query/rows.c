@@ -7,6 +7,8 @@
 
 struct stream {
     struct lane *lane; /* NULL: the shared one */
+    struct rows *part; /* rows of one of several sources; then its row under way is all there is here */
+    uint32_t part_shard;
     uint32_t series;
     bool finished;     /* nothing behind the buffer */
     bool sought;       /* an own cursor stands where the buffer ends */
@@ -34,6 +36,11 @@ struct rows {
     size_t lane_count;
     struct lane **memory_lanes; /* subqueries: a cursor each */
     struct stream *streams;
+    size_t stream_count; /* a stream per series, or one per source */
+    bool parted;
+    enum rows_order order;
+    uint64_t most, taken; /* rows of a shard; of the last one */
+    uint32_t taken_shard;
     struct stream **heap; /* of the shard under way */
     size_t heap_count;
     uint32_t shard;
@@ -43,6 +50,16 @@ struct rows {
 };
 
 /* ---------------------------------------------------------------- buffers */
+
+/* A field does, a tag that stands for a subquery's column does not. */
+static bool makes_rows(const struct rows *rows, const struct stream *stream, size_t column)
+{
+    const struct plan *plan = rows->scan->plan;
+    const struct slot *slot = &plan->slots[rows->wanted[column]];
+
+    return slot->kind == SLOT_FIELD &&
+           !(slot->or_tag && !plan->sources[rows->scan->series[stream->series].source].in_memory);
+}
 
 static enum silt_status copy_rows(struct rows *rows, struct stream *stream, struct lane *lane,
                                   const struct lane_batch *batch, bool *full, struct silt_error *err)
@@ -58,7 +75,7 @@ static enum silt_status copy_rows(struct rows *rows, struct stream *stream, stru
             continue;
         if ((rc = lane_column(lane, rows->wanted[c], &columns[c], err)) != SILT_OK)
             return rc;
-        any = any || (c < rows->must && columns[c].valid_count > 0);
+        any = any || (c < rows->must && makes_rows(rows, stream, c) && columns[c].valid_count > 0);
     }
     /* a subquery's row is a row, whatever it has of what is wanted */
     bool every = rows->every && plan->sources[rows->scan->series[stream->series].source].in_memory;
@@ -74,7 +91,7 @@ static enum silt_status copy_rows(struct rows *rows, struct stream *stream, stru
     for (size_t row = 0; row < batch->count; row++) {
         bool has = every && row_valid(passed, row);
         for (size_t c = 0; c < rows->must && !has; c++)
-            has = plan->slots[rows->wanted[c]].kind == SLOT_FIELD && row_valid(columns[c].valid, row);
+            has = makes_rows(rows, stream, c) && row_valid(columns[c].valid, row);
         if (!has)
             continue;
         if (stream->count == rows->buffer_rows) {
@@ -107,6 +124,22 @@ static enum silt_status copy_rows(struct rows *rows, struct stream *stream, stru
                : SILT_OK;
 }
 
+static enum silt_status refill_part(struct stream *stream, struct silt_error *err)
+{
+    struct row row;
+    bool more;
+    enum silt_status rc = rows_next(stream->part, &row, &more, err);
+
+    if (rc != SILT_OK || !more)
+        return rc;
+    stream->count = 1;
+    stream->times[0] = row.time;
+    stream->part_shard = row.shard;
+    stream->series = row.series;
+    stream->cells = (struct silt_cell *)row.cells; /* the part's, until it is asked again */
+    return SILT_OK;
+}
+
 static enum silt_status refill(struct rows *rows, struct stream *stream, struct silt_error *err)
 {
     struct lane *lane = stream->lane ? stream->lane : rows->shared;
@@ -115,6 +148,8 @@ static enum silt_status refill(struct rows *rows, struct stream *stream, struct 
     enum silt_status rc;
 
     stream->count = stream->at = 0;
+    if (stream->part)
+        return refill_part(stream, err);
     if (stream->strings)
         silt_arena_reset(stream->strings);
     if (stream->finished)
@@ -164,6 +199,8 @@ static bool less(const struct rows *rows, size_t i, size_t j)
     int order = x != y ? (x < y ? -1 : 1)
                        : compare_companions(rows, a->cells + a->at * rows->wanted_count,
                                             b->cells + b->at * rows->wanted_count);
+    if (order == 0 && rows->memory_lanes) /* a subquery's rows stand as it gave them */
+        order = a->series < b->series ? -1 : a->series > b->series;
     return rows->descending ? order > 0 : order < 0;
 }
 
@@ -213,7 +250,7 @@ static void start_shard(struct rows *rows)
     bool any = false;
 
     rows->heap_count = 0;
-    for (size_t i = 0; i < rows->group->count; i++) {
+    for (size_t i = 0; i < rows->stream_count; i++) {
         const struct stream *stream = &rows->streams[i];
         if (stream->at == stream->count)
             continue;
@@ -222,8 +259,8 @@ static void start_shard(struct rows *rows)
             rows->shard = shard;
         any = true;
     }
-    for (size_t n = 0; any && n < rows->group->count; n++) {
-        struct stream *stream = &rows->streams[rows->descending ? rows->group->count - 1 - n : n];
+    for (size_t n = 0; any && n < rows->stream_count; n++) {
+        struct stream *stream = &rows->streams[rows->descending ? rows->stream_count - 1 - n : n];
         if (stream->at < stream->count && stream->shards[stream->at] == rows->shard)
             rows->heap[rows->heap_count++] = stream;
     }
@@ -233,10 +270,46 @@ static void start_shard(struct rows *rows)
 
 /* ---------------------------------------------------------------- in and out */
 
+/* A stream per source. Series stand in the order of their sources. */
+static enum silt_status open_parts(struct rows *rows, struct silt_error *err)
+{
+    const struct scan *scan = rows->scan;
+    const struct scan_group *group = rows->group;
+    struct silt_arena *arena = rows->arena;
+    enum silt_status rc = SILT_OK;
+
+    rows->parted = true;
+    rows->streams = silt_arena_zalloc(arena, group->count * sizeof(*rows->streams));
+    rows->heap = silt_arena_zalloc(arena, group->count * sizeof(*rows->heap));
+    for (size_t first = 0, next; rc == SILT_OK && first < group->count; first = next) {
+        uint32_t source = scan->series[group->first + first].source;
+        struct scan_group *part = silt_arena_zalloc(arena, sizeof(*part));
+        struct stream *stream = &rows->streams[rows->stream_count++];
+        for (next = first; next < group->count && scan->series[group->first + next].source == source;)
+            next++;
+        *part = *group;
+        part->first = group->first + first;
+        part->count = next - first;
+        stream->times = silt_arena_zalloc(arena, sizeof(*stream->times));
+        stream->shards = silt_arena_zalloc(arena, sizeof(*stream->shards));
+        rc = rows_open(scan, part, rows->wanted, rows->wanted_count, rows->every ? 0 : rows->must, rows->compare,
+                       rows->descending, rows->min, rows->max, rows->order, &stream->part, err);
+    }
+    if (rc == SILT_OK && silt_arena_exceeded(arena))
+        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+    return rc;
+}
+
+void rows_limit(struct rows *rows, uint64_t rows_of_a_shard)
+{
+    rows->most = rows_of_a_shard;
+    for (size_t i = 0; rows->parted && i < rows->stream_count; i++)
+        rows_limit(rows->streams[i].part, rows_of_a_shard);
+}
+
 enum silt_status rows_open(const struct scan *scan, const struct scan_group *group, const uint32_t *wanted,
                            size_t wanted_count, size_t must, size_t compare, bool descending, silt_time min,
-                           silt_time max,
-                           struct rows **out, struct silt_error *err)
+                           silt_time max, enum rows_order order, struct rows **out, struct silt_error *err)
 {
     const struct plan *plan = scan->plan;
     struct silt_arena *arena = silt_arena_create(&plan->exec->budget);
@@ -247,7 +320,12 @@ enum silt_status rows_open(const struct scan *scan, const struct scan_group *gro
     *out = rows;
     *rows = (struct rows){.scan = scan, .group = group, .arena = arena, .wanted = wanted, .wanted_count = wanted_count,
                           .must = must ? must : wanted_count, .every = must == 0, .compare = compare, .descending = descending, .min = min,
-                          .max = max};
+                          .max = max, .order = order, .most = UINT64_MAX};
+    uint32_t source = group->count ? scan->series[group->first].source : 0;
+    for (size_t i = 0; i < group->count; i++)
+        if (scan->series[group->first + i].source != source)
+            return open_parts(rows, err);
+    rows->stream_count = group->count;
     for (size_t i = 0; i < group->count; i++)
         in_memory = in_memory || plan->sources[scan->series[group->first + i].source].in_memory;
     bool own = in_memory || group->count <= OWN_CURSORS_MAX;
@@ -293,13 +371,23 @@ enum silt_status rows_open(const struct scan *scan, const struct scan_group *gro
     return own ? SILT_OK : lane_create(scan, &rows->shared, err);
 }
 
-enum silt_status rows_next(struct rows *rows, struct row *row, bool *more, struct silt_error *err)
+static enum silt_status next_by_source(struct rows *rows, struct row *row, bool *more, struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+
+    for (*more = false; rows->taken < rows->stream_count; rows->taken++) /* here: the sources done */
+        if ((rc = rows_next(rows->streams[rows->taken].part, row, more, err)) != SILT_OK || *more)
+            break;
+    return rc;
+}
+
+static enum silt_status next_merged(struct rows *rows, struct row *row, bool *more, struct silt_error *err)
 {
     enum silt_status rc;
 
     if (!rows->started) {
         rows->started = true;
-        for (size_t i = 0; i < rows->group->count; i++)
+        for (size_t i = 0; i < rows->stream_count; i++)
             if ((rc = refill(rows, &rows->streams[i], err)) != SILT_OK)
                 return rc;
         start_shard(rows);
@@ -321,11 +409,27 @@ enum silt_status rows_next(struct rows *rows, struct row *row, bool *more, struc
             return SILT_OK;
     }
     struct stream *stream = heap_pop(rows);
-    *row = (struct row){stream->times[stream->at], stream->shards[stream->at], stream->series,
+    *row = (struct row){stream->times[stream->at], stream->part ? stream->part_shard : stream->shards[stream->at],
+                        stream->series,
                         stream->cells + stream->at * rows->wanted_count};
     rows->given = stream;
     *more = true;
     return SILT_OK;
+}
+
+enum silt_status rows_next(struct rows *rows, struct row *row, bool *more, struct silt_error *err)
+{
+    if (rows->parted)
+        return rows->order == ROWS_BY_SOURCE ? next_by_source(rows, row, more, err) : next_merged(rows, row, more, err);
+    for (;;) {
+        enum silt_status rc = next_merged(rows, row, more, err);
+        if (rc != SILT_OK || !*more)
+            return rc;
+        rows->taken = row->shard == rows->taken_shard ? rows->taken + 1 : 1;
+        rows->taken_shard = row->shard;
+        if (rows->taken <= rows->most)
+            return SILT_OK;
+    }
 }
 
 void rows_close(struct rows *rows)
@@ -335,7 +439,10 @@ void rows_close(struct rows *rows)
     for (size_t i = 0; i < rows->lane_count; i++)
         lane_destroy(rows->memory_lanes ? rows->memory_lanes[i] : rows->lanes[i]);
     lane_destroy(rows->shared);
-    for (size_t i = 0; rows->streams && i < rows->group->count; i++)
+    for (size_t i = 0; rows->streams && i < rows->stream_count; i++) {
         silt_arena_destroy(rows->streams[i].strings);
+        if (rows->parted)
+            rows_close(rows->streams[i].part);
+    }
     silt_arena_destroy(rows->arena);
 }

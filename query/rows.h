@@ -18,13 +18,17 @@ struct row {
 
 struct rows;
 
+/* Points of several sources: merged by time like those of one, or those of one source after those of the other. */
+enum rows_order { ROWS_BY_TIME, ROWS_BY_SOURCE };
+
 /* wanted: slots; a row is given when at least one of the first `must` field slots among them has a value; must 0: when
  * any has, and of a subquery every row.
  * compare: strings among so many of the last cells decide between equal times. */
 enum silt_status rows_open(const struct scan *scan, const struct scan_group *group, const uint32_t *wanted,
                            size_t wanted_count, size_t must, size_t compare, bool descending, silt_time min,
-                           silt_time max,
-                           struct rows **out, struct silt_error *err);
+                           silt_time max, enum rows_order order, struct rows **out, struct silt_error *err);
+/* No more rows than so many of each shard and source. */
+void rows_limit(struct rows *rows, uint64_t rows_of_a_shard);
 /* *more false at the end. */
 enum silt_status rows_next(struct rows *rows, struct row *row, bool *more, struct silt_error *err);
 void rows_close(struct rows *rows); /* NULL is fine */

@@ -14,6 +14,7 @@ struct slot_column {
     struct lane_column column;
     uint64_t *valid;   /* scratch: BATCH_ROWS_MAX bits */
     union silt_value *cast; /* scratch: BATCH_ROWS_MAX values */
+    struct silt_str *strings; /* scratch: a tag for every row */
 };
 
 struct lane {
@@ -173,6 +174,7 @@ enum silt_status lane_times(struct lane *lane, const silt_time **times, struct s
 bool lane_stats(struct lane *lane, uint32_t slot, struct silt_block_stats *out)
 {
     return lane->batch.has_stats && lane->columns[slot].one_type &&
+           !lane->scan->plan->sources[lane->scan->series[lane->series].source].in_memory &&
            lane->ops->cursor_stats(lane->cursor, lane->scan->plan->slots[slot].reader_field, out);
 }
 
@@ -190,6 +192,14 @@ static int64_t float_to_integer(double value)
     return (int64_t)value;
 }
 
+/* As the processor does it that InfluxDB was measured on. */
+static uint64_t float_to_unsigned(double value)
+{
+    if (value < 9223372036854775808.0)
+        return (uint64_t)float_to_integer(value);
+    return (uint64_t)float_to_integer(value - 9223372036854775808.0) ^ ((uint64_t)1 << 63);
+}
+
 /* Stored numbers as numbers of another type; false: the types do not meet. */
 static bool cast_column(struct slot_column *to, enum data_type want, const struct silt_column *from, size_t count)
 {
@@ -202,7 +212,7 @@ static bool cast_column(struct slot_column *to, enum data_type want, const struc
                 out[i].i64 = float_to_integer(from->f64[i]);
         else if (want == DATA_UNSIGNED)
             for (size_t i = 0; i < count; i++)
-                out[i].u64 = from->f64[i] >= 0 && from->f64[i] < 18446744073709551616.0 ? (uint64_t)from->f64[i] : 0;
+                out[i].u64 = float_to_unsigned(from->f64[i]);
         else
             return false;
         break;
@@ -234,6 +244,23 @@ static bool cast_column(struct slot_column *to, enum data_type want, const struc
 
 static const uint64_t no_rows[BATCH_ROWS_MAX / 64];
 
+/* A tag as a column of strings: of a source beside a subquery that has a column of that name. */
+static enum silt_status load_tag(struct lane *lane, uint32_t slot, struct silt_error *err)
+{
+    const struct slot *s = &lane->scan->plan->slots[slot];
+    struct slot_column *to = &lane->columns[slot];
+    struct silt_str value = series_tag(&lane->scan->series[lane->series], s->name);
+
+    if (!to->strings && !(to->strings = silt_arena_try_alloc(lane->arena, BATCH_ROWS_MAX * sizeof(*to->strings))))
+        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+    for (size_t i = 0; i < lane->batch.count; i++)
+        to->strings[i] = value;
+    to->loaded = true;
+    to->column = (struct lane_column){.valid = value.len ? NULL : no_rows, .string = to->strings};
+    to->column.valid_count = value.len ? lane->batch.count : 0;
+    return SILT_OK;
+}
+
 /* The slot's column before the filter. */
 static enum silt_status load_column(struct lane *lane, uint32_t slot, struct silt_error *err)
 {
@@ -244,10 +271,13 @@ static enum silt_status load_column(struct lane *lane, uint32_t slot, struct sil
 
     if (to->loaded)
         return SILT_OK;
+    if (s->or_tag && !lane->scan->plan->sources[lane->scan->series[lane->series].source].in_memory)
+        return load_tag(lane, slot, err);
     if ((rc = lane->ops->cursor_column(lane->cursor, s->reader_field, &column, err)) != SILT_OK)
         return rc;
     to->loaded = true;
-    to->column = (struct lane_column){.valid = column.valid};
+    to->column = (struct lane_column){
+        .valid = column.valid, .may_be_nan = lane->scan->plan->sources[lane->scan->series[lane->series].source].in_memory};
     enum data_type stored = data_type_of(column.type);
     if (stored == s->type) {
         to->column.u64 = column.u64;

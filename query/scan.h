@@ -28,6 +28,7 @@ struct scan_group {
     size_t first, count;         /* its series */
     struct silt_str order_key;   /* of the tags that are there: what SLIMIT counts by */
     uint64_t *shards;            /* bit per shard that SLIMIT left; NULL: all */
+    size_t shard_words;
 };
 
 struct scan {
@@ -49,6 +50,7 @@ struct lane;
 struct lane_column {
     const uint64_t *valid; /* NULL: every row */
     size_t valid_count;
+    bool may_be_nan; /* a subquery's number; none that is stored is */
     union { /* the slot's type */
         const double *f64;
         const int64_t *i64;

@@ -66,8 +66,8 @@ static enum silt_status put_row(struct output *output, const struct scan_group *
     for (size_t i = 0; i < plan->field_count; i++) {
         const struct eval *eval = plan->outputs[i];
         struct silt_cell cell = eval->kind == EVAL_SLOT ? output->env[eval->slot] : eval_run(eval, output->env, false);
-        if (cell.kind == SILT_CELL_FLOAT && isnan(cell.f64))
-            cell = cell_null();
+        if (cell.kind == SILT_CELL_FLOAT && isnan(cell.f64) && !plan->compiled->parent)
+            cell = cell_null(); /* what a subquery gives stays a number to the outer statement */
         else if (cell.kind == SILT_CELL_STRING)
             cell.string = silt_arena_str(output->strings, cell.string);
         row[i + 1] = cell;
@@ -117,21 +117,18 @@ static enum silt_status raw_group(struct output *output, const struct scan *scan
     const struct plan *plan = output->plan;
     const struct select *select = plan->compiled->select;
     uint64_t skip = (uint64_t)select->offset, left = select->limit ? (uint64_t)select->limit : UINT64_MAX;
-    uint64_t most = rows_of_a_shard(select), taken = 0;
-    uint32_t shard = UINT32_MAX;
     struct rows *rows = NULL;
     struct row row;
     bool more;
 
     clear_env(output);
     enum silt_status rc = rows_open(scan, group, plan->aux, plan->aux_count, 0, plan->aux_count,
-                                    plan->compiled->descending, plan->scan_min, plan->scan_max, &rows, err);
+                                    plan->compiled->descending, plan->scan_min, plan->scan_max, ROWS_BY_TIME, &rows,
+                                    err);
 
+    if (rc == SILT_OK)
+        rows_limit(rows, rows_of_a_shard(select));
     while (rc == SILT_OK && left > 0 && (rc = rows_next(rows, &row, &more, err)) == SILT_OK && more) {
-        taken = row.shard == shard ? taken + 1 : 1;
-        shard = row.shard;
-        if (taken > most)
-            continue;
         if (skip > 0) {
             skip--;
             continue;
@@ -233,7 +230,7 @@ static enum silt_status end_point(struct evaluation *e, const struct plan_call *
     for (size_t i = 0; i < companions; i++)
         wanted[i + 1] = plan->aux[i];
     rc = rows_open(e->scan, e->group, wanted, companions + 1, 1, companions, call->function->id == FN_LAST, windows->min,
-                   windows->max, &rows, err);
+                   windows->max, ROWS_BY_TIME, &rows, err);
     for (int n = 0; rc == SILT_OK && n < 2; n++) {
         rc = rows_next(rows, &row, &more, err);
         if (rc != SILT_OK || !more)
@@ -330,9 +327,6 @@ static enum silt_status gather(struct evaluation *e, const struct plan_call *cal
     bool named = ranked && call->expr->call.arg_count > 2;
     /* InfluxDB lets LIMIT into the scan of top() and bottom() without names: a shard gives that many points and one */
     const struct select *select = plan->compiled->select;
-    uint64_t most = ranked && !named ? rows_of_a_shard(select) : UINT64_MAX;
-    uint64_t taken = 0;
-    uint32_t shard = UINT32_MAX;
     struct combinations all = {0};
     struct rows *rows = NULL;
     struct row row;
@@ -344,12 +338,11 @@ static enum silt_status gather(struct evaluation *e, const struct plan_call *cal
     *keys = NULL;
     enum silt_status rc = rows_open(e->scan, e->group, wanted, width, 1, 0, plan->compiled->descending,
                                     call->warm ? plan->scan_min : plan->compiled->windows.min,
-                                    call->warm ? plan->scan_max : plan->compiled->windows.max, &rows, err);
+                                    call->warm ? plan->scan_max : plan->compiled->windows.max,
+                                    plan->compiled->windows.interval ? ROWS_BY_TIME : ROWS_BY_SOURCE, &rows, err);
+    if (rc == SILT_OK && ranked && !named)
+        rows_limit(rows, rows_of_a_shard(select));
     while (rc == SILT_OK && (rc = rows_next(rows, &row, &more, err)) == SILT_OK && more) {
-        taken = row.shard == shard ? taken + 1 : 1;
-        shard = row.shard;
-        if (taken > most)
-            continue;
         struct point point = {
             .time = row.time, .value = row.cells[0], .series = row.series, .origin = row.time, .selected = true};
         if (named) {
@@ -618,14 +611,18 @@ static enum silt_status check_buckets(const struct plan *plan, struct silt_error
 /* A call that its field's type does not fit is found out where a series might have the field with that type. */
 static bool error_shows(const struct plan *plan, const struct scan *scan)
 {
-    for (size_t i = 0; i < scan->series_count; i++) {
-        const struct plan_source *source = &plan->sources[scan->series[i].source];
-        if (source->in_memory)
-            return true;
-        for (size_t k = 0; k < source->field_count; k++)
-            if (silt_str_equal(source->fields[k].name, plan->call_error_field) &&
-                data_type_of(source->fields[k].type) == plan->call_error_type)
-                return true;
+    for (size_t g = 0; g < scan->group_count; g++) {
+        const struct scan_group *group = &scan->groups[g];
+        bool left_out = group->shards != NULL; /* by SLIMIT */
+        for (size_t i = 0; left_out && i < group->shard_words; i++)
+            left_out = group->shards[i] == 0;
+        for (size_t i = group->first; !left_out && i < group->first + group->count; i++) {
+            const struct plan_source *source = &plan->sources[scan->series[i].source];
+            for (size_t k = 0; k < source->field_count; k++)
+                if (silt_str_equal(source->fields[k].name, plan->call_error_field) &&
+                    data_type_of(source->fields[k].type) == plan->call_error_type)
+                    return true;
+        }
     }
     return false;
 }
@@ -656,13 +653,14 @@ enum silt_status plan_run(struct plan *plan, struct silt_error *err)
         return rc;
     if (!anything_known(plan))
         return SILT_OK;
+    bool error_known = plan->call_error.status != SILT_OK && plan_is_in_subquery(plan, plan->call_error_field);
     if ((rc = plan_run_subqueries(plan, err)) != SILT_OK)
         return rc;
-    if (plan->source_count == 0)
+    if (plan->source_count == 0 && !error_known)
         return SILT_OK;
     if ((rc = scan_make(plan, &scan, err)) != SILT_OK)
         return rc;
-    if (plan->call_error.status != SILT_OK && error_shows(plan, scan)) {
+    if (plan->call_error.status != SILT_OK && (error_known || error_shows(plan, scan))) {
         *err = plan->call_error;
         return err->status;
     }

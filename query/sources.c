@@ -92,7 +92,7 @@ static enum silt_status add_subquery(struct plan *plan, const struct compiled *c
             continue;
         source.tag_columns[source.field_count] = inner->output_types[i] == DATA_TAG;
         source.fields[source.field_count++] =
-            (struct silt_field){.name = inner->columns[i + 1], .type = stored_type(inner->output_types[i])};
+            (struct silt_field){.name = inner->names[i], .type = stored_type(inner->output_types[i])};
     }
     source.tag_keys = inner->own_dimensions;
     source.tag_key_count = inner->own_dimension_count;
@@ -228,6 +228,7 @@ enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
             add_reader(plan, reader);
             opened[opened_count++] = (struct opened){database, rp, reader};
         }
+        size_t first = plan->source_count;
         if (source->is_regex) {
             plan->merge_levels = 2;
             rc = add_matching(plan, reader, false, exec_regex(exec, source->regex), err);
@@ -236,6 +237,8 @@ enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
         }
         if (rc != SILT_OK)
             return rc;
+        for (size_t k = first; k < plan->source_count; k++)
+            plan->sources[k].database = database;
     }
     if (plan->source_count > 1)
         qsort(plan->sources, plan->source_count, sizeof(*plan->sources), by_name);

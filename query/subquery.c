@@ -28,10 +28,19 @@ static struct capture *capture_of(struct silt_sink *sink)
     return (struct capture *)sink;
 }
 
+/* Of columns of one name the first is meant. */
+static bool hidden(const struct plan *plan, size_t field)
+{
+    for (size_t i = 0; i < field; i++)
+        if (silt_str_equal(plan->names[i], plan->names[field]))
+            return true;
+    return false;
+}
+
 static bool shows_as_field(const struct plan *plan, struct silt_str tag)
 {
     for (size_t i = 0; i < plan->field_count; i++)
-        if (silt_str_equal(plan->columns[i + 1], tag))
+        if (silt_str_equal(plan->names[i], tag))
             return false;
     for (size_t i = 0; i < plan->own_dimension_count; i++)
         if (silt_str_equal(plan->own_dimensions[i], tag))
@@ -45,7 +54,7 @@ static enum silt_status capture_series(struct silt_sink *sink, const struct silt
 
     capture->series = memory_table_series(capture->table, head->name, head->tags, head->tag_count);
     for (size_t i = 1; i < head->column_count; i++)
-        capture->fields[i - 1] = memory_table_field(capture->table, head->columns[i]);
+        capture->fields[i - 1] = memory_table_field(capture->table, capture->plan->names[i - 1]);
     capture->column_count = head->column_count;
     capture->tag_count = 0;
     for (size_t i = 0; i < head->tag_count; i++) {
@@ -65,7 +74,7 @@ static enum silt_status capture_rows(struct silt_sink *sink, const struct silt_c
     for (size_t r = 0; r < row_count; r++, cells += capture->column_count) {
         size_t count = 0;
         for (size_t i = 1; i < capture->column_count; i++)
-            if (cells[i].kind != SILT_CELL_NULL)
+            if (cells[i].kind != SILT_CELL_NULL && !hidden(capture->plan, i - 1))
                 capture->values[count++] = (struct memory_value){capture->fields[i - 1], cells[i]};
         for (size_t i = 0; i < capture->tag_count; i++)
             capture->values[count++] = (struct memory_value){capture->tag_fields[i], capture->tag_values[i]};
