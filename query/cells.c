@@ -4,6 +4,7 @@
 
 #include "silt/kernels.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 void cells_init(struct cells *cells, struct exec *exec, size_t leaf_count)
@@ -246,6 +247,8 @@ static void add_extreme(const struct leaf *leaf, const struct run *run, struct c
         size_t i = run->descending ? run->to - 1 - n : run->from + n;
         if (!row_valid(run->column->valid, i) ||
             compare_values(leaf->type, value_at(leaf, run->column, i), found.value) != 0)
+            continue;
+        if (run->column->may_be_nan && leaf->type == DATA_FLOAT && isnan(run->column->f64[i]) && !isnan(found.value.f64))
             continue;
         found.value = value_at(leaf, run->column, i); /* of -0 and 0, the one that is there */
         found.time = run->times[i];
