@@ -357,6 +357,7 @@ static enum silt_status compile_fields(struct compiler *c)
         if (rc != SILT_OK)
             return rc;
         spell_distinct(c->exec, expr);
+        warm_up_note(c->out, expr);
         c->out->fields[c->out->field_count++] = (struct select_field){.expr = expr, .alias = field->alias};
     }
     return SILT_OK;
@@ -500,10 +501,12 @@ static enum silt_status inherit(struct compiler *c)
     if (out->select->has_order_by && out->descending != parent->descending)
         return REFUSE("subqueries must be ordered in the same direction as the query itself");
     out->descending = parent->descending;
-    if (parent->windows.min > out->windows.min)
-        out->windows.min = parent->windows.min;
-    if (parent->windows.max < out->windows.max)
-        out->windows.max = parent->windows.max;
+    silt_time min, max;
+    warm_up_range(parent, parent->warm_up_depth, &min, &max);
+    if (min > out->windows.min)
+        out->windows.min = min;
+    if (max < out->windows.max)
+        out->windows.max = max;
     out->has_lower = out->has_lower || parent->has_lower;
     if (out->windows.interval != 0 && out->fill == FILL_NULL)
         out->fill = FILL_NONE;

@@ -23,11 +23,22 @@ struct compiled {
     struct expr **dimensions;  /* REF, WILDCARD, REGEX; time() taken out */
     size_t dimension_count;
     struct compiled **subqueries; /* one per source; NULL for a measurement */
+    uint32_t warm_up_depth; /* of the deepest field; see warm_up.c */
+    int64_t warm_up_need;
+    bool walks_windows; /* a transformation of windows is among the fields, also one that needs no warm-up */
     size_t call_count; /* functions of functions.h, not mathematical ones */
     /* while checking: */
     bool has_distinct, has_auxiliary, only_selectors, allow_wildcard;
     const char *top_bottom;
 };
+
+/* warm_up.c */
+void warm_up_note(struct compiled *compiled, const struct expr *field); /* fills the members above from its fields */
+bool warm_up_adds(const struct expr *call); /* a transformation of windows that starts an interval early */
+/* The range of a call within so many of them, and what of it is read from the store; min > max: nothing. */
+void warm_up_range(const struct compiled *compiled, uint32_t intervals, silt_time *min, silt_time *max);
+void warm_up_read_range(const struct compiled *compiled, uint32_t intervals, silt_time *min, silt_time *max);
+bool warm_up_starts_nowhere(const struct compiled *compiled); /* the statement gives nothing */
 
 enum silt_status select_compile(struct exec *exec, const struct select *select, const struct compiled *parent,
                                 struct compiled **out, struct silt_error *err);

@@ -3,6 +3,7 @@
  * comparison false and anything else null.
  */
 #include "query/eval.h"
+#include "query/go_math.h"
 
 #include <math.h>
 #include <strings.h>
@@ -206,20 +207,20 @@ struct silt_cell math_run(enum math_function function, struct silt_cell x, struc
     case MATH_CEIL: return x.kind == SILT_CELL_FLOAT ? cell_float(ceil(v)) : x;
     case MATH_FLOOR: return x.kind == SILT_CELL_FLOAT ? cell_float(floor(v)) : x;
     case MATH_ROUND: return x.kind == SILT_CELL_FLOAT ? cell_float(round(v)) : x;
-    case MATH_POW: return cell_float(pow(v, w));
-    case MATH_ACOS: return cell_float(acos(v));
-    case MATH_ASIN: return cell_float(asin(v));
-    case MATH_ATAN: return cell_float(atan(v));
-    case MATH_ATAN2: return cell_float(atan2(v, w));
-    case MATH_COS: return cell_float(cos(v));
-    case MATH_EXP: return cell_float(exp(v));
-    case MATH_LN: return cell_float(log(v));
-    case MATH_LOG: return cell_float(log(v) / log(w));
-    case MATH_LOG2: return cell_float(log2(v));
-    case MATH_LOG10: return cell_float(log2(v) * (M_LN2 / M_LN10));
-    case MATH_SIN: return cell_float(sin(v));
+    case MATH_POW: return cell_float(go_pow(v, w));
+    case MATH_ACOS: return cell_float(go_acos(v));
+    case MATH_ASIN: return cell_float(go_asin(v));
+    case MATH_ATAN: return cell_float(go_atan(v));
+    case MATH_ATAN2: return cell_float(go_atan2(v, w));
+    case MATH_COS: return cell_float(go_cos(v));
+    case MATH_EXP: return cell_float(go_exp(v));
+    case MATH_LN: return cell_float(go_log(v));
+    case MATH_LOG: return cell_float(go_log(v) / go_log(w));
+    case MATH_LOG2: return cell_float(go_log2(v));
+    case MATH_LOG10: return cell_float(go_log10(v));
+    case MATH_SIN: return cell_float(go_sin(v));
     case MATH_SQRT: return cell_float(sqrt(v));
-    case MATH_TAN: return cell_float(tan(v));
+    case MATH_TAN: return cell_float(go_tan(v));
     case MATH_NONE: break;
     }
     return cell_null();

@@ -62,8 +62,8 @@ static struct silt_cell interpolate(const struct windows *windows, silt_time at,
     }
 }
 
-enum silt_status points_fill(const struct plan *plan, const struct plan_call *call, const struct points *in,
-                             struct points *out, struct silt_error *err)
+enum silt_status points_fill(const struct plan *plan, const struct plan_call *call, bool with_nulls,
+                             const struct points *in, struct points *out, struct silt_error *err)
 {
     struct windows windows = plan->compiled->windows;
     bool descending = plan->compiled->descending;
@@ -79,7 +79,8 @@ enum silt_status points_fill(const struct plan *plan, const struct plan_call *ca
     }
     if (in->count == 0)
         return SILT_OK;
-    silt_time from = call->warm ? plan->scan_min : windows.min, to = call->warm ? plan->scan_max : windows.max;
+    silt_time from, to;
+    warm_up_range(plan->compiled, call->warm, &from, &to);
     windows_of(&windows, descending ? to : from, &at, &end);
     windows_of(&windows, descending ? from : to, &last, &end);
     if ((descending ? to : from) == (descending ? SILT_TIME_MAX : SILT_TIME_MIN))
@@ -108,7 +109,7 @@ enum silt_status points_fill(const struct plan *plan, const struct plan_call *ca
             default: break;
             }
         }
-        if ((rc = points_add(out, &point, err)) != SILT_OK)
+        if ((with_nulls || point.value.kind != SILT_CELL_NULL) && (rc = points_add(out, &point, err)) != SILT_OK)
             return rc;
         silt_time next = windows_step(&windows, at, descending, &zone);
         if (next == at)

@@ -648,7 +648,7 @@ static struct silt_str field_under(const struct expr *expr, enum data_type *type
     return expr->ref.name;
 }
 
-static enum silt_status make_call(struct plan *plan, const struct expr *expr, bool warm, struct plan_call **out,
+static enum silt_status make_call(struct plan *plan, const struct expr *expr, uint32_t warm, struct plan_call **out,
                                   struct silt_error *err)
 {
     struct plan_call *call = silt_arena_zalloc(plan->exec->arena, sizeof(*call));
@@ -659,8 +659,7 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, bo
     *out = call;
     call->expr = expr;
     call->function = function_find(expr->call.name);
-    call->warm = warm || (call->function->class == CLASS_TRANSFORM && call->function->id != FN_CUMULATIVE_SUM &&
-                          call->function->id != FN_INTEGRAL && arg->kind == EXPR_CALL);
+    call->warm = warm + warm_up_adds(expr);
     if (arg->kind == EXPR_CALL) {
         if ((rc = make_call(plan, arg, call->warm, &call->inner, err)) != SILT_OK)
             return rc;
@@ -741,7 +740,7 @@ static int64_t bind_output(void *arg, const struct expr *expr)
             if (silt_str_equal(expr_text(plan->calls[i]->expr, plan->exec->arena), text))
                 return (int64_t)i;
         struct plan_call *call;
-        binder->status = make_call(plan, expr, false, &call, binder->err);
+        binder->status = make_call(plan, expr, 0, &call, binder->err);
         if (binder->status != SILT_OK)
             return -1;
         plan->calls = silt_arena_grow(plan->exec->arena, plan->calls, &plan->call_capacity, plan->call_count + 1,
@@ -816,46 +815,18 @@ static enum silt_status make_outputs(struct plan *plan, struct silt_error *err)
 
 /* ---------------------------------------------------------------- all together */
 
-/* Transformations of windows read one interval more than asked, to have a value to start from. */
-static bool needs_warm_up(const struct expr *expr)
-{
-    switch (expr->kind) {
-    case EXPR_PAREN: return needs_warm_up(expr->paren);
-    case EXPR_BINARY: return needs_warm_up(expr->binary.left) || needs_warm_up(expr->binary.right);
-    case EXPR_CALL: {
-        const struct function *function = function_find(expr->call.name);
-        if (function && function->class == CLASS_TRANSFORM && function->id != FN_CUMULATIVE_SUM &&
-            function->id != FN_INTEGRAL && expr->call.arg_count && expr->call.args[0]->kind == EXPR_CALL)
-            return true;
-        for (size_t i = 0; i < expr->call.arg_count; i++)
-            if (needs_warm_up(expr->call.args[i]))
-                return true;
-        return false;
-    }
-    default: return false;
-    }
-}
-
 enum silt_status plan_make(struct exec *exec, const struct compiled *compiled, const struct silt_str *extra_dimensions,
                            size_t extra_dimension_count, struct plan **out, struct silt_error *err)
 {
     struct plan *plan = silt_arena_zalloc(exec->arena, sizeof(*plan));
-    const struct windows *windows = &compiled->windows;
     enum silt_status rc;
 
     *out = plan;
     plan->exec = exec;
     plan->compiled = compiled;
-    plan->scan_min = windows->min;
-    plan->scan_max = windows->max;
-    for (size_t i = 0; windows->interval && i < compiled->field_count; i++)
-        if (needs_warm_up(compiled->fields[i].expr)) {
-            if (!compiled->descending && windows->min > SILT_TIME_MIN + windows->interval)
-                plan->scan_min = windows->min - windows->interval;
-            if (compiled->descending && windows->max < SILT_TIME_MAX - windows->interval)
-                plan->scan_max = windows->max + windows->interval;
-            break;
-        }
+    warm_up_read_range(compiled, compiled->warm_up_depth, &plan->scan_min, &plan->scan_max);
+    if (plan->scan_min > plan->scan_max) /* of these calls nothing; others may stand beside them */
+        plan->scan_min = compiled->windows.min;
     /* grouping by plain names is known before the sources are open, which is when subqueries need it */
     size_t plain = 0;
     if ((rc = exec_alloc(exec, compiled->dimension_count + extra_dimension_count + 1, sizeof(struct silt_str),

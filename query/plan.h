@@ -47,7 +47,7 @@ struct plan_call {
     const struct expr *expr;
     const struct function *function;
     struct plan_call *inner; /* NULL: over the slot */
-    bool warm; /* reads the warm-up interval too */
+    uint32_t warm; /* intervals read before the range, see warm_up_range() */
     uint32_t slot;
     enum data_type in, out;  /* DATA_UNKNOWN in: no such field, gives nothing */
     enum data_type shown;    /* of the column; DATA_UNKNOWN: nothing to show, not even what fill() says */
@@ -94,7 +94,7 @@ struct plan {
     struct eval *filter; /* over slots; NULL: none */
     const struct silt_tag_filter *tag_filter; /* what a source can check by itself; NULL: none */
     bool filter_is_exact; /* tag_filter says all that the filter says */
-    silt_time scan_min, scan_max; /* what is read: the range, and a warm-up interval for transformations */
+    silt_time scan_min, scan_max; /* what is read: the range, and warm-up intervals for transformations */
 };
 
 enum silt_status plan_make(struct exec *exec, const struct compiled *compiled, const struct silt_str *extra_dimensions,

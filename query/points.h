@@ -36,9 +36,9 @@ enum silt_status points_window_call(const struct plan *plan, const struct plan_c
 /* transforms.c */
 enum silt_status points_transform(const struct plan *plan, const struct plan_call *call, const struct points *in,
                                   struct points *out, struct silt_error *err);
-/* fill.c: a point for every window of the range. */
-enum silt_status points_fill(const struct plan *plan, const struct plan_call *call, const struct points *in,
-                             struct points *out, struct silt_error *err);
+/* fill.c: a point for every window of the range; those without a value only where they are asked for. */
+enum silt_status points_fill(const struct plan *plan, const struct plan_call *call, bool with_nulls,
+                             const struct points *in, struct points *out, struct silt_error *err);
 /* A fill value as a type shows it: numbers convert, others stay as they are. */
 struct silt_cell fill_cast(struct silt_cell value, enum data_type type);
 struct silt_cell fill_value(const struct plan *plan);

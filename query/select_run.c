@@ -151,7 +151,8 @@ struct evaluation {
         struct leaf *leaves;
         size_t leaf_count;
         const struct cells *cells; /* of the group */
-    } sets[2]; /* plain; with the warm-up interval */
+    } *sets; /* by warm-up intervals: 0, 1, ... */
+    size_t set_count;
     const struct scan_group *group;
 };
 
@@ -335,11 +336,14 @@ static enum silt_status gather(struct evaluation *e, const struct plan_call *cal
     wanted[0] = call->slot;
     for (size_t i = 0; i < call->dimension_slot_count; i++)
         wanted[i + 1] = call->dimension_slots[i];
+    silt_time min, max;
     *keys = NULL;
-    enum silt_status rc = rows_open(e->scan, e->group, wanted, width, 1, 0, plan->compiled->descending,
-                                    call->warm ? plan->scan_min : plan->compiled->windows.min,
-                                    call->warm ? plan->scan_max : plan->compiled->windows.max,
-                                    plan->compiled->windows.interval ? ROWS_BY_TIME : ROWS_BY_SOURCE, &rows, err);
+    warm_up_read_range(plan->compiled, call->warm, &min, &max);
+    if (min > max)
+        return SILT_OK;
+    enum silt_status rc =
+        rows_open(e->scan, e->group, wanted, width, 1, 0, plan->compiled->descending, min, max,
+                  plan->compiled->windows.interval ? ROWS_BY_TIME : ROWS_BY_SOURCE, &rows, err);
     if (rc == SILT_OK && ranked && !named)
         rows_limit(rows, rows_of_a_shard(select));
     while (rc == SILT_OK && (rc = rows_next(rows, &row, &more, err)) == SILT_OK && more) {
@@ -387,6 +391,8 @@ static enum silt_status call_points(struct evaluation *e, const struct plan_call
     points_free(&in);
 
     bool fills = interval && plan->compiled->fill != FILL_NONE && call->function->class != CLASS_TRANSFORM;
+    if (!outermost && plan->compiled->fill == FILL_NULL && call->function->id != FN_COUNT)
+        fills = false; /* who takes these points passes over those without a value */
     switch (call->function->id) {
     case FN_TOP:
     case FN_BOTTOM:
@@ -399,7 +405,7 @@ static enum silt_status call_points(struct evaluation *e, const struct plan_call
         return rc;
     }
     points_init(out, plan->exec, call->out);
-    rc = points_fill(plan, call, &made, out, err);
+    rc = points_fill(plan, call, outermost, &made, out, err);
     if (made.strings) { /* still pointed to */
         out->strings = made.strings;
         made.strings = NULL;
@@ -546,12 +552,13 @@ static enum silt_status run_calls(struct output *output, const struct scan *scan
     struct exec *exec = output->exec;
     struct evaluation e = {.plan = plan, .scan = scan};
     struct companion_reader reader = {.plan = plan, .scan = scan};
-    struct cells *cells = silt_calloc((size_t)GROUPS_AT_ONCE * 2, sizeof(*cells));
     struct silt_cell *aux = silt_calloc(plan->aux_count + 1, sizeof(*aux));
-    const struct windows *windows = &plan->compiled->windows;
     enum silt_status rc = SILT_OK;
 
-    for (size_t k = 0; k < 2; k++)
+    e.set_count = (size_t)plan->compiled->warm_up_depth + 1;
+    e.sets = silt_arena_zalloc(exec->arena, e.set_count * sizeof(*e.sets));
+    struct cells *cells = silt_calloc(GROUPS_AT_ONCE * e.set_count, sizeof(*cells));
+    for (size_t k = 0; k < e.set_count; k++)
         e.sets[k].leaves = silt_arena_zalloc(exec->arena, (plan->call_count + 1) * sizeof(struct leaf));
     for (size_t i = 0; i < plan->call_count; i++)
         collect_leaves(&e, plan->calls[i], true);
@@ -562,22 +569,25 @@ static enum silt_status run_calls(struct output *output, const struct scan *scan
     for (size_t done = 0; rc == SILT_OK && done < scan->group_count;) {
         size_t count = scan->group_count - done < GROUPS_AT_ONCE ? scan->group_count - done : GROUPS_AT_ONCE;
         size_t first = plan->compiled->descending ? scan->group_count - done - count : done;
-        for (size_t k = 0; k < 2; k++)
+        for (size_t k = 0; k < e.set_count; k++)
             for (size_t i = 0; i < count; i++)
                 cells_init(&cells[k * GROUPS_AT_ONCE + i], exec, e.sets[k].leaf_count);
-        for (size_t k = 0; rc == SILT_OK && k < 2; k++)
-            if (e.sets[k].leaf_count)
-                rc = cells_reduce(scan, e.sets[k].leaves, e.sets[k].leaf_count, first, count,
-                                  k ? plan->scan_min : windows->min, k ? plan->scan_max : windows->max,
-                                  cells + k * GROUPS_AT_ONCE, err);
+        for (size_t k = 0; rc == SILT_OK && k < e.set_count; k++)
+            if (e.sets[k].leaf_count) {
+                silt_time min, max;
+                warm_up_read_range(plan->compiled, (uint32_t)k, &min, &max);
+                if (min <= max)
+                    rc = cells_reduce(scan, e.sets[k].leaves, e.sets[k].leaf_count, first, count, min, max,
+                                      cells + k * GROUPS_AT_ONCE, err);
+            }
         for (size_t i = 0; rc == SILT_OK && i < count; i++) {
             size_t index = plan->compiled->descending ? count - 1 - i : i;
             e.group = &scan->groups[first + index];
-            for (size_t k = 0; k < 2; k++)
+            for (size_t k = 0; k < e.set_count; k++)
                 e.sets[k].cells = &cells[k * GROUPS_AT_ONCE + index];
             rc = call_group(output, &e, &reader, aux, err);
         }
-        for (size_t k = 0; k < 2; k++)
+        for (size_t k = 0; k < e.set_count; k++)
             for (size_t i = 0; i < count; i++)
                 cells_free(&cells[k * GROUPS_AT_ONCE + i]);
         done += count;
@@ -649,6 +659,8 @@ enum silt_status plan_run(struct plan *plan, struct silt_error *err)
     struct scan *scan;
     enum silt_status rc;
 
+    if (warm_up_starts_nowhere(plan->compiled))
+        return SILT_OK;
     if ((rc = check_buckets(plan, err)) != SILT_OK)
         return rc;
     if (!anything_known(plan))

@@ -3,6 +3,7 @@
  *
  * Filled windows without a value are passed over.
  */
+#include "query/forecast.h"
 #include "query/points.h"
 #include "query/technical.h"
 
@@ -214,6 +215,8 @@ enum silt_status points_transform(const struct plan *plan, const struct plan_cal
     case FN_CUMULATIVE_SUM: return cumulative_sum(&walk, in);
     case FN_MOVING_AVERAGE: return moving_average(&walk, in);
     case FN_INTEGRAL: return integral(&walk, in);
-    default: return points_forecast(plan, call, in, out, err);
+    case FN_HOLT_WINTERS:
+    case FN_HOLT_WINTERS_WITH_FIT: return points_forecast(plan, call, in, out, err);
+    default: return points_technical(plan, call, in, out, err);
     }
 }
