@@ -36,6 +36,8 @@ struct write_job {
     bool gzip, parsed;
     struct silt_batch batch;
     struct lp_errors errors;
+    bool stored; /* the store took the batch; rows it refused: */
+    size_t rows_dropped, rows_too_old;
 
     _Atomic int parts; /* still missing before the answer */
     int status;
@@ -97,9 +99,27 @@ void handle_write_free_spares(struct http_loop *loop)
 
 /* ---------------------------------------------------------------- answering */
 
+static void count(struct counters *counters, const struct write_job *job)
+{
+    size_t rows = job->batch.row_count;
+    bool ok = job->stored && job->durable == SILT_OK;
+
+    if (!job->parsed)
+        return;
+    count_one(counters, COUNT_WRITE_REQ);
+    count_add(counters, COUNT_WRITE_POINT_REQ, rows);
+    count_add(counters, COUNT_WRITE_POINT_REQ_LOCAL, rows);
+    count_one(counters, ok ? COUNT_WRITE_OK : COUNT_WRITE_ERROR);
+    count_add(counters, COUNT_WRITE_DROP, job->rows_too_old);
+    count_add(counters, ok ? COUNT_HTTPD_POINTS_OK : COUNT_HTTPD_POINTS_FAIL, rows - job->rows_dropped);
+    count_add(counters, COUNT_HTTPD_POINTS_DROPPED, job->rows_dropped);
+}
+
 static void answer(struct write_job *job)
 {
     struct http_loop *loop = job->pending.loop;
+
+    count(loop->counters, job);
     h2o_req_t *req = http_unpend(&job->pending);
 
     if (req && job->durable != SILT_OK)
@@ -223,6 +243,10 @@ static enum progress run(struct write_job *job, bool may_wait)
         fail_write(job, rc, &err);
         return FINISHED;
     }
+    job->stored = rc == SILT_OK;
+    job->rows_dropped = report.rejection_count;
+    for (size_t i = 0; i < report.rejection_count; i++)
+        job->rows_too_old += report.rejections[i].why == SILT_REJECT_RETENTION;
     struct silt_str told = write_report_text(job->body, &job->errors, &job->batch, &report, job->arena);
     if (told.len) {
         job->status = 400;

@@ -363,16 +363,18 @@ struct route {
     const char *allow;     /* in the order InfluxDB names them */
     bool bare_options;     /* OPTIONS is answered 200 */
     void (*handle)(struct http_loop *loop, h2o_req_t *req);
+    enum counter requests; /* what a request counts as */
 };
 
 /* The library matches whole segments, first match wins; on_request asks for the exact path. */
 static const struct route routes[] = {
-    {"/query", "OPTIONS, GET, POST", true, handle_query},
-    {"/write", "OPTIONS, POST", true, handle_write},
-    {"/ping", "GET, HEAD", false, handle_ping},
-    {"/status", "GET, HEAD", false, handle_status},
-    {"/health", "GET", false, handle_health},
+    {"/query", "OPTIONS, GET, POST", true, handle_query, COUNT_HTTPD_QUERY_REQ},
+    {"/write", "OPTIONS, POST", true, handle_write, COUNT_HTTPD_WRITE_REQ},
+    {"/ping", "GET, HEAD", false, handle_ping, COUNT_HTTPD_PING_REQ},
+    {"/status", "GET, HEAD", false, handle_status, COUNT_HTTPD_STATUS_REQ},
+    {"/health", "GET", false, handle_health, COUNT_HTTPD_REQ},
 };
+static const struct route elsewhere = {.path = "", .requests = COUNT_HTTPD_REQ};
 
 struct route_handler {
     h2o_handler_t base;
@@ -393,6 +395,51 @@ static bool allows(const struct route *route, const h2o_req_t *req)
     }
     return false;
 }
+
+/* ---------------------------------------------------------------- counting */
+
+/* COUNT_HTTPD_REQ itself is for all of them. */
+static void count_begin(struct http_loop *loop, struct http_connection *connection, const struct route *route,
+                        const h2o_req_t *req)
+{
+    if (!route)
+        route = &elsewhere;
+    connection->counted = route;
+    count_one(loop->counters, COUNT_HTTPD_REQ);
+    count_one(loop->counters, COUNT_HTTPD_REQ_ACTIVE);
+    if (route->requests != COUNT_HTTPD_REQ)
+        count_one(loop->counters, route->requests);
+    if (route->requests == COUNT_HTTPD_WRITE_REQ) {
+        count_one(loop->counters, COUNT_HTTPD_WRITE_ACTIVE);
+        count_add(loop->counters, COUNT_HTTPD_WRITE_BYTES, req->entity.len);
+    }
+}
+
+/* A request is over, whatever became of it. */
+static void on_request_counted(h2o_logger_t *self, h2o_req_t *req)
+{
+    struct http_connection *connection = http_connection_of(req);
+
+    if (!connection || !connection->counted)
+        return;
+    struct counters *counters = http_loop_of(req)->counters;
+    enum counter requests = connection->counted->requests;
+    uint64_t duration_ns = silt_clock_monotonic_ns() - connection->begun_ns;
+    count_less(counters, COUNT_HTTPD_REQ_ACTIVE);
+    count_add(counters, COUNT_HTTPD_REQ_NS, duration_ns);
+    if (requests == COUNT_HTTPD_QUERY_REQ) {
+        count_add(counters, COUNT_HTTPD_QUERY_NS, duration_ns);
+        count_add(counters, COUNT_HTTPD_QUERY_BYTES, req->bytes_sent);
+    } else if (requests == COUNT_HTTPD_WRITE_REQ) {
+        count_less(counters, COUNT_HTTPD_WRITE_ACTIVE);
+        count_add(counters, COUNT_HTTPD_WRITE_NS, duration_ns);
+    }
+    if (req->res.status >= 400)
+        count_one(counters, req->res.status >= 500 ? COUNT_HTTPD_SERVER_ERROR : COUNT_HTTPD_CLIENT_ERROR);
+    connection->counted = NULL;
+}
+
+/* ---------------------------------------------------------------- dispatch */
 
 static size_t header_bytes(const h2o_req_t *req)
 {
@@ -415,6 +462,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
         connection->begun_ns = silt_clock_monotonic_ns();
         connection->request_id = connection->user = h2o_iovec_init(NULL, 0);
         connection->own_reply = false;
+        count_begin(loop, connection, route, req);
     }
     if (loop->draining)
         req->http1_is_persistent = 0;
@@ -441,6 +489,7 @@ static void register_path(struct http_server *server, h2o_hostconf_t *host, cons
     handler->base.on_req = on_request;
     handler->route = route;
     http_register_error_filter(path);
+    h2o_create_logger(path, sizeof(h2o_logger_t))->log_access = on_request_counted; /* before the other forgets the time */
     if (server->options->access_log)
         access_log_register(path);
 }
@@ -654,10 +703,15 @@ enum silt_status http_start(struct http_server *server, struct silt_error *err)
         (rc = check_port_free(options->http_bind, err)) != SILT_OK)
         return rc;
     server->loops = silt_calloc(server->loop_count, sizeof(*server->loops));
+    server->stats.counters = aligned_alloc(_Alignof(struct counters), server->loop_count * sizeof(struct counters));
+    silt_assert(server->stats.counters);
+    memset(server->stats.counters, 0, server->loop_count * sizeof(struct counters));
+    server->stats.counters_count = server->loop_count;
     for (unsigned i = 0; i < server->loop_count; i++) {
         struct http_loop *loop = &server->loops[i];
         loop->server = server;
         loop->index = i;
+        loop->counters = &server->stats.counters[i];
         rc = listen_on(options->http_bind, port, &loop->listen_fd, &port, err);
         if (rc != SILT_OK) {
             while (i-- > 0)
@@ -667,7 +721,7 @@ enum silt_status http_start(struct http_server *server, struct silt_error *err)
             return rc;
         }
     }
-    server->port = port;
+    server->port = server->stats.port = port;
     configure(server);
 
     pthread_barrier_init(&server->ready, NULL, server->loop_count + 1);

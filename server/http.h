@@ -19,10 +19,12 @@
 #include <pthread.h>
 
 #include "server/query_registry.h"
+#include "server/stats.h"
 #include "silt/pool.h"
 #include "silt/server.h"
 
 struct http_server;
+struct route;
 struct http_loop;
 struct http_pending;
 
@@ -40,6 +42,7 @@ struct http_connection {
     uint64_t begun_ns;           /* monotonic, when its handler was called */
     h2o_iovec_t request_id;      /* in the request's pool */
     h2o_iovec_t user;            /* the same; for the log */
+    const struct route *counted; /* under way, and counted as such; NULL: neither */
     bool own_reply;              /* the response is ours, not the library's own error */
     struct http_pending *pending;
 
@@ -79,6 +82,7 @@ struct http_loop {
     bool cancelled_all;
     struct http_message stop;
     struct access_log *log;
+    struct counters *counters;
     struct write_job *free_writes; /* handle_write.c's spare jobs */
     size_t free_write_count;
     uint64_t request_serial;
@@ -92,6 +96,7 @@ struct http_server {
     struct silt_pool *compute_pool;            /* a query's loops; its jobs never wait for a client */
     struct silt_budget query_budget, write_budget;
     struct query_registry queries;
+    struct stats_source stats;
     h2o_globalconf_t config;
     struct http_loop *loops;
     pthread_barrier_t ready; /* all loops listen */

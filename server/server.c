@@ -76,7 +76,11 @@ static void start_pools(struct silt_server *server)
     http->query_pool =
         silt_pool_create(options->query_worker_count ? (unsigned)options->query_worker_count : 8 * core_count());
     http->compute_pool = silt_pool_create(0);
-    http->admin = statement_admin_create(http->storage, &http->queries);
+    http->stats.storage = http->storage;
+    http->stats.queries = &http->queries;
+    http->stats.options = options;
+    http->stats.started = silt_clock_now();
+    http->admin = statement_admin_create(&http->stats);
 }
 
 static enum silt_status close_all(struct silt_server *server, bool flush, struct silt_error *err)
@@ -91,6 +95,7 @@ static enum silt_status close_all(struct silt_server *server, bool flush, struct
         rc = silt_storage_close(http->storage, flush, err);
     statement_admin_destroy(http->admin);
     query_registry_deinit(&http->queries);
+    free(http->stats.counters);
     if (http->log_fd > STDERR_FILENO)
         close(http->log_fd);
     free(server);

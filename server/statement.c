@@ -64,7 +64,7 @@ static enum silt_status delete_points(struct silt_admin *admin, struct silt_str 
 
 static enum silt_status kill_query(struct silt_admin *admin, uint64_t id, struct silt_error *err)
 {
-    return query_registry_kill(admin_of(admin)->queries, id, err);
+    return query_registry_kill(admin_of(admin)->stats->queries, id, err);
 }
 
 /* ---------------------------------------------------------------- SELECT INTO */
@@ -125,7 +125,7 @@ static enum silt_status write_rows(struct silt_admin *admin, struct silt_str dat
     return rc;
 }
 
-struct silt_admin *statement_admin_create(struct silt_storage *storage, struct query_registry *queries)
+struct silt_admin *statement_admin_create(const struct stats_source *stats)
 {
     struct statement_admin *admin = silt_calloc(1, sizeof(*admin));
 
@@ -144,8 +144,7 @@ struct silt_admin *statement_admin_create(struct silt_storage *storage, struct q
         .write = write_rows,
     };
     statement_define_init(&admin->base);
-    admin->storage = storage;
-    admin->queries = queries;
+    admin->stats = stats;
     return &admin->base;
 }
 

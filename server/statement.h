@@ -8,9 +8,10 @@
 
 #include "silt/query.h"
 
-struct query_registry;
+struct stats_source;
 
-struct silt_admin *statement_admin_create(struct silt_storage *storage, struct query_registry *queries);
+/* stats names the store and the running queries, too; it outlives the admin. */
+struct silt_admin *statement_admin_create(const struct stats_source *stats);
 void statement_admin_destroy(struct silt_admin *admin); /* NULL is fine */
 
 #endif

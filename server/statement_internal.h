@@ -5,11 +5,11 @@
 #define SERVER_STATEMENT_INTERNAL_H
 
 #include "server/statement.h"
+#include "server/stats.h"
 
 struct statement_admin {
     struct silt_admin base;
-    struct silt_storage *storage;
-    struct query_registry *queries;
+    const struct stats_source *stats;
 };
 
 static inline struct statement_admin *admin_of(struct silt_admin *admin)
@@ -19,7 +19,7 @@ static inline struct statement_admin *admin_of(struct silt_admin *admin)
 
 static inline struct silt_storage *storage_of(struct silt_admin *admin)
 {
-    return admin_of(admin)->storage;
+    return admin_of(admin)->stats->storage;
 }
 
 /* Fill in the members for users, continuous queries and subscriptions (statement_define.c). */

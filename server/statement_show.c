@@ -132,10 +132,10 @@ enum silt_status statement_show(struct silt_admin *admin, enum silt_show what, s
     case SILT_SHOW_SUBSCRIPTIONS: show_subscriptions(storage, arena, tables, count); return SILT_OK;
     case SILT_SHOW_QUERIES:
         *tables = silt_arena_zalloc(arena, sizeof(**tables));
-        query_registry_show(admin_of(admin)->queries, arena, *tables);
+        query_registry_show(admin_of(admin)->stats->queries, arena, *tables);
         return SILT_OK;
-    case SILT_SHOW_STATS:
-    case SILT_SHOW_DIAGNOSTICS: break;
+    case SILT_SHOW_STATS: stats_show(admin_of(admin)->stats, name, arena, tables, count); return SILT_OK;
+    case SILT_SHOW_DIAGNOSTICS: diagnostics_show(admin_of(admin)->stats, name, arena, tables, count); return SILT_OK;
     }
-    return silt_fail(err, SILT_UNSUPPORTED, "SHOW %s is not supported", what == SILT_SHOW_STATS ? "STATS" : "DIAGNOSTICS");
+    return silt_fail(err, SILT_UNSUPPORTED, "nothing to show");
 }

@@ -304,6 +304,8 @@ enum silt_status compact_shard(struct silt_storage *storage, struct shard *shard
     c.version = shard_pin(shard);
     if (!atomic_load(&shard->dropped) && choose(storage, shard, c.version, full, &c.choice)) {
         struct data_file *file = NULL;
+        uint64_t begun_ns = silt_clock_monotonic_ns();
+        atomic_store(&shard->counters.merging, true);
         c.merge = merge_create(NULL);
         c.arena = silt_arena_create(NULL);
         c.pending.texts = silt_arena_create(NULL);
@@ -316,6 +318,9 @@ enum silt_status compact_shard(struct silt_storage *storage, struct shard *shard
         free(c.pending.values);
         free(c.pending.valid);
         free(c.pending.columns);
+        atomic_store(&shard->counters.merging, false);
+        shard_count(&shard->counters.merge_ns, silt_clock_monotonic_ns() - begun_ns);
+        shard_count(rc == SILT_OK ? &shard->counters.merges : &shard->counters.merge_errors, 1);
         if (rc == SILT_OK) {
             *did = true;
             atomic_fetch_add(&storage->compactions, 1);

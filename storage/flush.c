@@ -158,7 +158,7 @@ static enum silt_status wait_durable(struct silt_storage *storage, struct silt_e
     return rc;
 }
 
-static enum silt_status flush_generation(struct silt_storage *storage, struct shard *shard, struct generation *generation,
+static enum silt_status write_out(struct silt_storage *storage, struct shard *shard, struct generation *generation,
                                          struct silt_error *err)
 {
     while (atomic_load_explicit(&generation->pins, memory_order_acquire) != 0)
@@ -181,8 +181,22 @@ static enum silt_status flush_generation(struct silt_storage *storage, struct sh
         data_file_release(file);
         return rc;
     }
-    atomic_fetch_add(&storage->flushes, 1);
     return SILT_OK;
+}
+
+static enum silt_status flush_generation(struct silt_storage *storage, struct shard *shard, struct generation *generation,
+                                         struct silt_error *err)
+{
+    uint64_t begun_ns = silt_clock_monotonic_ns();
+
+    atomic_store(&shard->counters.flushing, true);
+    enum silt_status rc = write_out(storage, shard, generation, err);
+    atomic_store(&shard->counters.flushing, false);
+    shard_count(&shard->counters.flush_ns, silt_clock_monotonic_ns() - begun_ns);
+    shard_count(rc == SILT_OK ? &shard->counters.flushes : &shard->counters.flush_errors, 1);
+    if (rc == SILT_OK)
+        atomic_fetch_add(&storage->flushes, 1);
+    return rc;
 }
 
 enum silt_status flush_shard(struct silt_storage *storage, struct shard *shard, bool rotate, bool *did,

@@ -55,6 +55,18 @@ struct version { /* counted, immutable */
     size_t tombstone_count;
 };
 
+struct shard_counters { /* since the start; any thread, statistics only */
+    _Atomic uint64_t writes, rows, log_bytes, series_created, fields_created;
+    _Atomic uint64_t flushes, flush_errors, flush_ns, merges, merge_errors, merge_ns;
+    _Atomic bool flushing, merging;
+};
+
+/* Once a batch or less, never once a row. */
+static inline void shard_count(_Atomic uint64_t *counter, uint64_t more)
+{
+    atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
+}
+
 struct shard { /* counted: the catalog's lists, readers, upkeep */
     _Atomic uint32_t references;
     _Atomic bool dropped;
@@ -78,6 +90,7 @@ struct shard { /* counted: the catalog's lists, readers, upkeep */
     struct version *version;
     struct generation *active; /* written under lock and the log's lock, read under either */
     _Atomic uint64_t changed_ms; /* monotonic: the last write or flush, for telling cold shards */
+    struct shard_counters counters;
 };
 
 /* A shard as the catalog names it: reads its manifest, opens its files, removes orphans. May wait. */

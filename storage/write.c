@@ -58,6 +58,7 @@ struct slot { /* a shard of the batch */
     struct silt_str *measurements;
     uint32_t map_count;
     size_t row_count, row_begin;
+    uint32_t series_created;
     struct log_item *item;
     struct generation *generation;
 };
@@ -244,8 +245,10 @@ static silt_series_id define_series(struct write *w, size_t row)
         reject(w, row, SILT_REJECT_LIMIT, silt_arena_str(w->arena, silt_str_from(err.text)));
         return 0;
     }
-    if (created)
+    if (created) {
         record_put_series(&w->definitions->payload, id, parts.key);
+        w->slots[w->row_slot[row]].series_created++;
+    }
     w->last_text = what->series;
     w->last_id = id;
     return id;
@@ -292,9 +295,11 @@ static void resolve_pair(struct write *w, struct slot *slot, uint32_t layout)
         return;
     }
     for (size_t i = before; i < w->fields.count; i++)
-        if (w->fields.items[i].new_type)
+        if (w->fields.items[i].new_type) {
             record_put_type(&w->definitions->payload, slot->shard->id, known->layout.measurement, w->fields.items[i].field_id,
                             w->fields.items[i].type);
+            shard_count(&slot->shard->counters.fields_created, 1);
+        }
     finish_pair(w, slot, layout);
 }
 
@@ -382,11 +387,15 @@ static void store_rows(struct write *w, silt_written_fn done, void *done_arg)
     uint64_t now_ms = silt_clock_monotonic_ns() / 1000000;
     for (size_t s = 0; s < w->slot_count; s++) {
         struct slot *slot = &w->slots[s];
+        shard_count(&slot->shard->counters.series_created, slot->series_created);
         if (!slot->item)
             continue;
         memtable_apply(slot->generation->mt, rows + slot->row_begin, slot->row_count, slot->maps, w->arena);
         generation_leave(slot->generation);
         atomic_store_explicit(&slot->shard->changed_ms, now_ms, memory_order_relaxed);
+        shard_count(&slot->shard->counters.writes, 1);
+        shard_count(&slot->shard->counters.rows, slot->row_count);
+        shard_count(&slot->shard->counters.log_bytes, slot->item->payload.len);
         log_item_release(slot->item);
     }
     w->report->written = written;

@@ -1,0 +1,142 @@
+/*
+ * diagnostics.c - implements diagnostics_show of stats.h: build, configuration, machine, process.
+ *
+ * Modules by name, columns by name, one row each, with InfluxDB's names where there is such a thing here. Settings without
+ * a counterpart in InfluxDB are left to siltd --print-config.
+ */
+#include "server/stats.h"
+#include "silt/text.h"
+
+#include <limits.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+struct column {
+    struct silt_str name;
+    struct silt_cell cell;
+};
+
+struct builder {
+    struct silt_arena *arena;
+    struct silt_str wanted; /* module; empty: all */
+    struct silt_table *tables;
+    size_t count, capacity;
+};
+
+static struct silt_cell string_cell(struct silt_str text)
+{
+    return (struct silt_cell){.kind = SILT_CELL_STRING, .string = text};
+}
+
+static struct silt_cell number_cell(uint64_t number)
+{
+    return (struct silt_cell){.kind = SILT_CELL_INTEGER, .i64 = (int64_t)number};
+}
+
+static struct silt_cell boolean_cell(bool value)
+{
+    return (struct silt_cell){.kind = SILT_CELL_BOOLEAN, .boolean = value};
+}
+
+static struct silt_cell duration_cell(struct builder *b, uint64_t ms)
+{
+    char text[SILT_NUMBER_TEXT_MAX];
+    size_t len = silt_write_duration_go(text, (int64_t)(ms * 1000000));
+    return string_cell(silt_arena_str(b->arena, (struct silt_str){text, len}));
+}
+
+static struct silt_cell time_cell(struct builder *b, silt_time time)
+{
+    char text[SILT_TIME_TEXT_MAX];
+    size_t len = silt_write_rfc3339(text, time, 0);
+    return string_cell(silt_arena_str(b->arena, (struct silt_str){text, len}));
+}
+
+static void add(struct builder *b, const char *module, const struct column *columns, size_t column_count)
+{
+    struct silt_str *names, name = silt_str_from(module);
+    struct silt_cell *cells;
+
+    if (b->wanted.len && !silt_str_equal(b->wanted, name))
+        return;
+    names = silt_arena_alloc(b->arena, column_count * sizeof(*names));
+    cells = silt_arena_alloc(b->arena, column_count * sizeof(*cells));
+    for (size_t i = 0; i < column_count; i++) {
+        names[i] = columns[i].name;
+        cells[i] = columns[i].cell;
+    }
+    b->tables = silt_arena_grow(b->arena, b->tables, &b->capacity, b->count + 1, sizeof(*b->tables));
+    b->tables[b->count++] = (struct silt_table){
+        .head = {.name = name, .columns = names, .column_count = column_count}, .cells = cells, .row_count = 1};
+}
+
+#define COLUMN(literal, cell) {{literal, sizeof(literal) - 1}, cell}
+#define ADD(b, module, ...)                                                                                            \
+    add(b, module, (const struct column[]){__VA_ARGS__},                                                               \
+        sizeof((const struct column[]){__VA_ARGS__}) / sizeof(struct column))
+
+static void add_config(struct builder *b, const struct silt_server_options *options)
+{
+    ADD(b, "config-coordinator", COLUMN("max-concurrent-queries", number_cell(options->queries_max)),
+        COLUMN("max-select-buckets", number_cell(options->select_buckets_max)),
+        COLUMN("max-select-point", number_cell(options->select_points_max)),
+        COLUMN("max-select-series", number_cell(options->select_series_max)),
+        COLUMN("query-timeout", duration_cell(b, options->query_timeout_ms)));
+    ADD(b, "config-data", COLUMN("cache-max-memory-size", number_cell(options->memtable_hard_bytes)),
+        COLUMN("cache-snapshot-memory-size", number_cell(options->memtable_soft_bytes)),
+        COLUMN("dir", string_cell(silt_str_from(options->data_dir))),
+        COLUMN("wal-dir", string_cell(silt_arena_printf(b->arena, "%s/wal", options->data_dir))),
+        COLUMN("wal-fsync-delay",
+               duration_cell(b, options->sync_mode == SILT_SYNC_INTERVAL ? options->sync_interval_ms : 0)));
+    ADD(b, "config-httpd", COLUMN("access-log-path", string_cell(silt_str_from(options->access_log_path))),
+        COLUMN("bind-address", string_cell(silt_str_from(options->http_bind))), COLUMN("enabled", boolean_cell(true)),
+        COLUMN("https-enabled", boolean_cell(false)),
+        COLUMN("max-connection-limit", number_cell(options->connections_max)),
+        COLUMN("max-row-limit", number_cell(options->rows_max)));
+}
+
+/* As Go calls it. */
+static struct silt_str architecture(const struct utsname *machine)
+{
+    static const char *const names[][2] = {{"x86_64", "amd64"}, {"aarch64", "arm64"}, {"i686", "386"}};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(machine->machine, names[i][0]) == 0)
+            return silt_str_from(names[i][1]);
+    return silt_str_from(machine->machine);
+}
+
+static void add_system(struct builder *b, const struct stats_source *source)
+{
+    char host[HOST_NAME_MAX + 1] = "";
+    silt_time now = silt_clock_now();
+    struct utsname machine;
+    bool known = uname(&machine) == 0;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    char uptime[SILT_NUMBER_TEXT_MAX];
+    size_t uptime_len = silt_write_duration_go(uptime, now - source->started);
+
+    if (gethostname(host, sizeof(host) - 1) != 0)
+        host[0] = '\0';
+    ADD(b, "network", COLUMN("hostname", string_cell(silt_arena_str(b->arena, silt_str_from(host)))));
+    ADD(b, "runtime", COLUMN("GOARCH", string_cell(silt_arena_str(b->arena, known ? architecture(&machine) : SILT_STR("")))),
+        COLUMN("GOMAXPROCS", number_cell(cores > 0 ? (uint64_t)cores : 1)), COLUMN("GOOS", string_cell(SILT_STR("linux"))),
+        COLUMN("version", string_cell(SILT_STR("C11, " __VERSION__))));
+    ADD(b, "system", COLUMN("PID", number_cell((uint64_t)getpid())), COLUMN("currentTime", time_cell(b, now)),
+        COLUMN("started", time_cell(b, source->started)),
+        COLUMN("uptime", string_cell(silt_arena_str(b->arena, (struct silt_str){uptime, uptime_len}))));
+}
+
+void diagnostics_show(const struct stats_source *source, struct silt_str module, struct silt_arena *arena,
+                      struct silt_table **tables, size_t *count)
+{
+    struct builder b = {.arena = arena, .wanted = module};
+
+    ADD(&b, "build", COLUMN("Branch", string_cell(SILT_STR("silt"))), COLUMN("Build Time", string_cell(SILT_STR(""))),
+        COLUMN("Commit", string_cell(SILT_STR("siltd " SILT_VERSION))),
+        COLUMN("Version", string_cell(SILT_STR(SILT_INFLUX_VERSION))));
+    add_config(&b, source->options);
+    add_system(&b, source);
+    *tables = b.tables;
+    *count = b.count;
+}
