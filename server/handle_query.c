@@ -6,8 +6,10 @@
  * Until the first bytes leave, the worker may borrow from the request. Then the client's end of the connection can
  * take the request away at any time; so all text that is needed later is copied first.
  */
+#include "server/csv_sink.h"
 #include "server/json_read.h"
 #include "server/json_sink.h"
+#include "server/msgpack_sink.h"
 #include "server/params.h"
 #include "server/stream.h"
 
@@ -26,8 +28,16 @@ struct query_request {
     struct silt_str text, database, rp;
     struct silt_query *query;
     struct silt_query_options options;
-    struct json_sink_options sink;
+    struct answer_options answer;
+    enum answer_kind kind;
     bool async, gzip;
+};
+
+union any_sink {
+    struct answer answer; /* what all begin with */
+    struct json_sink json;
+    struct csv_sink csv;
+    struct msgpack_sink msgpack;
 };
 
 /* ---------------------------------------------------------------- parameters */
@@ -119,14 +129,19 @@ static int read_request(struct query_request *request, struct http_server *serve
     }
     request->async = is_true(params_get(params, "async"));
     request->gzip = contains(http_header(req, "accept-encoding"), "gzip");
-    request->sink.pretty = is_true(params_get_url(params, "pretty"));
-    request->sink.chunked = is_true(params_get(params, "chunked"));
-    request->sink.chunk_rows = JSON_CHUNK_ROWS;
+    request->kind = http_answer_kind(req);
+    request->answer.pretty = is_true(params_get_url(params, "pretty"));
+    request->answer.chunked = is_true(params_get(params, "chunked"));
+    request->answer.chunk_rows = ANSWER_CHUNK_ROWS;
     struct silt_str size = params_get(params, "chunk_size");
+    if (size.len > 1 && size.p[0] == '+' && isdigit((unsigned char)size.p[1])) {
+        size.p++;
+        size.len--;
+    }
     if (size.len && silt_parse_int(size.p, size.len, &chunk_rows, NULL) && chunk_rows > 0)
-        request->sink.chunk_rows = (uint64_t)chunk_rows;
-    request->sink.rows_max = server->options->rows_max;
-    request->sink.epoch_ns = epoch_ns(trim(params_get(params, "epoch")));
+        request->answer.chunk_rows = (uint64_t)chunk_rows;
+    request->answer.rows_max = server->options->rows_max;
+    request->answer.epoch_ns = epoch_ns(trim(params_get(params, "epoch")));
     request->options.read_only_request = http_is_method(req, "GET");
     return 0;
 }
@@ -172,23 +187,39 @@ static void run_statements(struct query_request *request, struct http_server *se
     query_registry_leave(&server->queries, &task);
 }
 
+static void init_sink(union any_sink *sink, const struct query_request *request, struct http_server *server,
+                      struct output *output)
+{
+    switch (request->kind) {
+    case ANSWER_JSON:
+        json_sink_init(&sink->json, &request->answer, output);
+        break;
+    case ANSWER_CSV:
+        csv_sink_init(&sink->csv, &request->answer, output);
+        break;
+    case ANSWER_MSGPACK:
+        msgpack_sink_init(&sink->msgpack, &request->answer, output, server->options->data_dir, &server->query_budget);
+        break;
+    }
+}
+
 static void run_into_stream(struct query_request *request, struct http_server *server, struct stream *stream)
 {
-    struct json_sink sink;
+    union any_sink sink;
     struct gzip_output *gzip = NULL;
     struct output *output;
 
-    stream_set_type(stream, "application/json", request->gzip);
+    stream_set_type(stream, http_content_type(request->kind), request->gzip);
     output = stream_output(stream);
     if (request->gzip) {
         gzip = gzip_output_create(output);
         output = gzip_output_base(gzip);
     }
     set_options(request, server, stream_gone(stream));
-    json_sink_init(&sink, &request->sink, output);
-    run_statements(request, server, &sink.base);
-    enum silt_status rc = json_sink_finish(&sink);
-    json_sink_deinit(&sink);
+    init_sink(&sink, request, server, output);
+    run_statements(request, server, &sink.answer.base);
+    enum silt_status rc = answer_finish(&sink.answer);
+    answer_deinit(&sink.answer);
     gzip_output_destroy(gzip);
     if (rc == SILT_OK) {
         stream_finish(stream);
@@ -196,7 +227,7 @@ static void run_into_stream(struct query_request *request, struct http_server *s
     }
     if (rc != SILT_CANCELLED)
         silt_log(SILT_LOG_WARN, "an answer had to be broken off", "reason=\"%s\"",
-                 rc == SILT_INVALID ? "a number that JSON cannot have" : silt_status_name(rc));
+                 rc == SILT_INVALID ? "what it holds cannot be said in its format" : silt_status_name(rc));
     stream_abort(stream);
 }
 

@@ -29,12 +29,12 @@ void handle_ping(struct http_loop *loop, h2o_req_t *req)
     if (is_verbose(req))
         http_reply(req, 200, "application/json", SILT_STR("{\"version\":\"" SILT_INFLUX_VERSION "\"}"));
     else
-        http_reply(req, 204, "application/json", SILT_STR(""));
+        http_reply(req, 204, "", SILT_STR(""));
 }
 
 void handle_status(struct http_loop *loop, h2o_req_t *req)
 {
-    http_reply(req, 204, "application/json", SILT_STR(""));
+    http_reply(req, 204, "", SILT_STR(""));
 }
 
 void handle_health(struct http_loop *loop, h2o_req_t *req)

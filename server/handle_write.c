@@ -125,7 +125,7 @@ static void answer(struct write_job *job)
     if (req && job->durable != SILT_OK)
         http_error(req, 500, silt_str_from(job->durable_error.text));
     else if (req && job->status == 204)
-        http_reply(req, 204, "application/json", SILT_STR(""));
+        http_reply(req, 204, "", SILT_STR(""));
     else if (req)
         http_error(req, job->status, job->text);
     give_back(loop, job);

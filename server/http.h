@@ -18,6 +18,7 @@
 #include <h2o.h>
 #include <pthread.h>
 
+#include "server/answer.h"
 #include "server/query_registry.h"
 #include "server/stats.h"
 #include "silt/pool.h"
@@ -149,10 +150,13 @@ struct silt_str http_query_string(const h2o_req_t *req);
 /* Version, build, request id, CORS: what every routed response carries. */
 void http_add_standard_headers(h2o_req_t *req);
 void http_add_header(h2o_req_t *req, const char *name, struct silt_str value); /* name static; value copied */
-/* body is copied. content_type NULL: none. */
+/* body is copied. content_type NULL: none; empty: that of an answer in the form asked for. */
 void http_reply(h2o_req_t *req, int status, const char *content_type, struct silt_str body);
-/* {"error":"text"}, with X-Influxdb-Error. */
+/* {"error":"text"}, or the same in the form asked for, with X-Influxdb-Error. */
 void http_error(h2o_req_t *req, int status, struct silt_str text);
+/* The form of answer that the Accept header names: by the whole header, as InfluxDB 1.6 does; else JSON. */
+enum answer_kind http_answer_kind(const h2o_req_t *req);
+const char *http_content_type(enum answer_kind kind);
 void http_not_found(h2o_req_t *req);
 void http_method_not_allowed(h2o_req_t *req, const char *allowed);
 const char *http_reason(int status);

@@ -2,7 +2,9 @@
  * http_reply.c - whole answers, their headers, and the library's own errors in our form.
  */
 #include "server/auth_read.h"
+#include "server/csv_sink.h"
 #include "server/http.h"
+#include "server/msgpack_sink.h"
 #include "server/params.h"
 
 #include <fcntl.h>
@@ -208,14 +210,49 @@ static bool wants_pretty(const h2o_req_t *req)
     return false;
 }
 
-static h2o_iovec_t error_body(h2o_req_t *req, struct silt_str text)
+enum answer_kind http_answer_kind(const h2o_req_t *req)
+{
+    struct silt_str accept = http_header(req, "accept");
+
+    while (accept.len && (accept.p[accept.len - 1] == ' ' || accept.p[accept.len - 1] == '\t'))
+        accept.len--;
+    if (silt_str_equal(accept, SILT_STR("application/csv")) || silt_str_equal(accept, SILT_STR("text/csv")))
+        return ANSWER_CSV;
+    return silt_str_equal(accept, SILT_STR("application/x-msgpack")) ? ANSWER_MSGPACK : ANSWER_JSON;
+}
+
+const char *http_content_type(enum answer_kind kind)
+{
+    static const char *const types[] = {
+        [ANSWER_JSON] = "application/json", [ANSWER_CSV] = "text/csv", [ANSWER_MSGPACK] = "application/x-msgpack"};
+
+    return types[kind];
+}
+
+static void append_json_error(struct silt_buffer *body, struct silt_str text, bool pretty)
+{
+    silt_buffer_str(body, pretty ? SILT_STR("{\n    \"error\": ") : SILT_STR("{\"error\":"));
+    silt_buffer_json_string(body, text);
+    silt_buffer_str(body, pretty ? SILT_STR("\n}\n") : SILT_STR("}\n"));
+}
+
+static h2o_iovec_t error_body(h2o_req_t *req, enum answer_kind kind, struct silt_str text)
 {
     struct silt_buffer body = {0};
-    bool pretty = wants_pretty(req);
 
-    silt_buffer_str(&body, pretty ? SILT_STR("{\n    \"error\": ") : SILT_STR("{\"error\":"));
-    silt_buffer_json_string(&body, text);
-    silt_buffer_str(&body, pretty ? SILT_STR("\n}\n") : SILT_STR("}\n"));
+    switch (kind) {
+    case ANSWER_JSON:
+        append_json_error(&body, text, wants_pretty(req));
+        break;
+    case ANSWER_CSV:
+        silt_buffer_append(&body, "error\n", 6);
+        csv_append_field(&body, text);
+        silt_buffer_char(&body, '\n');
+        break;
+    case ANSWER_MSGPACK:
+        msgpack_append_error(&body, text);
+        break;
+    }
     h2o_iovec_t copy = copy_to_pool(req, (struct silt_str){body.p, body.len});
     silt_buffer_free(&body);
     return copy;
@@ -242,12 +279,16 @@ static void send_whole(h2o_req_t *req, int status, const char *content_type, h2o
 
 void http_reply(h2o_req_t *req, int status, const char *content_type, struct silt_str body)
 {
+    if (content_type && !*content_type)
+        content_type = http_content_type(http_answer_kind(req));
     http_add_standard_headers(req);
     send_whole(req, status, content_type, copy_to_pool(req, body));
 }
 
 void http_error(h2o_req_t *req, int status, struct silt_str text)
 {
+    enum answer_kind kind = http_answer_kind(req);
+
     http_add_standard_headers(req);
     if (status == 401)
         ADD_STATIC(req, "www-authenticate", "Www-Authenticate", "Basic realm=\"InfluxDB\"");
@@ -255,7 +296,7 @@ void http_error(h2o_req_t *req, int status, struct silt_str text)
         add_error_header(req, text);
     if (status == 503)
         ADD_STATIC(req, "retry-after", "Retry-After", "1");
-    send_whole(req, status, "application/json", error_body(req, text));
+    send_whole(req, status, http_content_type(kind), error_body(req, kind, text));
 }
 
 static void send_text_error(h2o_req_t *req, int status, struct silt_str text)
@@ -311,7 +352,7 @@ static void on_response(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot
         http_add_standard_headers(req);
         add_error_header(req, text);
         stream->sent = false;
-        stream->body = error_body(req, text);
+        stream->body = error_body(req, ANSWER_JSON, text);
         stream->base.do_send = send_instead;
         req->res.content_length = stream->body.len;
         if (silt_str_equal(http_str(req->input.method), SILT_STR("HEAD")))

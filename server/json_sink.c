@@ -2,8 +2,7 @@
  * json_sink.c - see json_sink.h.
  *
  * Structure (braces, keys, series heads) is put together in a small buffer and copied; rows, the bulk, go straight
- * into the output. A result stays open until the next statement begins, for InfluxDB answers one statement twice when
- * it stops after an error, and the later answer replaces the earlier.
+ * into the output.
  */
 #include "server/json_sink.h"
 
@@ -17,7 +16,7 @@
 
 static void newline(struct json_sink *s)
 {
-    if (!s->options.pretty)
+    if (!s->answer.options.pretty)
         return;
     silt_buffer_char(&s->text, '\n');
     for (unsigned i = 0; i < s->depth; i++)
@@ -52,7 +51,7 @@ static void close_container(struct json_sink *s, char bracket)
 static void put_key(struct json_sink *s, const char *key)
 {
     separate(s);
-    silt_buffer_printf(&s->text, "\"%s\":%s", key, s->options.pretty ? " " : "");
+    silt_buffer_printf(&s->text, "\"%s\":%s", key, s->answer.options.pretty ? " " : "");
 }
 
 static void put_string_member(struct json_sink *s, const char *key, struct silt_str value)
@@ -63,7 +62,7 @@ static void put_string_member(struct json_sink *s, const char *key, struct silt_
 
 static enum silt_status emit(struct json_sink *s)
 {
-    enum silt_status rc = output_write(s->output, s->text.p, s->text.len);
+    enum silt_status rc = output_write(s->answer.output, s->text.p, s->text.len);
     s->text.len = 0;
     return rc;
 }
@@ -72,41 +71,41 @@ static enum silt_status emit(struct json_sink *s)
 
 static enum silt_status open_document(struct json_sink *s)
 {
-    enum silt_status rc = output_room(s->output, 256);
+    enum silt_status rc = output_room(s->answer.output, 256);
 
-    s->document_start = s->output->next;
-    s->document_flushed = s->output->flushed;
-    s->document = true;
+    s->document_start = s->answer.output->next;
+    s->document_flushed = s->answer.output->flushed;
     s->depth = 0;
+    s->fresh = true;
     open_container(s, '{');
     put_key(s, "results");
     open_container(s, '[');
     return rc;
 }
 
-static enum silt_status open_result(struct json_sink *s)
+static enum silt_status open_result(struct answer *answer)
 {
+    struct json_sink *s = (struct json_sink *)answer;
     enum silt_status rc;
 
-    if (!s->document && (rc = open_document(s)) != SILT_OK)
+    if (!answer->document && (rc = open_document(s)) != SILT_OK)
         return rc;
     separate(s);
     open_container(s, '{');
     put_key(s, "statement_id");
-    silt_buffer_printf(&s->text, "%u", s->statement_id);
+    silt_buffer_printf(&s->text, "%u", answer->statement_id);
     if ((rc = emit(s)) != SILT_OK)
         return rc;
-    s->result = true;
     s->has_error = false;
-    s->result_start = s->output->next;
-    s->result_flushed = s->output->flushed;
+    s->result_start = answer->output->next;
+    s->result_flushed = answer->output->flushed;
     return SILT_OK;
 }
 
-static void close_series(struct json_sink *s, bool partial)
+static enum silt_status close_series(struct answer *answer, bool partial)
 {
-    if (!s->series)
-        return;
+    struct json_sink *s = (struct json_sink *)answer;
+
     if (s->values)
         close_container(s, ']');
     if (partial) {
@@ -114,20 +113,36 @@ static void close_series(struct json_sink *s, bool partial)
         silt_buffer_append(&s->text, "true", 4);
     }
     close_container(s, '}');
-    s->series = s->values = false;
+    s->values = false;
+    return SILT_OK;
 }
 
 static void close_series_list(struct json_sink *s)
 {
-    close_series(s, false);
     if (s->series_list)
         close_container(s, ']');
     s->series_list = false;
 }
 
-static enum silt_status close_result(struct json_sink *s, bool partial)
+static bool drop_series(struct answer *answer)
 {
-    if (!s->result)
+    struct json_sink *s = (struct json_sink *)answer;
+
+    if (!s->series_list || s->result_flushed != answer->output->flushed)
+        return false;
+    answer->output->next = s->result_start;
+    s->text.len = 0;
+    s->depth = 3;
+    s->fresh = false;
+    s->series_list = s->values = s->messages = false;
+    return true;
+}
+
+static enum silt_status close_result(struct answer *answer, bool partial)
+{
+    struct json_sink *s = (struct json_sink *)answer;
+
+    if (s->infinity)
         return SILT_OK;
     close_series_list(s);
     if (s->messages)
@@ -142,46 +157,35 @@ static enum silt_status close_result(struct json_sink *s, bool partial)
         silt_buffer_append(&s->text, s->error.p, s->error.len);
     }
     close_container(s, '}');
-    s->result = s->has_error = false;
+    s->has_error = false;
     return emit(s);
 }
 
-static enum silt_status close_document(struct json_sink *s)
+/* The document is given up for the text that Go's encoder leaves. */
+static enum silt_status close_infinity(struct json_sink *s)
 {
-    if (!s->document)
-        return SILT_OK;
+    if (s->document_flushed != s->answer.output->flushed)
+        return SILT_INVALID;
+    s->answer.output->next = s->document_start;
+    s->text.len = 0;
+    silt_buffer_printf(&s->text,
+                       "json: error calling MarshalJSON for type httpd.Response: json: error calling MarshalJSON for "
+                       "type *query.Result: json: unsupported value: %sInf\n",
+                       s->infinity > 0 ? "+" : "-");
+    s->infinity = 0;
+    s->has_error = s->series_list = s->values = s->messages = false;
+    return emit(s);
+}
+
+static enum silt_status close_document(struct answer *answer)
+{
+    struct json_sink *s = (struct json_sink *)answer;
+
+    if (s->infinity)
+        return close_infinity(s);
     close_container(s, ']');
     close_container(s, '}');
     silt_buffer_char(&s->text, '\n');
-    s->document = false;
-    return emit(s);
-}
-
-/* Chunked: the document ends here, more of the statement follows in the next. */
-static enum silt_status next_document(struct json_sink *s, bool series_partial)
-{
-    enum silt_status rc;
-
-    close_series(s, series_partial);
-    if ((rc = close_result(s, s->base.chunking == SILT_CHUNK_ROWS)) != SILT_OK || (rc = close_document(s)) != SILT_OK ||
-        (rc = s->output->flush(s->output, OUTPUT_SOON)) != SILT_OK)
-        return rc;
-    return open_result(s);
-}
-
-static enum silt_status open_series(struct json_sink *s)
-{
-    if (!s->series_list) {
-        put_key(s, "series");
-        open_container(s, '[');
-        s->series_list = true;
-    }
-    separate(s);
-    silt_buffer_append(&s->text, s->head.p, s->head.len);
-    s->depth++;
-    s->fresh = false;
-    s->series = true;
-    s->series_rows = 0;
     return emit(s);
 }
 
@@ -204,7 +208,7 @@ static void make_head(struct json_sink *s, const struct silt_series_head *head)
         for (size_t i = 0; i < head->tag_count; i++) {
             separate(s);
             silt_buffer_json_string(&s->text, head->tags[i].key);
-            silt_buffer_append(&s->text, ": ", s->options.pretty ? 2 : 1);
+            silt_buffer_append(&s->text, ": ", s->answer.options.pretty ? 2 : 1);
             silt_buffer_json_string(&s->text, head->tags[i].value);
         }
         close_container(s, '}');
@@ -224,6 +228,26 @@ static void make_head(struct json_sink *s, const struct silt_series_head *head)
     s->fresh = fresh;
 }
 
+static enum silt_status open_series(struct answer *answer, const struct silt_series_head *head)
+{
+    struct json_sink *s = (struct json_sink *)answer;
+
+    if (s->infinity)
+        return SILT_OK;
+    if (head)
+        make_head(s, head);
+    if (!s->series_list) {
+        put_key(s, "series");
+        open_container(s, '[');
+        s->series_list = true;
+    }
+    separate(s);
+    silt_buffer_append(&s->text, s->head.p, s->head.len);
+    s->depth++;
+    s->fresh = false;
+    return emit(s);
+}
+
 /* ---------------------------------------------------------------- cells */
 
 /* Text of the second that holds `time`, with the zone's offset behind. */
@@ -231,20 +255,20 @@ static void cache_second(struct json_sink *s, int64_t second)
 {
     char text[SILT_TIME_TEXT_MAX];
     silt_time time = second * NS_PER_SECOND; /* in range: the caller saw that */
-    int32_t offset = s->base.zone ? silt_zone_offset(s->base.zone, time) : 0;
+    int32_t offset = s->answer.base.zone ? silt_zone_offset(s->answer.base.zone, time) : 0;
     size_t len = silt_write_rfc3339(text, time, offset);
 
     memcpy(s->cached_text, text, 19);
     s->cached_suffix_len = (uint8_t)(len - 19);
     memcpy(s->cached_suffix, text + 19, s->cached_suffix_len);
     s->cached_second = second;
-    s->cached_zone = s->base.zone;
+    s->cached_zone = s->answer.base.zone;
 }
 
 static char *put_time(struct json_sink *s, char *to, silt_time time)
 {
-    if (s->options.epoch_ns) {
-        to += silt_write_int(to, time / s->options.epoch_ns);
+    if (s->answer.options.epoch_ns) {
+        to += silt_write_int(to, time / s->answer.options.epoch_ns);
         return to;
     }
     int64_t second = time / NS_PER_SECOND;
@@ -255,11 +279,11 @@ static char *put_time(struct json_sink *s, char *to, silt_time time)
     }
     *to++ = '"';
     if (second <= INT64_MIN / NS_PER_SECOND || second >= INT64_MAX / NS_PER_SECOND) {
-        to += silt_write_rfc3339(to, time, s->base.zone ? silt_zone_offset(s->base.zone, time) : 0);
+        to += silt_write_rfc3339(to, time, s->answer.base.zone ? silt_zone_offset(s->answer.base.zone, time) : 0);
         *to++ = '"';
         return to;
     }
-    if (second != s->cached_second || s->base.zone != s->cached_zone)
+    if (second != s->cached_second || s->answer.base.zone != s->cached_zone)
         cache_second(s, second);
     memcpy(to, s->cached_text, 19);
     to += 19;
@@ -289,7 +313,7 @@ static const uint8_t plain_bytes[256] = {
 
 static enum silt_status put_string(struct json_sink *s, struct silt_str str)
 {
-    struct output *output = s->output;
+    struct output *output = s->answer.output;
 
     if (str.len < 4096) {
         enum silt_status rc = output_room(output, str.len + 2);
@@ -326,7 +350,7 @@ static enum silt_status put_strings(struct json_sink *s, const struct silt_str *
 
 static inline enum silt_status put_cell(struct json_sink *s, const struct silt_cell *cell)
 {
-    struct output *output = s->output;
+    struct output *output = s->answer.output;
     enum silt_status rc = output_room(output, CELL_BYTES_MAX);
     char *to = output->next;
 
@@ -373,20 +397,20 @@ static inline enum silt_status put_cell(struct json_sink *s, const struct silt_c
 
 static enum silt_status put_rows_compact(struct json_sink *s, const struct silt_cell *cells, size_t row_count)
 {
-    size_t columns = s->column_count;
+    size_t columns = s->answer.column_count;
     enum silt_status rc;
 
     for (size_t r = 0; r < row_count; r++, cells += columns) {
-        if ((rc = output_room(s->output, 4)) != SILT_OK)
+        if ((rc = output_room(s->answer.output, 4)) != SILT_OK)
             return rc;
         if (!s->fresh)
-            *s->output->next++ = ',';
+            *s->answer.output->next++ = ',';
         s->fresh = false;
-        *s->output->next++ = '[';
+        *s->answer.output->next++ = '[';
         for (size_t c = 0; c < columns; c++) {
-            if ((rc = put_cell(s, &cells[c])) != SILT_OK || (rc = output_room(s->output, 1)) != SILT_OK)
+            if ((rc = put_cell(s, &cells[c])) != SILT_OK || (rc = output_room(s->answer.output, 1)) != SILT_OK)
                 return rc;
-            *s->output->next++ = c + 1 < columns ? ',' : ']';
+            *s->answer.output->next++ = c + 1 < columns ? ',' : ']';
         }
     }
     return SILT_OK;
@@ -394,7 +418,7 @@ static enum silt_status put_rows_compact(struct json_sink *s, const struct silt_
 
 static enum silt_status put_rows_pretty(struct json_sink *s, const struct silt_cell *cells, size_t row_count)
 {
-    size_t columns = s->column_count;
+    size_t columns = s->answer.column_count;
     enum silt_status rc;
 
     for (size_t r = 0; r < row_count; r++, cells += columns) {
@@ -412,105 +436,33 @@ static enum silt_status put_rows_pretty(struct json_sink *s, const struct silt_c
     return SILT_OK;
 }
 
-static enum silt_status put_rows(struct json_sink *s, const struct silt_cell *cells, size_t row_count)
+static enum silt_status put_rows(struct answer *answer, const struct silt_cell *cells, size_t row_count)
 {
+    struct json_sink *s = (struct json_sink *)answer;
     enum silt_status rc;
 
-    if (row_count == 0)
-        return SILT_OK;
-    if (!s->values) {
+    if (!s->values && !s->infinity) {
         put_key(s, "values");
         open_container(s, '[');
         s->values = true;
         if ((rc = emit(s)) != SILT_OK)
             return rc;
     }
-    s->series_rows += row_count;
-    s->rows_written += row_count;
-    return s->options.pretty ? put_rows_pretty(s, cells, row_count) : put_rows_compact(s, cells, row_count);
-}
-
-/* ---------------------------------------------------------------- the sink */
-
-static enum silt_status on_begin(struct silt_sink *sink, uint32_t statement_id)
-{
-    struct json_sink *s = (struct json_sink *)sink;
-    enum silt_status rc;
-
-    if (s->full)
-        return SILT_LIMIT;
-    if (s->result && s->any_statement && s->statement_id == statement_id && !s->options.chunked)
+    rc = s->infinity ? SILT_INVALID
+         : answer->options.pretty ? put_rows_pretty(s, cells, row_count)
+                                  : put_rows_compact(s, cells, row_count);
+    /* Chunked, only this document is lost, and the query goes on. */
+    if (rc == SILT_INVALID && answer->options.chunked && s->document_flushed == answer->output->flushed)
         return SILT_OK;
-    if ((rc = close_result(s, false)) != SILT_OK)
-        return rc;
-    s->any_statement = true;
-    s->statement_id = statement_id;
-    return open_result(s);
-}
-
-static enum silt_status on_series(struct silt_sink *sink, const struct silt_series_head *head)
-{
-    struct json_sink *s = (struct json_sink *)sink;
-    enum silt_status rc;
-
-    if (s->full)
-        return SILT_LIMIT;
-    if (s->options.chunked && s->series && s->base.chunking != SILT_CHUNK_STATEMENT &&
-        (rc = next_document(s, false)) != SILT_OK)
-        return rc;
-    close_series(s, false);
-    s->column_count = head->column_count;
-    make_head(s, head);
-    return open_series(s);
-}
-
-static enum silt_status on_rows_chunked(struct json_sink *s, const struct silt_cell *cells, size_t row_count)
-{
-    enum silt_status rc = SILT_OK;
-
-    while (row_count && rc == SILT_OK) {
-        if (s->series_rows >= s->options.chunk_rows &&
-            ((rc = next_document(s, true)) != SILT_OK || (rc = open_series(s)) != SILT_OK))
-            return rc;
-        uint64_t room = s->options.chunk_rows - s->series_rows;
-        size_t part = row_count < room ? row_count : (size_t)room;
-        rc = put_rows(s, cells, part);
-        cells += part * s->column_count;
-        row_count -= part;
-    }
     return rc;
 }
 
-static enum silt_status on_rows(struct silt_sink *sink, const struct silt_cell *cells, size_t row_count)
+/* ---------------------------------------------------------------- the format */
+
+static void put_message(struct answer *answer, struct silt_str level, struct silt_str text)
 {
-    struct json_sink *s = (struct json_sink *)sink;
-    uint64_t rows_max = s->options.rows_max;
-    enum silt_status rc;
+    struct json_sink *s = (struct json_sink *)answer;
 
-    silt_assert(s->series);
-    if (s->options.chunked && s->base.chunking == SILT_CHUNK_ROWS)
-        return on_rows_chunked(s, cells, row_count);
-    if (rows_max == 0)
-        return put_rows(s, cells, row_count);
-    if (row_count == 0)
-        return SILT_OK;
-    uint64_t room = rows_max - s->rows_written;
-    if ((rc = put_rows(s, cells, row_count < room ? row_count : (size_t)room)) != SILT_OK)
-        return rc;
-    s->full = s->rows_written == rows_max;
-    if (row_count <= room)
-        return SILT_OK;
-    s->complete = true;
-    close_series(s, true);
-    return SILT_LIMIT;
-}
-
-static void on_message(struct silt_sink *sink, struct silt_str level, struct silt_str text)
-{
-    struct json_sink *s = (struct json_sink *)sink;
-
-    if (s->full)
-        return;
     close_series_list(s);
     if (!s->messages) {
         put_key(s, "messages");
@@ -525,90 +477,47 @@ static void on_message(struct silt_sink *sink, struct silt_str level, struct sil
     /* Goes out with the result's end. */
 }
 
-static void on_error(struct silt_sink *sink, struct silt_str text)
+static void put_error(struct answer *answer, struct silt_str text)
 {
-    struct json_sink *s = (struct json_sink *)sink;
+    struct json_sink *s = (struct json_sink *)answer;
 
-    if (s->full)
-        return;
-    /* InfluxDB gives a failed statement's error alone; so do we while its rows have not left. Where they have,
-     * the error stands behind them: chunked in a document of its own. */
-    if (s->series && s->options.chunked) {
-        s->text.len = 0;
-        if (next_document(s, false) != SILT_OK)
-            return; /* the output is gone: the next call to it says so again */
-    } else if ((s->series || s->series_list) && s->result_flushed == s->output->flushed) {
-        s->output->next = s->result_start;
-        s->text.len = 0;
-        s->depth = 3;
-        s->fresh = false;
-        s->series = s->series_list = s->values = s->messages = false;
-    }
     s->error.len = 0;
     silt_buffer_json_string(&s->error, text);
     s->has_error = true;
 }
 
-static enum silt_status on_end(struct silt_sink *sink)
+static enum silt_status finish(struct answer *answer)
 {
-    struct json_sink *s = (struct json_sink *)sink;
-    enum silt_status rc;
-
-    if (!s->options.chunked)
-        return SILT_OK;
-    if ((rc = close_result(s, false)) != SILT_OK || (rc = close_document(s)) != SILT_OK)
-        return rc;
-    return s->output->flush(s->output, OUTPUT_SOON);
+    if (!answer->any_statement && !answer->options.chunked)
+        return output_write(answer->output, "{}\n", 3);
+    return SILT_OK;
 }
 
-void json_sink_init(struct json_sink *sink, const struct json_sink_options *options, struct output *output)
+static void deinit(struct answer *answer)
 {
+    struct json_sink *s = (struct json_sink *)answer;
+
+    silt_buffer_free(&s->head);
+    silt_buffer_free(&s->text);
+    silt_buffer_free(&s->error);
+}
+
+void json_sink_init(struct json_sink *sink, const struct answer_options *options, struct output *output)
+{
+    static const struct answer_format format = {.open_result = open_result,
+                                                .open_series = open_series,
+                                                .rows = put_rows,
+                                                .close_series = close_series,
+                                                .message = put_message,
+                                                .drop_series = drop_series,
+                                                .error = put_error,
+                                                .close_result = close_result,
+                                                .close_document = close_document,
+                                                .finish = finish,
+                                                .deinit = deinit};
+
     memset(sink, 0, sizeof(*sink));
-    sink->base = (struct silt_sink){.begin = on_begin,
-                                    .series = on_series,
-                                    .rows = on_rows,
-                                    .message = on_message,
-                                    .error = on_error,
-                                    .end = on_end};
-    sink->options = *options;
-    sink->output = output;
+    answer_init(&sink->answer, &format, options, output);
     sink->fresh = true;
     sink->cached_second = INT64_MIN;
-}
-
-/* The document is given up for the text that Go's encoder leaves. */
-static enum silt_status finish_infinity(struct json_sink *s)
-{
-    if (s->document_flushed != s->output->flushed)
-        return SILT_INVALID;
-    s->output->next = s->document_start;
-    s->text.len = 0;
-    silt_buffer_printf(&s->text,
-                       "json: error calling MarshalJSON for type httpd.Response: json: error calling MarshalJSON for "
-                       "type *query.Result: json: unsupported value: %sInf\n",
-                       s->infinity > 0 ? "+" : "-");
-    return emit(s);
-}
-
-enum silt_status json_sink_finish(struct json_sink *s)
-{
-    enum silt_status rc;
-
-    if (s->infinity) {
-        rc = finish_infinity(s);
-    } else if (!s->any_statement && !s->options.chunked) {
-        rc = output_write(s->output, "{}\n", 3);
-    } else {
-        rc = close_result(s, false);
-        if (rc == SILT_OK)
-            rc = close_document(s);
-    }
-    return rc == SILT_OK ? s->output->flush(s->output, OUTPUT_LAST) : rc;
-}
-
-void json_sink_deinit(struct json_sink *sink)
-{
-    silt_buffer_free(&sink->head);
-    silt_buffer_free(&sink->text);
-    silt_buffer_free(&sink->error);
 }

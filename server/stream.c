@@ -130,7 +130,7 @@ static void start_response(struct stream *stream, h2o_req_t *req)
 static void send_reply(struct stream *stream, h2o_req_t *req)
 {
     if (stream->status == 204)
-        http_reply(req, 204, "application/json", SILT_STR(""));
+        http_reply(req, 204, "", SILT_STR(""));
     else
         http_error(req, stream->status, (struct silt_str){stream->text.p, stream->text.len});
 }

@@ -36,21 +36,21 @@ static bool gather_idle(struct output *output)
 
 static struct gather gather;
 static struct json_sink sink;
-static struct silt_sink *s = &sink.base;
+static struct silt_sink *s = &sink.answer.base;
 
-static void start(struct json_sink_options options, size_t buffer_bytes)
+static void start(struct answer_options options, size_t buffer_bytes)
 {
     silt_buffer_free(&gather.got);
     if (options.chunk_rows == 0)
-        options.chunk_rows = JSON_CHUNK_ROWS;
+        options.chunk_rows = ANSWER_CHUNK_ROWS;
     gather.base = (struct output){gather.buffer, gather.buffer, gather.buffer + buffer_bytes, 0, gather_flush, gather_idle};
     json_sink_init(&sink, &options, &gather.base);
 }
 
 static const char *finish(void)
 {
-    ck_assert_int_eq(json_sink_finish(&sink), SILT_OK);
-    json_sink_deinit(&sink);
+    ck_assert_int_eq(answer_finish(&sink.answer), SILT_OK);
+    answer_deinit(&sink.answer);
     silt_buffer_char(&gather.got, 0);
     return gather.got.p;
 }
@@ -74,7 +74,7 @@ static enum silt_status cell(struct silt_cell value)
 
 START_TEST(test_shapes)
 {
-    start((struct json_sink_options){.epoch_ns = 1}, 60000);
+    start((struct answer_options){.epoch_ns = 1}, 60000);
     s->begin(s, 0);
     s->end(s);
     s->begin(s, 1);
@@ -96,18 +96,18 @@ END_TEST
 
 START_TEST(test_nothing)
 {
-    start((struct json_sink_options){0}, 60000);
+    start((struct answer_options){0}, 60000);
     ck_assert_str_eq(finish(), "{}\n");
-    start((struct json_sink_options){.pretty = true}, 60000);
+    start((struct answer_options){.pretty = true}, 60000);
     ck_assert_str_eq(finish(), "{}\n");
-    start((struct json_sink_options){.chunked = true}, 60000);
+    start((struct answer_options){.chunked = true}, 60000);
     ck_assert_str_eq(finish(), "");
 }
 END_TEST
 
 START_TEST(test_pretty)
 {
-    start((struct json_sink_options){.pretty = true}, 60000);
+    start((struct answer_options){.pretty = true}, 60000);
     s->begin(s, 0);
     s->series(s, &tagged_head);
     row(1000000000, 10);
@@ -126,7 +126,7 @@ END_TEST
 START_TEST(test_cells)
 {
     static const struct silt_str list[] = {{"a", 1}, {"<", 1}};
-    start((struct json_sink_options){.epoch_ns = 1000}, 60000);
+    start((struct answer_options){.epoch_ns = 1000}, 60000);
     s->begin(s, 0);
     s->series(s, &plain_head);
     row(-1999, 0);
@@ -161,7 +161,7 @@ START_TEST(test_times)
     };
     for (size_t i = 0; i < 6; i++) {
         char want[256];
-        start((struct json_sink_options){0}, 60000);
+        start((struct answer_options){0}, 60000);
         s->begin(s, 0);
         s->series(s, &plain_head);
         row(cases[i].time, 1);
@@ -174,7 +174,7 @@ START_TEST(test_times)
     unsigned seed = (unsigned)time(NULL);
     printf("seed %u\n", seed);
     srand(seed);
-    start((struct json_sink_options){0}, 60000);
+    start((struct answer_options){0}, 60000);
     struct silt_buffer want = {0};
     s->begin(s, 0);
     s->series(s, &plain_head);
@@ -209,7 +209,7 @@ END_TEST
 
 START_TEST(test_chunks)
 {
-    start((struct json_sink_options){.chunked = true, .chunk_rows = 2, .epoch_ns = 1}, 60000);
+    start((struct answer_options){.chunked = true, .chunk_rows = 2, .epoch_ns = 1}, 60000);
     s->begin(s, 0);
     s->series(s, &tagged_head);
     row(0, 1);
@@ -238,7 +238,7 @@ END_TEST
 
 START_TEST(test_later_error_replaces)
 {
-    start((struct json_sink_options){.epoch_ns = 1}, 60000);
+    start((struct answer_options){.epoch_ns = 1}, 60000);
     s->begin(s, 0);
     s->series(s, &plain_head);
     row(0, 1);
@@ -257,7 +257,7 @@ END_TEST
 
 START_TEST(test_row_limit)
 {
-    start((struct json_sink_options){.rows_max = 3, .epoch_ns = 1}, 60000);
+    start((struct answer_options){.rows_max = 3, .epoch_ns = 1}, 60000);
     s->begin(s, 0);
     s->series(s, &plain_head);
     struct silt_cell cells[8] = {0};
@@ -270,7 +270,7 @@ START_TEST(test_row_limit)
     ck_assert_str_eq(finish(), "{\"results\":[{\"statement_id\":0," HEAD "[[null,null],[null,null]]}]},"
                                "{\"statement_id\":1," HEAD "[[null,null]],\"partial\":true}]}]}\n");
     /* Exactly the limit: no flag, the rest is dropped. */
-    start((struct json_sink_options){.rows_max = 2, .epoch_ns = 1}, 60000);
+    start((struct answer_options){.rows_max = 2, .epoch_ns = 1}, 60000);
     s->begin(s, 0);
     s->series(s, &plain_head);
     ck_assert_int_eq(s->rows(s, cells, 2), SILT_OK);
@@ -281,7 +281,7 @@ END_TEST
 
 START_TEST(test_infinity)
 {
-    start((struct json_sink_options){.epoch_ns = 1}, 60000);
+    start((struct answer_options){.epoch_ns = 1}, 60000);
     s->begin(s, 0);
     s->series(s, &plain_head);
     row(0, 1);
@@ -289,14 +289,14 @@ START_TEST(test_infinity)
     ck_assert_str_eq(finish(), "json: error calling MarshalJSON for type httpd.Response: json: error calling MarshalJSON for type "
                                "*query.Result: json: unsupported value: -Inf\n");
     /* Too late to take back. */
-    start((struct json_sink_options){.epoch_ns = 1}, 1000);
+    start((struct answer_options){.epoch_ns = 1}, 1000);
     s->begin(s, 0);
     s->series(s, &plain_head);
     for (int i = 0; i < 1000; i++)
         row(i, i);
     ck_assert_int_eq(cell((struct silt_cell){.kind = SILT_CELL_FLOAT, .f64 = INFINITY}), SILT_INVALID);
-    ck_assert_int_eq(json_sink_finish(&sink), SILT_INVALID);
-    json_sink_deinit(&sink);
+    ck_assert_int_eq(answer_finish(&sink.answer), SILT_INVALID);
+    answer_deinit(&sink.answer);
 }
 END_TEST
 
@@ -351,13 +351,13 @@ static void random_answer(bool through_gzip)
     static char bytes[2][20000];
     struct silt_buffer want = {0};
     struct gzip_output *gzip = NULL;
-    struct json_sink_options options = {.epoch_ns = 1};
+    struct answer_options options = {.epoch_ns = 1};
 
     start(options, 1000 + (size_t)rand() % 60000);
     gather.base.end = gather.base.start + (5000 + (size_t)rand() % 60000);
     if (through_gzip) {
         gzip = gzip_output_create(&gather.base);
-        json_sink_init(&sink, &(struct json_sink_options){.epoch_ns = 1, .chunk_rows = 10}, gzip_output_base(gzip));
+        json_sink_init(&sink, &(struct answer_options){.epoch_ns = 1, .chunk_rows = 10}, gzip_output_base(gzip));
     }
     silt_buffer_printf(&want, "{\"results\":[");
     int statements = 1 + rand() % 3;
@@ -384,8 +384,8 @@ static void random_answer(bool through_gzip)
         ck_assert_int_eq(s->end(s), SILT_OK);
     }
     silt_buffer_printf(&want, "]}\n");
-    ck_assert_int_eq(json_sink_finish(&sink), SILT_OK);
-    json_sink_deinit(&sink);
+    ck_assert_int_eq(answer_finish(&sink.answer), SILT_OK);
+    answer_deinit(&sink.answer);
     struct silt_buffer got = gather.got;
     if (through_gzip) {
         z_stream z = {0};
