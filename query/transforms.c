@@ -155,6 +155,10 @@ static double area_between(const struct point *a, const struct point *b, double 
     return 0.5 * (point_float(b) + point_float(a)) * ((double)(b->time - a->time) / unit);
 }
 
+/*
+ * The area under the points, a window at a time; a segment that crosses a window's edge is cut there. Of integers InfluxDB keeps the
+ * height before the edge and takes the height at the edge for the next point's: its answers are what is asked for, so that is done here.
+ */
 static enum silt_status integral(struct walk *walk, const struct points *in)
 {
     const struct windows *windows = &walk->plan->compiled->windows;
@@ -165,8 +169,10 @@ static enum silt_status integral(struct walk *walk, const struct points *in)
     enum silt_status rc;
 
     for (size_t i = 0; i < in->count; i++) {
-        struct point point = in->items[i];
+        struct point point = in->items[i], seen;
+        bool whole = point.value.kind != SILT_CELL_FLOAT;
         point.value = float_cell(point_float(&point));
+        seen = point;
         if (!any) {
             any = true;
             previous = point;
@@ -188,10 +194,15 @@ static enum silt_status integral(struct walk *walk, const struct points *in)
             if ((rc = give(walk, start, float_cell(sum))) != SILT_OK)
                 return rc;
             sum = 0;
-            previous = cut;
+            if (whole) {
+                previous.time = edge;
+                seen.value = cut.value;
+            } else {
+                previous = cut;
+            }
             windows_of(windows, point.time, &start, &end);
         }
-        sum += area_between(&previous, &point, unit);
+        sum += area_between(&previous, &seen, unit);
         previous = point;
     }
     if (!any)
