@@ -137,14 +137,9 @@ void series_hash_replace(struct series_hash *hash, uint64_t verify, uint64_t tex
     slot->id = id;
 }
 
-void series_hash_remove(struct series_hash *hash, uint64_t verify, uint64_t text_hash)
+/* Empties a slot: whatever follows and may stand here moves up, so that no marker is needed. */
+static void close_gap(struct series_hash_part *part, uint32_t hole)
 {
-    struct series_hash_part *part = &hash->parts[verify % SERIES_HASH_PARTS];
-    struct series_slot *slot = probe(part, verify, tag_of(text_hash));
-    if (slot->id == 0)
-        return;
-    /* Close the gap: whatever follows and may stand here moves up, so that no marker is needed. */
-    uint32_t hole = (uint32_t)(slot - part->slots);
     for (uint32_t i = (hole + 1) & part->mask; part->slots[i].id; i = (i + 1) & part->mask) {
         uint32_t home = (uint32_t)(part->slots[i].verify >> 6) & part->mask;
         if (((i - home) & part->mask) >= ((i - hole) & part->mask)) {
@@ -154,4 +149,29 @@ void series_hash_remove(struct series_hash *hash, uint64_t verify, uint64_t text
     }
     part->slots[hole] = (struct series_slot){0};
     part->used--;
+}
+
+void series_hash_remove(struct series_hash *hash, uint64_t verify, uint64_t text_hash)
+{
+    struct series_hash_part *part = &hash->parts[verify % SERIES_HASH_PARTS];
+    struct series_slot *slot = probe(part, verify, tag_of(text_hash));
+    if (slot->id != 0)
+        close_gap(part, (uint32_t)(slot - part->slots));
+}
+
+void series_hash_sweep(struct series_hash *hash, unsigned part_number, const uint64_t *set, uint32_t first, uint32_t last)
+{
+    struct series_hash_part *part = &hash->parts[part_number];
+    for (uint32_t i = 0; i <= part->mask;) {
+        uint32_t at = (part->slots[i].id & ~SERIES_PENDING) - first; /* of an empty slot, or a lower id: far above */
+        if (at <= last - first && part->slots[i].id && (set[at / 64] >> at % 64 & 1))
+            close_gap(part, i); /* what moved here is looked at next */
+        else
+            i++;
+    }
+    uint32_t slot_count = part->mask + 1;
+    while (slot_count > PART_SLOTS_MIN && part->used < slot_count / 8)
+        slot_count /= 2;
+    if (slot_count <= part->mask)
+        resize(hash, part, slot_count);
 }

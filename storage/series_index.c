@@ -1,7 +1,7 @@
 /*
- * series_index.c - implements series_index.h: making, removing and loading series, ids and measurements.
+ * series_index.c - implements series_index.h: making and loading series, ids and measurements.
  *
- * Selection is in series_select.c, order in series_sort.c, a measurement's insides in series_measurement.c.
+ * Removing is in series_remove.c, selection in series_select.c, order in series_sort.c, a measurement's insides in series_measurement.c.
  */
 #include "storage/series_index.h"
 
@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-#define REMOVE_CHUNK 512u /* series taken out per hold of the locks */
+#define PUBLISH_CHUNK 512u /* texts made known per hold of the lock */
 
 /* Aliases beyond this are resolved anew each time. */
 static size_t alias_limit(const struct series_index *index)
@@ -79,8 +79,7 @@ static size_t bytes_in_use(const struct series_index *index)
            (index->pending.capacity + index->aliases.capacity) * sizeof(struct series_text);
 }
 
-/* What was taken since the last call is charged now; so one series at most goes past the bound. With create_lock. */
-static enum silt_status settle(struct series_index *index, struct silt_error *err)
+enum silt_status index_settle(struct series_index *index, struct silt_error *err)
 {
     size_t bytes = bytes_in_use(index);
     if (!index->budget)
@@ -133,7 +132,7 @@ silt_series_id series_index_find(struct series_index *index, struct silt_str tex
 
 /* ---------------------------------------------------------------- making */
 
-static void set_entry(struct series_index *index, silt_series_id id, uint64_t entry)
+void index_set_entry(struct series_index *index, silt_series_id id, uint64_t entry)
 {
     _Atomic(_Atomic(struct id_page *) *) *top = &index->ids.top[id / ID_PAGE / ID_MIDDLE];
     _Atomic(struct id_page *) *middle = atomic_load_explicit(top, memory_order_relaxed);
@@ -188,7 +187,7 @@ static enum silt_status make_series(struct series_index *index, silt_series_id i
         return silt_fail(err, SILT_LIMIT, "series index: measurement holds too many tag values");
     }
     index->measurement_count += fresh;
-    set_entry(index, id, (uint64_t)measurement << 32 | record);
+    index_set_entry(index, id, (uint64_t)measurement << 32 | record);
     atomic_fetch_add_explicit(&index->series_count, 1, memory_order_relaxed);
     return SILT_OK;
 }
@@ -215,7 +214,7 @@ enum silt_status series_index_resolve(struct series_index *index, const struct s
     /* Nobody else changes the table while we have create_lock: it may be read without its own. */
     uint32_t found = series_hash_find(&index->hash, text.verify, text.hash);
     if (found == 0) {
-        if ((rc = settle(index, err)) != SILT_OK)
+        if ((rc = index_settle(index, err)) != SILT_OK)
             goto done;
         if (index->last_id >= SERIES_INDEX_ID_MAX) {
             rc = silt_fail(err, SILT_LIMIT, "series index: all %u series ids are used up", SERIES_INDEX_ID_MAX);
@@ -250,7 +249,7 @@ void series_index_publish(struct series_index *index)
 {
     pthread_mutex_lock(&index->create_lock);
     for (size_t at = 0; at < index->pending.count;) {
-        size_t end = at + REMOVE_CHUNK < index->pending.count ? at + REMOVE_CHUNK : index->pending.count;
+        size_t end = at + PUBLISH_CHUNK < index->pending.count ? at + PUBLISH_CHUNK : index->pending.count;
         pthread_rwlock_wrlock(&index->hash_lock);
         for (; at < end; at++) {
             const struct series_text *text = &index->pending.items[at];
@@ -259,112 +258,6 @@ void series_index_publish(struct series_index *index)
         pthread_rwlock_unlock(&index->hash_lock);
     }
     index->pending.count = 0;
-    pthread_mutex_unlock(&index->create_lock);
-}
-
-/* ---------------------------------------------------------------- removing */
-
-static void put_key(struct series_index *index, uint64_t entry, struct silt_arena *arena, struct silt_str *key)
-{
-    const struct series_body *body = index_measurement(index, (uint32_t)(entry >> 32))->body;
-    uint32_t shape_index;
-    read_varint(heap_at(&body->heap, (uint32_t)entry), &shape_index);
-    const struct tag_shape *shape = body_shape(body, shape_index);
-    struct silt_tag *tags = silt_arena_alloc(arena, (shape->key_count + 1) * sizeof(*tags));
-    body_decode(body, (uint32_t)entry, tags);
-    *key = silt_series_key_make(series_index_measurement_name(index, (uint32_t)(entry >> 32)), tags, shape->key_count,
-                                arena);
-}
-
-/* With create_lock. */
-static void remove_chunk(struct series_index *index, const silt_series_id *ids, size_t count, struct silt_arena *arena)
-{
-    struct series_text texts[REMOVE_CHUNK];
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t entry = id_table_get(&index->ids, ids[i]);
-        struct silt_str key;
-        if (!entry)
-            continue;
-        put_key(index, entry, arena, &key);
-        texts[n++] = (struct series_text){series_hash_verify(&index->hash, key), silt_hash(key.p, key.len), ids[i]};
-    }
-    pthread_rwlock_wrlock(&index->hash_lock);
-    for (size_t i = 0; i < n; i++)
-        series_hash_remove(&index->hash, texts[i].verify, texts[i].hash);
-    pthread_rwlock_unlock(&index->hash_lock);
-
-    pthread_rwlock_wrlock(&index->lock);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t entry = id_table_get(&index->ids, texts[i].id);
-        if (!entry) /* given twice */
-            continue;
-        struct measurement *measurement = index_measurement(index, (uint32_t)(entry >> 32));
-        struct series_body *body = measurement->body;
-        index->body_bytes -= body->account;
-        index->unposted -= body->unposted;
-        body_remove(body, texts[i].id, (uint32_t)entry);
-        index->unposted += body->unposted;
-        index->body_bytes += body->account;
-        set_entry(index, texts[i].id, 0);
-        atomic_fetch_sub_explicit(&index->series_count, 1, memory_order_relaxed);
-        if (body->series_count == 0) {
-            index->body_bytes -= body->account;
-            measurement->body = NULL;
-            index->measurement_count--;
-            body_release(body);
-        }
-    }
-    pthread_rwlock_unlock(&index->lock);
-}
-
-static void drop_texts(struct series_index *index, struct series_text_list *list, bool from_hash)
-{
-    size_t kept = 0;
-    if (!list->count)
-        return;
-    pthread_rwlock_wrlock(&index->hash_lock);
-    for (size_t i = 0; i < list->count; i++) {
-        if (id_table_get(&index->ids, list->items[i].id))
-            list->items[kept++] = list->items[i];
-        else if (from_hash)
-            series_hash_remove(&index->hash, list->items[i].verify, list->items[i].hash);
-    }
-    pthread_rwlock_unlock(&index->hash_lock);
-    list->count = kept;
-}
-
-/* With create_lock. */
-static void remove_locked(struct series_index *index, const silt_series_id *ids, size_t count)
-{
-    struct silt_arena *arena = silt_arena_create(NULL);
-    for (size_t at = 0; at < count; at += REMOVE_CHUNK) {
-        remove_chunk(index, ids + at, count - at < REMOVE_CHUNK ? count - at : REMOVE_CHUNK, arena);
-        silt_arena_reset(arena);
-    }
-    silt_arena_destroy(arena);
-    drop_texts(index, &index->aliases, true);
-    drop_texts(index, &index->pending, false);
-    (void)settle(index, NULL); /* gives back; nothing is asked for */
-}
-
-void series_index_remove(struct series_index *index, const silt_series_id *ids, size_t count)
-{
-    pthread_mutex_lock(&index->create_lock);
-    remove_locked(index, ids, count);
-    pthread_mutex_unlock(&index->create_lock);
-}
-
-void series_index_abandon(struct series_index *index)
-{
-    pthread_mutex_lock(&index->create_lock);
-    size_t count = index->pending.count;
-    silt_series_id *ids = silt_malloc((count + 1) * sizeof(*ids));
-    for (size_t i = 0; i < count; i++)
-        ids[i] = index->pending.items[i].id;
-    remove_locked(index, ids, count);
-    silt_assert(index->pending.count == 0);
-    free(ids);
     pthread_mutex_unlock(&index->create_lock);
 }
 
@@ -489,7 +382,7 @@ enum silt_status series_index_load(struct series_index *index, silt_series_id id
     index->load_queue[index->load_queued++] = text;
     if (index->load_queued == sizeof(index->load_queue) / sizeof(index->load_queue[0])) {
         flush_load_queue(index);
-        return settle(index, err);
+        return index_settle(index, err);
     }
     return SILT_OK;
 }
@@ -522,7 +415,7 @@ uint32_t series_index_measurement_make(struct series_index *index, struct silt_s
     if (id)
         return id;
     pthread_mutex_lock(&index->create_lock);
-    if (settle(index, NULL) == SILT_OK) {
+    if (index_settle(index, NULL) == SILT_OK) {
         pthread_rwlock_wrlock(&index->lock);
         uint32_t code = string_set_find(&index->names, &index->heap, name);
         id = code == STRINGS_NONE ? make_measurement(index, name) : code + 1;

@@ -491,6 +491,60 @@ void body_remove(struct series_body *body, silt_series_id id, uint32_t record)
     body->lost_series = true;
 }
 
+/* The posting without what is gone. */
+static void posting_cut(series_posting *posting, const roaring_bitmap_t *gone, size_t *bytes)
+{
+    if (*posting == 0)
+        return;
+    if (*posting & 1) {
+        if (roaring_bitmap_contains(gone, (uint32_t)(*posting >> 1)))
+            *posting = 0;
+        return;
+    }
+    roaring_bitmap_t *bitmap = (roaring_bitmap_t *)(uintptr_t)*posting;
+    uint64_t before = roaring_bitmap_get_cardinality(bitmap);
+    roaring_bitmap_andnot_inplace(bitmap, gone);
+    uint64_t after = roaring_bitmap_get_cardinality(bitmap);
+    *bytes -= (before - after) * BITMAP_ID_BYTES;
+    if (after == 0) {
+        roaring_bitmap_free(bitmap);
+        *posting = 0;
+        *bytes -= BITMAP_BYTES - BITMAP_ID_BYTES;
+    }
+}
+
+void body_remove_many(struct series_body *body, const roaring_bitmap_t *gone, const struct id_table *ids)
+{
+    for (uint32_t i = 0; i < string_set_count(&body->key_names); i++) {
+        struct tag_key *key = body_key(body, i);
+        uint64_t leaving = key->present ? roaring_bitmap_and_cardinality(key->present, gone) : 0;
+        if (leaving == 0)
+            continue;
+        key->series_count -= (uint32_t)leaving;
+        roaring_bitmap_andnot_inplace(key->present, gone);
+        for (size_t code = 0; code < key->postings_capacity; code++)
+            posting_cut(&key->postings[code], gone, body->bytes);
+    }
+    /* Those that are in no posting yet. */
+    roaring_uint32_iterator_t *at = roaring_create_iterator(gone);
+    silt_assert(at);
+    for (roaring_move_uint32_iterator_equalorlarger(at, body->posted_below); at->has_value;
+         roaring_advance_uint32_iterator(at)) {
+        uint32_t shape_index;
+        read_varint(heap_at(&body->heap, (uint32_t)id_table_get(ids, at->current_value)), &shape_index);
+        const struct tag_shape *shape = body_shape(body, shape_index);
+        for (uint32_t i = 0; i < shape->key_count; i++)
+            shape->keys[i]->series_count--;
+        body->unposted--;
+    }
+    roaring_free_uint32_iterator(at);
+    uint32_t count = (uint32_t)roaring_bitmap_get_cardinality(gone);
+    roaring_bitmap_andnot_inplace(body->all, gone);
+    *body->bytes -= count * BITMAP_ID_BYTES;
+    body->series_count -= count;
+    body->lost_series = true;
+}
+
 const struct tag_shape *body_decode(const struct series_body *body, uint32_t record, struct silt_tag *tags)
 {
     uint32_t shape_index, code;

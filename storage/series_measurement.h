@@ -158,6 +158,8 @@ static inline const uint8_t *read_varint(const uint8_t *p, uint32_t *out)
     return p;
 }
 
+struct id_table;
+
 struct series_body *body_create(void);
 /* One holder less; the last one frees it. */
 void body_release(struct series_body *body);
@@ -166,6 +168,8 @@ void body_release(struct series_body *body);
 uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt_tag *tags, size_t tag_count);
 /* Take a series out of bitmaps and counts. With the index's lock. */
 void body_remove(struct series_body *body, silt_series_id id, uint32_t record);
+/* The same for all ids of a set; each is of this body, and ids still has their records. */
+void body_remove_many(struct series_body *body, const roaring_bitmap_t *gone, const struct id_table *ids);
 /* NULL: no series ever had it. With the index's lock. */
 struct tag_key *body_find_key(const struct series_body *body, struct silt_str name);
 /* Canonical parts of a record; texts are the body's own. tags: room for the shape's keys. */
@@ -250,6 +254,11 @@ static inline struct measurement *index_measurement(const struct series_index *i
 {
     return segments_at(&index->measurements, id, sizeof(struct measurement), MEASUREMENTS_SHIFT);
 }
+
+/* What was taken since the last call is charged now; so one series at most goes past the bound. With create_lock. */
+enum silt_status index_settle(struct series_index *index, struct silt_error *err);
+/* 0: the series is gone. With lock, exclusively. */
+void index_set_entry(struct series_index *index, silt_series_id id, uint64_t entry);
 
 /* The measurement's body, held (body_release it); NULL: no series. Takes lock. */
 struct series_body *index_hold_body(struct series_index *index, uint32_t measurement);

@@ -372,7 +372,9 @@ static void run_against_model(size_t rounds, size_t shapes)
                     ids[n++] = series->id;
                 }
             }
-            series_index_remove(index, ids, n);
+            size_t piece = rand() % 2 ? n : 20; /* at once is another way than one by one */
+            for (size_t i = 0; i < n; i += piece)
+                series_index_remove(index, ids + i, n - i < piece ? n - i : piece);
             if (rand() % 2)
                 while (series_index_post(index, 1 + (uint32_t)rand() % 100))
                     ;
