@@ -16,12 +16,18 @@ struct exec_regex {
     struct silt_regex *regex;
 };
 
+/* What a statement read, for EXPLAIN ANALYZE; lanes add to it at their end. */
+struct exec_reads {
+    _Atomic uint64_t series, blocks, block_bytes, stats_blocks, memtable_rows;
+};
+
 struct exec {
     const struct silt_query_options *options;
     struct silt_budget budget; /* of the whole query */
     struct silt_arena *arena;  /* of the statement */
     struct silt_sink *sink;
     struct exec_regex *regexes; /* compiled by this statement, freed at its end */
+    struct exec_reads *reads;   /* NULL: nobody asks */
     bool sink_failed;           /* the client left: nothing more may be sent */
     enum silt_status sink_status;
 };
@@ -46,8 +52,9 @@ enum silt_status continuous_query_normalise(struct exec *exec, struct continuous
 /* "KIND is not supported". */
 enum silt_status not_supported(const struct statement *statement, struct silt_error *err);
 
-/* One statement each (select_run.c, show*.c, statements.c). The error, if any, is the statement's. */
+/* One statement each (select_run.c, explain.c, show*.c, statements.c). The error, if any, is the statement's. */
 enum silt_status select_run(struct exec *exec, const struct select *select, struct silt_error *err);
+enum silt_status explain_run(struct exec *exec, const struct explain_statement *explain, struct silt_error *err);
 enum silt_status show_run(struct exec *exec, const struct statement *statement, struct silt_error *err);
 enum silt_status show_catalog_run(struct exec *exec, const struct statement *statement, struct silt_error *err);
 enum silt_status show_server_run(struct exec *exec, const struct statement *statement, struct silt_error *err);

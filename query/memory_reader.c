@@ -668,9 +668,25 @@ static void release(struct silt_reader *base)
 }
 
 static const struct silt_reader_ops ops = {
-    measurements, fields,      tag_keys,    tag_values,   series_of,     series_tags,  shard_count, shard_has_series,
-    cursor_create, cursor_seek, cursor_next, cursor_times, cursor_column, cursor_stats, cursor_skip, cursor_destroy,
-    release,
+    .measurements = measurements,
+    .fields = fields,
+    .tag_keys = tag_keys,
+    .tag_values = tag_values,
+    .series = series_of,
+    .series_tags = series_tags,
+    .shard_count = shard_count,
+    .shard_has_series = shard_has_series,
+    .cursor_create = cursor_create,
+    .cursor_seek = cursor_seek,
+    .cursor_next = cursor_next,
+    .cursor_times = cursor_times,
+    .cursor_column = cursor_column,
+    .cursor_stats = cursor_stats,
+    .cursor_skip = cursor_skip,
+    .cursor_counters = NULL,
+    .cursor_destroy = cursor_destroy,
+    .series_cost = NULL,
+    .release = release,
 };
 
 static int by_number(const void *a, const void *b)

@@ -71,6 +71,7 @@ static enum silt_status run_statement(struct exec *exec, const struct statement 
         return rc;
     switch (statement->kind) {
     case STATEMENT_SELECT: return select_run(exec, statement->select, err);
+    case STATEMENT_EXPLAIN: return explain_run(exec, &statement->explain, err);
     case STATEMENT_SHOW_MEASUREMENTS:
     case STATEMENT_SHOW_SERIES:
     case STATEMENT_SHOW_TAG_KEYS:
@@ -129,6 +130,7 @@ static enum silt_chunking chunking_of(const struct statement *statement)
     case STATEMENT_SHOW_DIAGNOSTICS:
     case STATEMENT_SHOW_SHARDS:
     case STATEMENT_SHOW_SHARD_GROUPS:
+    case STATEMENT_EXPLAIN:
         return SILT_CHUNK_STATEMENT;
     default:
         return SILT_CHUNK_ROWS;

@@ -53,13 +53,29 @@ enum silt_status lane_create(const struct scan *scan, struct lane **out, struct 
     return SILT_OK;
 }
 
+static void add_reads(struct exec_reads *to, const struct silt_reader_ops *ops, const struct silt_cursor *cursor)
+{
+    struct silt_read_counters counters = {0};
+
+    if (!to || !ops->cursor_counters)
+        return;
+    ops->cursor_counters(cursor, &counters);
+    atomic_fetch_add(&to->blocks, counters.blocks);
+    atomic_fetch_add(&to->block_bytes, counters.block_bytes);
+    atomic_fetch_add(&to->stats_blocks, counters.stats_blocks);
+    atomic_fetch_add(&to->memtable_rows, counters.memtable_rows);
+}
+
 void lane_destroy(struct lane *lane)
 {
     if (!lane)
         return;
-    for (size_t i = 0; i < lane->scan->plan->reader_count; i++)
-        if (lane->cursors[i].cursor)
-            lane->cursors[i].reader->ops->cursor_destroy(lane->cursors[i].cursor);
+    for (size_t i = 0; i < lane->scan->plan->reader_count; i++) {
+        if (!lane->cursors[i].cursor)
+            continue;
+        add_reads(lane->scan->plan->exec->reads, lane->cursors[i].reader->ops, lane->cursors[i].cursor);
+        lane->cursors[i].reader->ops->cursor_destroy(lane->cursors[i].cursor);
+    }
     silt_arena_destroy(lane->arena);
 }
 

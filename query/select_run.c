@@ -672,6 +672,8 @@ enum silt_status plan_run(struct plan *plan, struct silt_error *err)
         return SILT_OK;
     if ((rc = scan_make(plan, &scan, err)) != SILT_OK)
         return rc;
+    for (size_t i = 0; exec->reads && i < scan->series_count; i++)
+        atomic_fetch_add(&exec->reads->series, !plan->sources[scan->series[i].source].in_memory);
     if (plan->call_error.status != SILT_OK && (error_known || error_shows(plan, scan))) {
         *err = plan->call_error;
         return err->status;

@@ -41,6 +41,15 @@ enum silt_status cursor_create(struct silt_reader *reader, struct silt_budget *b
     return SILT_OK;
 }
 
+void cursor_counters(const struct silt_cursor *cursor, struct silt_read_counters *out)
+{
+    const struct silt_read_counters *counters = merge_counters(cursor->merge);
+    out->blocks += counters->blocks;
+    out->block_bytes += counters->block_bytes;
+    out->stats_blocks += counters->stats_blocks;
+    out->memtable_rows += counters->memtable_rows;
+}
+
 void cursor_destroy(struct silt_cursor *cursor)
 {
     if (!cursor)

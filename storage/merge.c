@@ -30,6 +30,7 @@ struct stored_column { /* a column of a row group, decoded */
     size_t data_bytes;
     int index; /* in the group's fields; -1: none */
     bool ready;
+    bool stats; /* answered from the index, as long as it is not read after all */
     uint64_t valid[WORDS];
 };
 
@@ -78,7 +79,13 @@ struct merge {
     struct run *run; /* GROUP, MEMORY */
     uint32_t begin, count;
     bool whole;
+    struct silt_read_counters counters;
 };
+
+const struct silt_read_counters *merge_counters(const struct merge *m)
+{
+    return &m->counters;
+}
 
 struct merge *merge_create(struct silt_budget *budget)
 {
@@ -273,6 +280,7 @@ static enum silt_status add_memory(struct merge *m, struct run *run, const struc
                                            m->field_count, m->arena, &run->mem, err);
     if (rc != SILT_OK || run->mem.count == 0)
         return rc;
+    m->counters.memtable_rows += run->mem.count;
     run->items = silt_arena_try_alloc(m->arena, span_count * sizeof(*run->items));
     if (!run->items)
         return over_budget(m, err);
@@ -362,6 +370,7 @@ static void use_group(struct merge *m, struct run *run, const struct tsm_group *
     }
     for (size_t f = 0; f < m->field_count; f++) {
         run->columns[f].ready = false;
+        run->columns[f].stats = false;
         run->columns[f].index = find_field(group, &m->fields[f]);
     }
 }
@@ -377,6 +386,8 @@ static enum silt_status need_times(struct merge *m, struct run *run, struct silt
     }
     enum silt_status rc = tsm_read_times(run->file, run->group, &run->scratch, run->times, err);
     run->times_ready = rc == SILT_OK;
+    m->counters.blocks += run->group->times_bytes > 0;
+    m->counters.block_bytes += run->group->times_bytes;
     return rc;
 }
 
@@ -397,6 +408,10 @@ static enum silt_status need_column(struct merge *m, struct run *run, size_t f, 
     }
     rc = tsm_read_column(run->file, run->group, (uint32_t)column->index, &run->scratch, column->data, column->valid, err);
     column->ready = rc == SILT_OK;
+    m->counters.blocks += field->block_bytes > 0;
+    m->counters.block_bytes += field->block_bytes;
+    m->counters.stats_blocks -= column->stats;
+    column->stats = false;
     return rc;
 }
 
@@ -803,7 +818,12 @@ bool merge_stats(struct merge *m, size_t f, struct silt_block_stats *out)
     out->count = 0;
     if (m->kind != BATCH_GROUP || !m->whole || m->run->columns[f].index < 0)
         return false;
-    tsm_field_stats(&m->run->group->fields[m->run->columns[f].index], out);
+    struct stored_column *column = &m->run->columns[f];
+    tsm_field_stats(&m->run->group->fields[column->index], out);
+    if (!column->ready && !column->stats) {
+        column->stats = true;
+        m->counters.stats_blocks++;
+    }
     return true;
 }
 

@@ -41,6 +41,9 @@ struct merge_batch {
     const struct tsm_group *whole; /* the batch is this undisturbed row group; NULL: it is not */
 };
 
+/* Counters over all series since the merge was made; see reader.h. */
+const struct silt_read_counters *merge_counters(const struct merge *merge);
+
 struct merge *merge_create(struct silt_budget *budget);
 void merge_destroy(struct merge *merge); /* NULL is fine */
 

@@ -301,6 +301,8 @@ const struct silt_reader_ops storage_reader_ops = {
     .cursor_column = cursor_column,
     .cursor_stats = cursor_stats,
     .cursor_skip = cursor_skip,
+    .cursor_counters = cursor_counters,
     .cursor_destroy = cursor_destroy,
+    .series_cost = reader_series_cost,
     .release = reader_release,
 };

@@ -89,6 +89,19 @@ struct silt_rows {
     bool has_stats;          /* stats(): the batch is whole undisturbed blocks, all inside the range */
 };
 
+/* What a cursor has read since it was made. */
+struct silt_read_counters {
+    uint64_t blocks, block_bytes; /* of values and of times: fetched and decoded */
+    uint64_t stats_blocks;        /* of values: answered from the index, never fetched */
+    uint64_t memtable_rows;       /* taken out of memtables */
+};
+
+/* What reading a series would have to look at, from indexes alone. Members are added to. */
+struct silt_read_cost {
+    uint64_t cached_values; /* in memtables */
+    uint64_t files, blocks, block_bytes;
+};
+
 #define SILT_CURSOR_FIELDS_MAX 65535
 
 struct silt_cursor;
@@ -145,7 +158,13 @@ struct silt_reader_ops {
     bool (*cursor_stats)(struct silt_cursor *cursor, size_t field_index, struct silt_block_stats *out);
     /* Skip from here to the first row at or after (descending: at or before) time. */
     enum silt_status (*cursor_skip)(struct silt_cursor *cursor, silt_time time, struct silt_error *err);
+    /* Added to out. NULL: a reader that reads nothing from files or memtables. */
+    void (*cursor_counters)(const struct silt_cursor *cursor, struct silt_read_counters *out);
     void (*cursor_destroy)(struct silt_cursor *cursor);
+    /* The cost of these fields of a series in [min, max]; scratch may be used up. NULL, like cursor_counters. */
+    enum silt_status (*series_cost)(struct silt_reader *reader, struct silt_str measurement, silt_series_id id,
+                                    const struct silt_field *fields, size_t field_count, silt_time min, silt_time max,
+                                    struct silt_arena *scratch, struct silt_read_cost *out, struct silt_error *err);
 
     void (*release)(struct silt_reader *reader);
 };
