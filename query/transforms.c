@@ -156,16 +156,18 @@ static double area_between(const struct point *a, const struct point *b, double 
 }
 
 /*
- * The area under the points, a window at a time; a segment that crosses a window's edge is cut there. Of integers InfluxDB keeps the
- * height before the edge and takes the height at the edge for the next point's: its answers are what is asked for, so that is done here.
+ * The area under the points, a window at a time; a segment that crosses a window's edge is cut there. Descending, a window
+ * is left at its start and named after its end. A last point on what a window is named after leaves no row. Of integers
+ * InfluxDB keeps the height before the edge and takes the height at the edge for the next point's: its answers are what
+ * is asked for, so that is done here.
  */
 static enum silt_status integral(struct walk *walk, const struct points *in)
 {
     const struct windows *windows = &walk->plan->compiled->windows;
+    bool descending = walk->plan->compiled->descending, any = false;
     double unit = (double)walk->call->count_argument, sum = 0;
     struct point previous = {0};
-    silt_time start = 0, end = 0;
-    bool any = false;
+    silt_time named = 0, edge = 0; /* of the window: what its row shows, and where it is left */
     enum silt_status rc;
 
     for (size_t i = 0; i < in->count; i++) {
@@ -173,43 +175,36 @@ static enum silt_status integral(struct walk *walk, const struct points *in)
         bool whole = point.value.kind != SILT_CELL_FLOAT;
         point.value = float_cell(point_float(&point));
         seen = point;
-        if (!any) {
-            any = true;
-            previous = point;
-            if (windows->interval)
-                windows_of(windows, point.time, &start, &end);
-            continue;
-        }
-        if (point.time == previous.time) {
+        if (any && point.time == previous.time) {
             previous = point;
             continue;
         }
-        bool outside = windows->interval && (walk->plan->compiled->descending ? point.time < start : point.time >= end);
-        if (outside) { /* cut the segment at the window's edge */
-            silt_time edge = walk->plan->compiled->descending ? start : end;
-            double slope = (point.value.f64 - previous.value.f64) / (double)(point.time - previous.time);
-            struct point cut = {.time = edge,
-                                .value = float_cell(previous.value.f64 + slope * (double)(edge - previous.time))};
-            sum += area_between(&previous, &cut, unit);
-            if ((rc = give(walk, start, float_cell(sum))) != SILT_OK)
+        if (any && windows->interval && (descending ? point.time <= edge : point.time >= edge)) {
+            if (previous.time != edge) {
+                double slope = (point.value.f64 - previous.value.f64) / (double)(point.time - previous.time);
+                double height = slope * (double)(edge - previous.time) + previous.value.f64;
+                struct point cut = {.time = edge, .value = float_cell(height)};
+                sum += area_between(&previous, &cut, unit);
+                if (whole) {
+                    previous.time = edge;
+                    seen.value = cut.value;
+                } else {
+                    previous = cut;
+                }
+            }
+            if ((rc = give(walk, named, float_cell(sum))) != SILT_OK)
                 return rc;
             sum = 0;
-            if (whole) {
-                previous.time = edge;
-                seen.value = cut.value;
-            } else {
-                previous = cut;
-            }
-            windows_of(windows, point.time, &start, &end);
+            windows_of(windows, point.time, descending ? &edge : &named, descending ? &named : &edge);
         }
-        sum += area_between(&previous, &seen, unit);
+        if (any)
+            sum += area_between(&previous, &seen, unit);
+        else if (windows->interval)
+            windows_of(windows, point.time, descending ? &edge : &named, descending ? &named : &edge);
+        any = true;
         previous = point;
     }
-    if (!any)
-        return SILT_OK;
-    if (!windows->interval)
-        return previous.time != 0 || in->count > 1 ? give(walk, 0, float_cell(sum)) : SILT_OK;
-    return previous.time != start ? give(walk, start, float_cell(sum)) : SILT_OK;
+    return any && previous.time != named ? give(walk, named, float_cell(sum)) : SILT_OK;
 }
 
 enum silt_status points_transform(const struct plan *plan, const struct plan_call *call, const struct points *in,
