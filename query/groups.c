@@ -33,11 +33,16 @@ struct silt_str series_tag(const struct scan_series *series, struct silt_str key
     return (struct silt_str){0};
 }
 
-bool series_passes(const struct slot *test, struct silt_str measurement, const struct scan_series *series)
+bool series_passes(const struct slot *test, const struct plan_source *source, const struct scan_series *series)
 {
-    struct silt_str value =
-        silt_str_equal(test->name, SILT_STR("_name")) ? measurement : series_tag(series, test->name);
+    struct silt_str value = series_tag(series, test->name);
 
+    if (!source->in_memory) { /* InfluxDB's own names, of which only the first says anything of data */
+        if (silt_str_equal(test->name, SILT_STR("_name")))
+            value = source->name;
+        else if (silt_str_equal(test->name, SILT_STR("_tagKey")) || silt_str_equal(test->name, SILT_STR("_seriesKey")))
+            return silt_str_equal(test->name, SILT_STR("_tagKey"));
+    }
     if (!value.p)
         value = SILT_STR("");
     if (test->regex)
@@ -55,7 +60,7 @@ bool series_passes(const struct slot *test, struct silt_str measurement, const s
 enum verdict { VERDICT_NO, VERDICT_YES, VERDICT_ROWS };
 
 /* What the filter says of a series as a whole. */
-static enum verdict series_verdict(const struct plan *plan, const struct eval *eval, struct silt_str measurement,
+static enum verdict series_verdict(const struct plan *plan, const struct eval *eval, const struct plan_source *source,
                                    const struct scan_series *series)
 {
     if (eval->kind == EVAL_LITERAL)
@@ -63,15 +68,15 @@ static enum verdict series_verdict(const struct plan *plan, const struct eval *e
     if (eval->kind == EVAL_SLOT) {
         const struct slot *slot = &plan->slots[eval->slot];
         if (slot->kind == SLOT_TAG_TEST)
-            return series_passes(slot, measurement, series) ? VERDICT_YES : VERDICT_NO;
+            return series_passes(slot, source, series) ? VERDICT_YES : VERDICT_NO;
         return VERDICT_ROWS;
     }
     if (eval->kind == EVAL_BINARY && (eval->op == OP_AND || eval->op == OP_OR)) {
-        enum verdict left = series_verdict(plan, eval->left, measurement, series);
+        enum verdict left = series_verdict(plan, eval->left, source, series);
         enum verdict decides = eval->op == OP_AND ? VERDICT_NO : VERDICT_YES;
         if (left == decides)
             return decides;
-        enum verdict right = series_verdict(plan, eval->right, measurement, series);
+        enum verdict right = series_verdict(plan, eval->right, source, series);
         if (right == decides)
             return decides;
         return left == VERDICT_ROWS || right == VERDICT_ROWS ? VERDICT_ROWS : left;
@@ -220,7 +225,7 @@ static enum silt_status add_source(struct build *build, uint32_t source_index, b
             raw->series.tag_count = (uint32_t)count;
         }
         if (plan->filter && !plan->filter_is_exact) {
-            enum verdict verdict = series_verdict(plan, plan->filter, source->name, &raw->series);
+            enum verdict verdict = series_verdict(plan, plan->filter, source, &raw->series);
             if (verdict == VERDICT_NO)
                 continue;
             raw->series.filtered = verdict == VERDICT_ROWS;

@@ -47,6 +47,12 @@ static const struct expr *strip(const struct expr *expr)
     return expr;
 }
 
+/* Names that tests of data take, without a meaning there. */
+static bool is_schema_name(struct silt_str name)
+{
+    return silt_str_equal(name, SILT_STR("_tagKey")) || silt_str_equal(name, SILT_STR("_seriesKey"));
+}
+
 /* tag op (string | regex | tag), either way round; false: something for the rows. */
 static bool as_tag_test(struct plan *plan, const struct expr *expr, struct slot *out)
 {
@@ -72,6 +78,10 @@ static bool as_tag_test(struct plan *plan, const struct expr *expr, struct slot 
     if (is_tag_ref(plan, right)) {
         out->value = right->ref.name;
         out->against_tag = true;
+        return true;
+    }
+    if (is_schema_name(left->ref.name) && out->op >= OP_EQ && out->op <= OP_GE) {
+        out->op = OP_LT; /* no tag passes it */
         return true;
     }
     return false;
@@ -112,7 +122,8 @@ static struct silt_tag_filter *push_down(struct plan *plan, const struct expr *e
         filter->right = push_down(plan, expr->binary.right, exact);
         return filter;
     }
-    if (!as_tag_test(plan, expr, &test) || test.against_tag || silt_str_equal(test.name, SILT_STR("_name"))) {
+    if (!as_tag_test(plan, expr, &test) || test.against_tag || silt_str_equal(test.name, SILT_STR("_name")) ||
+        is_schema_name(test.name)) {
         *exact = false;
         return filter;
     }

@@ -150,7 +150,7 @@ enum silt_status lane_seek(struct lane *lane, size_t index, const struct scan_gr
                 lane->cells[i] = is_own_tag(source, slot->name) ? cell_string(value.len ? value : SILT_STR("")) : cell_null();
         } else if (slot->kind == SLOT_TAG_TEST && lane->filtered) {
             lane->cells[i] = (struct silt_cell){.kind = SILT_CELL_BOOLEAN,
-                                                .boolean = series_passes(slot, source->name, series)};
+                                                .boolean = series_passes(slot, source, series)};
         }
     }
     if ((rc = cursor_for(lane, source->reader, err)) != SILT_OK)

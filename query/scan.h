@@ -41,7 +41,7 @@ struct scan {
 
 enum silt_status scan_make(const struct plan *plan, struct scan **out, struct silt_error *err);
 struct silt_str series_tag(const struct scan_series *series, struct silt_str key); /* p NULL: no such tag */
-bool series_passes(const struct slot *test, struct silt_str measurement, const struct scan_series *series);
+bool series_passes(const struct slot *test, const struct plan_source *source, const struct scan_series *series);
 
 #define BATCH_ROWS_MAX 4096
 

@@ -157,10 +157,21 @@ static double area_between(const struct point *a, const struct point *b, double 
 
 /*
  * The area under the points, a window at a time; a segment that crosses a window's edge is cut there. Descending, a window
- * is left at its start and named after its end. A last point on what a window is named after leaves no row. Of integers
- * InfluxDB keeps the height before the edge and takes the height at the edge for the next point's: its answers are what
- * is asked for, so that is done here.
+ * is left at its start and named after its end. A last point on what a window is named after leaves no row.
+ *
+ * Of integers InfluxDB keeps the height before the edge and takes the height at the edge for the next point's, and without
+ * windows it takes the range for one, where floats have the time 0: its answers are what is asked for, so that is done
+ * here.
  */
+static void enter_window(const struct walk *walk, silt_time time, silt_time *named, silt_time *edge)
+{
+    bool descending = walk->plan->compiled->descending;
+
+    windows_of(&walk->plan->compiled->windows, time, descending ? edge : named, descending ? named : edge);
+    if (*named == SILT_TIME_MIN)
+        *named = 0;
+}
+
 static enum silt_status integral(struct walk *walk, const struct points *in)
 {
     const struct windows *windows = &walk->plan->compiled->windows;
@@ -172,14 +183,14 @@ static enum silt_status integral(struct walk *walk, const struct points *in)
 
     for (size_t i = 0; i < in->count; i++) {
         struct point point = in->items[i], seen;
-        bool whole = point.value.kind != SILT_CELL_FLOAT;
+        bool whole = point.value.kind != SILT_CELL_FLOAT, windowed = whole || windows->interval;
         point.value = float_cell(point_float(&point));
         seen = point;
         if (any && point.time == previous.time) {
             previous = point;
             continue;
         }
-        if (any && windows->interval && (descending ? point.time <= edge : point.time >= edge)) {
+        if (any && windowed && (descending ? point.time <= edge : point.time >= edge)) {
             if (previous.time != edge) {
                 double slope = (point.value.f64 - previous.value.f64) / (double)(point.time - previous.time);
                 double height = slope * (double)(edge - previous.time) + previous.value.f64;
@@ -195,12 +206,12 @@ static enum silt_status integral(struct walk *walk, const struct points *in)
             if ((rc = give(walk, named, float_cell(sum))) != SILT_OK)
                 return rc;
             sum = 0;
-            windows_of(windows, point.time, descending ? &edge : &named, descending ? &named : &edge);
+            enter_window(walk, point.time, &named, &edge);
         }
         if (any)
             sum += area_between(&previous, &seen, unit);
-        else if (windows->interval)
-            windows_of(windows, point.time, descending ? &edge : &named, descending ? &named : &edge);
+        else if (windowed)
+            enter_window(walk, point.time, &named, &edge);
         any = true;
         previous = point;
     }
