@@ -20,7 +20,7 @@ static enum silt_status close_result(struct answer *a, bool partial)
     if ((rc = close_series(a, false)) != SILT_OK)
         return rc;
     a->result = false;
-    return a->format->close_result(a, partial);
+    return a->format->close_result(a, partial || a->result_partial);
 }
 
 static enum silt_status close_document(struct answer *a)
@@ -36,12 +36,14 @@ static enum silt_status open_result(struct answer *a)
     enum silt_status rc = a->format->open_result(a);
 
     a->document = a->result = true;
+    a->series_count = 0;
     return rc;
 }
 
 static enum silt_status open_series(struct answer *a, const struct silt_series_head *head)
 {
     a->series = true;
+    a->series_count++;
     a->series_rows = 0;
     return a->format->open_series(a, head);
 }
@@ -90,8 +92,10 @@ static enum silt_status on_series(struct silt_sink *sink, const struct silt_seri
     struct answer *a = (struct answer *)sink;
     enum silt_status rc;
 
-    if (a->full)
+    if (a->full) {
+        a->result_partial = a->joined && a->base.chunking == SILT_CHUNK_ROWS;
         return SILT_LIMIT;
+    }
     if (a->options.chunked && a->series && a->base.chunking != SILT_CHUNK_STATEMENT &&
         (rc = next_document(a, false)) != SILT_OK)
         return rc;
@@ -118,28 +122,53 @@ static enum silt_status on_rows_chunked(struct answer *a, const struct silt_cell
     return rc;
 }
 
+/* The limit is reached, and more rows come. */
+static enum silt_status drop_rows(struct answer *a, size_t row_count)
+{
+    enum silt_status rc;
+
+    if (!a->cut && (rc = close_series(a, true)) != SILT_OK)
+        return rc;
+    a->cut = true;
+    a->series_rows += row_count;
+    a->result_partial = a->joined && a->series_rows > a->joined_rows;
+    return a->joined && !a->result_partial ? SILT_OK : SILT_LIMIT;
+}
+
+/*
+ * InfluxDB gathers the answer from parts of up to 10,000 rows of one series. Where the limit falls into a part that is
+ * not its statement's first, the mark that a further part would follow stays on the result.
+ */
+static enum silt_status on_rows_limited(struct answer *a, const struct silt_cell *cells, size_t row_count)
+{
+    uint64_t room = a->options.rows_max - a->rows_written;
+    size_t part = row_count < room ? row_count : (size_t)room;
+    enum silt_status rc;
+
+    if (row_count == 0)
+        return SILT_OK;
+    if (a->full)
+        return drop_rows(a, row_count);
+    if ((rc = put_rows(a, cells, part)) != SILT_OK)
+        return rc;
+    if (a->rows_written < a->options.rows_max)
+        return SILT_OK;
+    a->full = true;
+    a->joined_rows = (a->series_rows + ANSWER_CHUNK_ROWS - 1) / ANSWER_CHUNK_ROWS * ANSWER_CHUNK_ROWS;
+    a->joined = a->series_count > 1 || a->series_rows > ANSWER_CHUNK_ROWS;
+    return part < row_count ? drop_rows(a, row_count - part) : SILT_OK;
+}
+
 static enum silt_status on_rows(struct silt_sink *sink, const struct silt_cell *cells, size_t row_count)
 {
     struct answer *a = (struct answer *)sink;
-    uint64_t rows_max = a->options.rows_max;
-    enum silt_status rc;
 
-    silt_assert(a->series);
+    silt_assert(a->series || a->cut);
     if (a->options.chunked && a->base.chunking == SILT_CHUNK_ROWS)
         return on_rows_chunked(a, cells, row_count);
-    if (rows_max == 0 || a->options.chunked)
+    if (a->options.rows_max == 0 || a->options.chunked)
         return put_rows(a, cells, row_count);
-    if (row_count == 0)
-        return SILT_OK;
-    uint64_t room = rows_max - a->rows_written;
-    if ((rc = put_rows(a, cells, row_count < room ? row_count : (size_t)room)) != SILT_OK)
-        return rc;
-    a->full = a->rows_written == rows_max;
-    if (row_count <= room)
-        return SILT_OK;
-    a->complete = true;
-    rc = close_series(a, true);
-    return rc == SILT_OK ? SILT_LIMIT : rc;
+    return on_rows_limited(a, cells, row_count);
 }
 
 static void on_message(struct silt_sink *sink, struct silt_str level, struct silt_str text)

@@ -55,9 +55,14 @@ struct answer {
     size_t column_count;
     uint64_t series_rows; /* in this document's series */
 
+    /* rows_max */
     uint64_t rows_written;
-    bool full;     /* rows_max reached; the series may turn out to have more */
-    bool complete; /* rows_max reached and said: the rest is dropped */
+    uint64_t series_count; /* of the open result */
+    bool full;             /* reached; the series may turn out to have more */
+    bool cut;              /* it had: the rest is dropped */
+    bool joined;           /* reached in a part that InfluxDB joins to an earlier one of the result... */
+    uint64_t joined_rows;  /* ...which ends with this row of the series */
+    bool result_partial;   /* then it says so if a further part follows */
 };
 
 void answer_init(struct answer *answer, const struct answer_format *format, const struct answer_options *options,

@@ -82,17 +82,20 @@ static bool contains(struct silt_str text, const char *word)
 static enum silt_status read_params(struct query_request *request, h2o_req_t *req, struct silt_error *err)
 {
     struct silt_str url = silt_arena_str(request->arena, http_query_string(req)), body, type;
-    enum silt_status rc = params_add_urlencoded(&request->params, url, true, request->arena, err);
+    enum silt_status rc = params_add_urlencoded(&request->params, url, PARAM_URL, request->arena, err);
 
-    if (rc != SILT_OK || !http_is_method(req, "POST") || req->entity.len == 0)
+    if (rc != SILT_OK || req->entity.len == 0)
         return rc;
+    type = silt_arena_str(request->arena, http_header(req, "content-type"));
+    if (!http_is_method(req, "POST") && !params_is_multipart(type))
+        return SILT_OK;
     char *copy = silt_arena_try_alloc(request->arena, req->entity.len);
     if (!copy)
         return silt_fail(err, SILT_LIMIT, "no memory for a query of %zu bytes", req->entity.len);
     memcpy(copy, req->entity.base, req->entity.len);
     body = (struct silt_str){copy, req->entity.len};
-    type = silt_arena_str(request->arena, http_header(req, "content-type"));
-    return params_add_body(&request->params, type, body, request->arena, err);
+    rc = params_add_body(&request->params, type, body, request->arena, err);
+    return rc == SILT_INVALID ? SILT_OK : rc; /* a form that cannot be read counts as none, as in InfluxDB */
 }
 
 /* 0, or the HTTP status of a request that cannot be run, with err. */
@@ -109,8 +112,8 @@ static int read_request(struct query_request *request, struct http_server *serve
         return 400;
     request->text = trim(params_get(params, "q"));
     if (request->text.len == 0)
-        request->text = trim(params_get_file(params, "q"));
-    if (request->text.len == 0) {
+        request->text = params_get_file(params, "q"); /* which may be empty */
+    if (!request->text.p) {
         silt_fail(err, SILT_INVALID, "missing required parameter \"q\"");
         return 400;
     }

@@ -466,7 +466,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     }
     if (loop->draining)
         req->http1_is_persistent = 0;
-    if (!route || !silt_str_equal(http_str(req->path_normalized), silt_str_from(route->path)))
+    if (!route || !silt_str_equal(http_path(req), silt_str_from(route->path)))
         http_not_found(req);
     else if (!allows(route, req))
         http_method_not_allowed(req, route->allow);

@@ -145,6 +145,7 @@ static inline struct silt_str http_str(h2o_iovec_t v)
 }
 bool http_is_method(const h2o_req_t *req, const char *method);
 struct silt_str http_header(const h2o_req_t *req, const char *lower_case_name);
+struct silt_str http_path(const h2o_req_t *req); /* as sent, without the query string */
 struct silt_str http_query_string(const h2o_req_t *req);
 
 /* Version, build, request id, CORS: what every routed response carries. */

@@ -61,6 +61,11 @@ struct silt_str http_header(const h2o_req_t *req, const char *lower_case_name)
     return (struct silt_str){NULL, 0};
 }
 
+struct silt_str http_path(const h2o_req_t *req)
+{
+    return (struct silt_str){req->path.base, req->query_at == SIZE_MAX ? req->path.len : req->query_at};
+}
+
 struct silt_str http_query_string(const h2o_req_t *req)
 {
     if (req->query_at == SIZE_MAX)
@@ -83,7 +88,7 @@ void http_note_user(h2o_req_t *req)
     if (!connection || !http_loop_of(req)->log || (!header.len && (!query.len || !memmem(query.p, query.len, "u=", 2))))
         return;
     struct silt_arena *arena = silt_arena_create(NULL);
-    if (params_add_urlencoded(&params, query, true, arena, NULL) == SILT_OK) {
+    if (params_add_urlencoded(&params, query, PARAM_URL, arena, NULL) == SILT_OK) {
         auth_read(&auth, params_get(&params, "u"), params_get(&params, "p"), header, arena);
         if (auth.kind == AUTH_USER)
             connection->user = copy_to_pool(req, auth.user);

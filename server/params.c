@@ -62,7 +62,7 @@ static enum silt_status add(struct params *params, struct param param, struct si
     return SILT_OK;
 }
 
-enum silt_status params_add_urlencoded(struct params *params, struct silt_str text, bool in_url,
+enum silt_status params_add_urlencoded(struct params *params, struct silt_str text, enum param_place place,
                                        struct silt_arena *arena, struct silt_error *err)
 {
     const char *p = text.p, *end = text.p + text.len;
@@ -73,7 +73,7 @@ enum silt_status params_add_urlencoded(struct params *params, struct silt_str te
         const char *equals = memchr(p, '=', (size_t)(stop - p));
         struct silt_str name = {p, (size_t)((equals ? equals : stop) - p)};
         struct silt_str value = {equals ? equals + 1 : stop, equals ? (size_t)(stop - equals - 1) : 0};
-        struct param param = {.in_url = in_url};
+        struct param param = {.place = place};
 
         if (stop > p && !memchr(p, ';', (size_t)(stop - p)) && params_decode(name, arena, &param.name) &&
             params_decode(value, arena, &param.value)) {
@@ -165,6 +165,7 @@ enum silt_status params_add_multipart(struct params *params, struct silt_str con
                                       struct silt_arena *arena, struct silt_error *err)
 {
     struct silt_str boundary, unused;
+    size_t count_before = params->count;
     char mark[76];
 
     if (!find_attribute(content_type, "boundary", arena, &boundary) || boundary.len == 0 || boundary.len > 70)
@@ -186,15 +187,17 @@ enum silt_status params_add_multipart(struct params *params, struct silt_str con
             return SILT_OK;
         const char *start = memchr(p, '\n', (size_t)(end - p));
         const char *next = start ? memmem(start, (size_t)(end - start), mark, mark_len) : NULL;
-        if (!next)
+        if (!next) {
+            params->count = count_before;
             return silt_fail(err, SILT_INVALID, "multipart: NextPart: EOF");
+        }
         struct silt_str part = {start + 1, next > start ? (size_t)(next - start - 1) : 0}, disposition;
         struct param param = {0};
         if (read_part_headers(part, &disposition, &param.value) &&
             find_attribute(disposition, "name", arena, &param.name)) {
             if (param.value.len && param.value.p[param.value.len - 1] == '\r')
                 param.value.len--;
-            param.is_file = find_attribute(disposition, "filename", arena, &unused);
+            param.place = find_attribute(disposition, "filename", arena, &unused) ? PARAM_FILE : PARAM_PART;
             enum silt_status rc = add(params, param, arena, err);
             if (rc != SILT_OK)
                 return rc;
@@ -211,41 +214,48 @@ static bool has_type(struct silt_str content_type, const char *type)
            (content_type.len == len || content_type.p[len] == ';' || content_type.p[len] == ' ');
 }
 
+bool params_is_multipart(struct silt_str content_type)
+{
+    return has_type(content_type, "multipart/form-data");
+}
+
 enum silt_status params_add_body(struct params *params, struct silt_str content_type, struct silt_str body,
                                  struct silt_arena *arena, struct silt_error *err)
 {
     if (has_type(content_type, "application/x-www-form-urlencoded"))
-        return params_add_urlencoded(params, body, false, arena, err);
-    if (has_type(content_type, "multipart/form-data"))
+        return params_add_urlencoded(params, body, PARAM_FORM, arena, err);
+    if (params_is_multipart(content_type))
         return params_add_multipart(params, content_type, body, arena, err);
     return SILT_OK;
 }
 
 /* ---------------------------------------------------------------- looking up */
 
-static struct silt_str find(const struct params *params, const char *name, bool in_url, bool is_file)
+static struct silt_str find(const struct params *params, const char *name, enum param_place place)
 {
     struct silt_str wanted = silt_str_from(name);
 
     for (size_t i = 0; i < params->count; i++)
-        if (params->items[i].in_url == in_url && params->items[i].is_file == is_file &&
-            silt_str_equal(params->items[i].name, wanted))
+        if (params->items[i].place == place && silt_str_equal(params->items[i].name, wanted))
             return params->items[i].value;
     return (struct silt_str){NULL, 0};
 }
 
 struct silt_str params_get_url(const struct params *params, const char *name)
 {
-    return find(params, name, true, false);
+    return find(params, name, PARAM_URL);
 }
 
 struct silt_str params_get_file(const struct params *params, const char *name)
 {
-    return find(params, name, false, true);
+    return find(params, name, PARAM_FILE);
 }
 
 struct silt_str params_get(const struct params *params, const char *name)
 {
-    struct silt_str value = find(params, name, false, false);
-    return value.p ? value : params_get_url(params, name);
+    struct silt_str value = {NULL, 0};
+
+    for (enum param_place place = PARAM_FORM; place <= PARAM_PART && !value.p; place++)
+        value = find(params, name, place);
+    return value;
 }

@@ -2,7 +2,8 @@
  * params.h - the parameters of a request: query string, urlencoded form, multipart form.
  *
  * Decoding follows the rules clients of InfluxDB rely on: `+` is a blank, a pair with a bad escape or a bare `;` is
- * left out, of several values the first counts, and a form's value goes before the query string's.
+ * left out, of several values the first counts; an urlencoded form's value goes before the query string's, which goes
+ * before a multipart form's.
  *
  * Memory: decoded text lives in the arena; text that needs no decoding is borrowed from the request.
  */
@@ -13,9 +14,17 @@
 
 #define PARAMS_COUNT_MAX 1024
 
+/* In the order in which they count. */
+enum param_place {
+    PARAM_FORM, /* urlencoded body */
+    PARAM_URL,
+    PARAM_PART, /* multipart body */
+    PARAM_FILE, /* the same, with a file name */
+};
+
 struct param {
     struct silt_str name, value;
-    bool in_url, is_file;
+    enum param_place place;
 };
 
 struct params {
@@ -24,18 +33,20 @@ struct params {
 };
 
 /* SILT_LIMIT: more than PARAMS_COUNT_MAX of them. */
-enum silt_status params_add_urlencoded(struct params *params, struct silt_str text, bool in_url,
+enum silt_status params_add_urlencoded(struct params *params, struct silt_str text, enum param_place place,
                                        struct silt_arena *arena, struct silt_error *err);
-/* SILT_INVALID: not a multipart body with the boundary that content_type names. */
+/* SILT_INVALID: not a multipart body with the boundary that content_type names; params are as before. */
 enum silt_status params_add_multipart(struct params *params, struct silt_str content_type, struct silt_str body,
                                       struct silt_arena *arena, struct silt_error *err);
+bool params_is_multipart(struct silt_str content_type);
 /* By the body's content type, as a form if it is one. */
 enum silt_status params_add_body(struct params *params, struct silt_str content_type, struct silt_str body,
                                  struct silt_arena *arena, struct silt_error *err);
 
-/* The value, form before URL; empty when absent. Files are not looked at. */
+/* Empty when absent. Files are not looked at. */
 struct silt_str params_get(const struct params *params, const char *name);
 struct silt_str params_get_url(const struct params *params, const char *name);
+/* NULL when absent. */
 struct silt_str params_get_file(const struct params *params, const char *name);
 
 /* Bytes of %XX and + decoded in place; false on a bad escape. */

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct silt_str text = {copy, size - 1};
     switch (data[0] % 5) {
     case 0:
-        params_add_urlencoded(&params, text, true, arena, &err);
+        params_add_urlencoded(&params, text, PARAM_URL, arena, &err);
         break;
     case 1:
         params_add_body(&params, SILT_STR("multipart/form-data; boundary=B"), text, arena, &err);

@@ -4,6 +4,7 @@ Both servers get the same data and the same requests. Without influxd's package 
 checked, against texts written down here.
 """
 import gzip
+import itertools
 import struct
 import unittest
 
@@ -48,6 +49,12 @@ QUERIES = ["SELECT * FROM m", "SELECT f, b FROM m", "SELECT i FROM m", "SELECT s
            "SELECT f * f FROM m", "SELECT f / 0 FROM m", "SELECT * FROM m LIMIT 2 OFFSET 3", "SELECT v, v FROM n"]
 FORMS = [{}, {"epoch": "s"}, {"epoch": "ns"}, {"epoch": "h"}, {"chunked": "true", "chunk_size": "2"},
          {"chunked": "true", "chunk_size": "1", "epoch": "ms"}, {"pretty": "true"}]
+LIMITED = ["SELECT v FROM many LIMIT 2", "SELECT v FROM many LIMIT 3", "SELECT v FROM many LIMIT 4", "SELECT v FROM many",
+           "SELECT v FROM many GROUP BY k", "SELECT v FROM many LIMIT 2; SELECT v FROM n; SELECT v FROM n",
+           "SELECT v FROM many LIMIT 2; SELECT v FROM big; SELECT v FROM n", "SHOW SERIES", "SHOW TAG KEYS", "SHOW FIELD KEYS",
+           "SELECT v FROM many LIMIT 3; SELECT v FROM n", "SELECT v FROM many LIMIT 3; SELECT v FROM x..y",
+           "SELECT v FROM x..y; SELECT v FROM many", "SELECT v FROM n, many, t", "SELECT v FROM /^(n|t)$/, many",
+           "SELECT v FROM long, many GROUP BY k", "SELECT v FROM long, many, n GROUP BY k"]
 CHUNKS = [("true", s) for s in ("0", "-1", "x", "1.5", "+3", "3 ", "9223372036854775808", "10000", "9999", "10001",
                                 "100000", "")] + [("True", "2"), ("1", "2"), ("false", "2"), ("", "2")]
 
@@ -106,11 +113,16 @@ def comparable(accept, body):
     return out
 
 
-class Formats(unittest.TestCase):
+class Comparing:
+    """Two servers with the same data."""
+
+    @classmethod
+    def start(cls):
+        return live.start_siltd(), live.start_influxd()
+
     @classmethod
     def setUpClass(cls):
-        cls.silt = live.start_siltd()
-        cls.influx = live.start_influxd()
+        cls.silt, cls.influx = cls.start()
         for server in filter(None, (cls.silt, cls.influx)):
             server.query('CREATE DATABASE "_internal" WITH DURATION 7d REPLICATION 1 SHARD DURATION 1d NAME monitor')
             server.query("CREATE DATABASE d")
@@ -141,6 +153,8 @@ class Formats(unittest.TestCase):
         if self.influx is None:
             self.skipTest("influxd's package cannot be had")
 
+
+class Formats(Comparing, unittest.TestCase):
     def test_against_influxd(self):
         self.need_influx()
         for accept in ACCEPTS:
@@ -203,3 +217,18 @@ class Formats(unittest.TestCase):
                 packed = self.silt.request("GET", "/query", params, headers={"Accept": accept, "Accept-Encoding": "gzip"})
                 self.assertEqual(packed.getheader("Content-Encoding"), "gzip")
                 self.assertEqual(gzip.decompress(packed.body), plain.body)
+
+
+class RowLimit(Comparing, unittest.TestCase):
+    """The same comparisons under max-row-limit."""
+
+    @classmethod
+    def start(cls):
+        return (live.start_siltd(env={"SILT_HTTP_MAX_ROW_LIMIT": "3"}),
+                live.start_influxd(settings="max-row-limit = 3\n"))
+
+    def test_limit(self):
+        self.need_influx()
+        for accept, form, q in itertools.product(ACCEPTS, FORMS, LIMITED):
+            self.check(q, accept, **form)
+

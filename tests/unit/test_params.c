@@ -31,7 +31,7 @@ static void check_str(struct silt_str got, const char *want)
 
 static void add_url(const char *text)
 {
-    ck_assert_int_eq(params_add_urlencoded(&params, silt_str_from(text), true, arena, &err), SILT_OK);
+    ck_assert_int_eq(params_add_urlencoded(&params, silt_str_from(text), PARAM_URL, arena, &err), SILT_OK);
 }
 
 START_TEST(test_urlencoded)
@@ -85,6 +85,26 @@ START_TEST(test_multipart)
 }
 END_TEST
 
+START_TEST(test_precedence)
+{
+    add_url("a=url&b=url&d=url");
+    ck_assert_int_eq(params_add_body(&params, SILT_STR("application/x-www-form-urlencoded"), SILT_STR("a=form"), arena, &err),
+                     SILT_OK);
+    ck_assert_int_eq(params_add_body(&params, SILT_STR("multipart/form-data; boundary=B"),
+                                     SILT_STR("--B\r\nContent-Disposition: form-data; name=b\r\n\r\npart\r\n"
+                                              "--B\r\nContent-Disposition: form-data; name=c\r\n\r\npart\r\n"
+                                              "--B\r\nContent-Disposition: form-data; name=e; filename=x\r\n\r\n\r\n--B--"),
+                                     arena, &err),
+                     SILT_OK);
+    check_str(params_get(&params, "a"), "form");
+    check_str(params_get(&params, "b"), "url");
+    check_str(params_get(&params, "c"), "part");
+    check_str(params_get(&params, "d"), "url");
+    ck_assert(params_get_file(&params, "e").p && params_get_file(&params, "e").len == 0);
+    ck_assert(!params_get_file(&params, "c").p);
+}
+END_TEST
+
 START_TEST(test_multipart_damaged)
 {
     static const char whole[] = "--B\r\nContent-Disposition: form-data; name=\"q\"\r\n\r\nx\r\n--B--";
@@ -111,7 +131,7 @@ START_TEST(test_bound)
     size_t len = 0;
     for (int i = 0; i <= PARAMS_COUNT_MAX; i++)
         len += (size_t)sprintf(text + len, "a=1&");
-    ck_assert_int_eq(params_add_urlencoded(&params, (struct silt_str){text, len}, true, arena, &err), SILT_LIMIT);
+    ck_assert_int_eq(params_add_urlencoded(&params, (struct silt_str){text, len}, PARAM_URL, arena, &err), SILT_LIMIT);
 }
 END_TEST
 
@@ -183,6 +203,7 @@ int main(void)
     tcase_add_test(tests, test_bad_pairs_are_left_out);
     tcase_add_test(tests, test_form_before_url);
     tcase_add_test(tests, test_multipart);
+    tcase_add_test(tests, test_precedence);
     tcase_add_test(tests, test_multipart_damaged);
     tcase_add_test(tests, test_bound);
     tcase_add_test(tests, test_random_round_trip);
