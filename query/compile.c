@@ -531,7 +531,7 @@ enum silt_status select_compile(struct exec *exec, const struct select *select, 
     out->only_selectors = true;
     out->time_name = SILT_STR("time");
     out->descending = select->descending;
-    out->has_target = select->into != NULL;
+    out->names_no_arguments = parent && select->into;
     out->fill = select->fill;
     out->windows.zone = select->zone ? select->zone : parent ? parent->windows.zone : NULL;
 
@@ -554,6 +554,8 @@ enum silt_status select_compile(struct exec *exec, const struct select *select, 
         return rc;
     if ((rc = check_fields(c)) != SILT_OK)
         return rc;
+    if (select->into && out->fill == FILL_NULL) /* windows without a point write nothing, not even a count of 0 */
+        out->fill = FILL_NONE;
 
     out->subqueries = silt_arena_zalloc(exec->arena, (select->source_count + 1) * sizeof(*out->subqueries));
     for (size_t i = 0; i < select->source_count; i++)

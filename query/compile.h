@@ -15,7 +15,8 @@ struct compiled {
     const struct compiled *parent; /* NULL at the top */
     struct condition condition;    /* rest; the range is in windows */
     struct windows windows;
-    bool has_lower, inherited_interval, descending, has_target;
+    bool has_lower, inherited_interval, descending;
+    bool names_no_arguments; /* a subquery with INTO, which is ignored but for this: top(v, tag, n) does not show tag */
     enum fill_kind fill;
     struct select_field *fields; /* reduced, without plain time */
     size_t field_count;

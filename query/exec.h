@@ -49,6 +49,9 @@ enum silt_status exec_rows(struct exec *exec, const struct silt_cell *cells, siz
 enum silt_status continuous_query_normalise(struct exec *exec, struct continuous_query_statement *query,
                                             struct silt_error *err);
 
+/* In place of a SELECT a copy with its databases and policies filled in; the databases have to exist. */
+enum silt_status select_normalise(struct exec *exec, struct select **select, struct silt_error *err);
+
 /* "KIND is not supported". */
 enum silt_status not_supported(const struct statement *statement, struct silt_error *err);
 

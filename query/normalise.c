@@ -4,7 +4,7 @@
  *     SELECT mean(v) INTO x FROM /c/          ->  SELECT mean(v) INTO d.autogen.x FROM d.autogen./c/
  *
  * A continuous query is kept as such a text: it means the same whoever runs it, and when another policy becomes the
- * default.
+ * default. SELECT ... INTO is carried out, and spoken of, in this form.
  */
 #include "query/exec.h"
 
@@ -81,4 +81,12 @@ enum silt_status continuous_query_normalise(struct exec *exec, struct continuous
     query->select = select_clone(query->select, exec->arena);
     rc = each_source(&defaults, query->select, fill_source, err);
     return rc == SILT_OK ? each_source(&defaults, query->select, check_policy, err) : rc;
+}
+
+enum silt_status select_normalise(struct exec *exec, struct select **select, struct silt_error *err)
+{
+    const struct defaults defaults = {exec, exec->options->database, exec->options->rp};
+
+    *select = select_clone(*select, exec->arena);
+    return each_source(&defaults, *select, fill_source, err);
 }

@@ -505,7 +505,7 @@ static void name_columns(struct plan *plan)
     plan->field_is_argument = silt_arena_zalloc(exec->arena, count_columns(fields, count) * sizeof(bool));
     for (size_t i = 0; i < count; i++) {
         add_field(plan, &capacity, fields[i].expr, fields[i].alias);
-        if (!plan->compiled->has_target && is_top_bottom(fields[i].expr))
+        if (!plan->compiled->names_no_arguments && is_top_bottom(fields[i].expr))
             for (size_t k = 1; k + 1 < fields[i].expr->call.arg_count; k++) {
                 plan->field_is_argument[plan->field_count] = true;
                 add_field(plan, &capacity, fields[i].expr->call.args[k], (struct silt_str){0});

@@ -157,6 +157,8 @@ enum silt_status silt_query_run(const struct silt_query *query, const struct sil
         if (rc == SILT_OK) {
             if (statement.kind == STATEMENT_CREATE_CONTINUOUS_QUERY)
                 rc = continuous_query_normalise(&exec, &statement.continuous_query, &err);
+            else if (statement.kind == STATEMENT_SELECT && statement.select->into)
+                rc = select_normalise(&exec, &statement.select, &err);
             if (rc == SILT_OK)
                 rc = run_statement(&exec, &statement, &err);
             if (!exec.sink_failed) {

@@ -707,12 +707,10 @@ enum silt_status select_run(struct exec *exec, const struct select *select, stru
 
     if (rc == SILT_OK)
         rc = select_compile(exec, select, NULL, &compiled, err);
-    if (rc == SILT_OK && select->into)
-        rc = silt_fail(err, SILT_UNSUPPORTED, "SELECT ... INTO is not supported");
     if (rc == SILT_OK)
         rc = plan_make(exec, compiled, NULL, 0, &plan, err);
     if (rc == SILT_OK)
-        rc = plan_run(plan, err);
+        rc = select->into ? into_run(plan, select, err) : plan_run(plan, err);
     plan_destroy(plan);
     return rc;
 }
