@@ -76,17 +76,53 @@ static const char *format_digits(char text[DIGITS_MAX], uint64_t value, size_t *
     return text + DIGITS_MAX - *count;
 }
 
+/* value < 10^8, without zeros in front: no more bytes are touched than it has digits. */
+static size_t write_up_to_eight(char *out, uint64_t value)
+{
+    unsigned count = count_digits(value);
+    uint64_t group = eight_digits(value) >> (64 - 8 * count);
+
+    if (count == 8) {
+        memcpy(out, &group, 8);
+        return 8;
+    }
+    if (count & 4) {
+        memcpy(out, &group, 4);
+        out += 4;
+        group >>= 32;
+    }
+    if (count & 2) {
+        memcpy(out, &group, 2);
+        out += 2;
+        group >>= 16;
+    }
+    if (count & 1)
+        *out = (char)group;
+    return count;
+}
+
+static void write_eight(char *out, uint64_t value)
+{
+    uint64_t group = eight_digits(value);
+    memcpy(out, &group, 8);
+}
+
 size_t silt_write_uint(char *out, uint64_t value)
 {
-    char text[DIGITS_MAX];
+    const uint64_t eight = 100000000;
     size_t count;
-    if (value < 10) {
-        *out = (char)('0' + value);
-        return 1;
+
+    if (value < eight)
+        return write_up_to_eight(out, value);
+    if (value < eight * eight) {
+        count = write_up_to_eight(out, value / eight);
+    } else {
+        count = write_up_to_eight(out, value / (eight * eight));
+        write_eight(out + count, value / eight % eight);
+        count += 8;
     }
-    const char *digits = format_digits(text, value, &count);
-    memcpy(out, digits, count);
-    return count;
+    write_eight(out + count, value % eight);
+    return count + 8;
 }
 
 size_t silt_write_int(char *out, int64_t value)

@@ -3,7 +3,8 @@
 
 #define OWN_CURSORS_MAX 8
 #define BUFFERED_CELLS_MAX ((size_t)1 << 18)
-#define BUFFER_ROWS_MAX 512
+#define BUFFER_ROWS_MAX 4096 /* of a series that shares its cursor */
+#define FIRST_ROWS 256       /* buffered at first, for a LIMIT may need no more */
 
 struct stream {
     struct lane *lane; /* NULL: the shared one */
@@ -13,7 +14,9 @@ struct stream {
     bool finished;     /* nothing behind the buffer */
     bool sought;       /* an own cursor stands where the buffer ends */
     silt_time resume;  /* a shared cursor goes on from here */
+    uint64_t reach;    /* how far it looks at a time, in ns; 0: all the way */
     size_t count, at;
+    size_t goal;       /* rows to buffer at a time */
     silt_time *times;
     uint32_t *shards;
     struct silt_cell *cells; /* wanted_count per row */
@@ -94,7 +97,7 @@ static enum silt_status copy_rows(struct rows *rows, struct stream *stream, stru
             has = makes_rows(rows, stream, c) && row_valid(columns[c].valid, row);
         if (!has)
             continue;
-        if (stream->count == rows->buffer_rows) {
+        if (stream->count == stream->goal) {
             *full = true; /* the rest of the batch is read again from `resume` */
             return SILT_OK;
         }
@@ -140,13 +143,88 @@ static enum silt_status refill_part(struct stream *stream, struct silt_error *er
     return SILT_OK;
 }
 
-static enum silt_status refill(struct rows *rows, struct stream *stream, struct silt_error *err)
+static enum silt_status refill_own(struct rows *rows, struct stream *stream, struct silt_error *err)
 {
-    struct lane *lane = stream->lane ? stream->lane : rows->shared;
     struct lane_batch batch;
     bool full = false;
     enum silt_status rc;
 
+    if (!stream->sought &&
+        (rc = lane_seek(stream->lane, stream->series, rows->group, rows->min, rows->max, rows->descending, err)) != SILT_OK)
+        return rc;
+    stream->sought = true;
+    while (stream->count == 0) {
+        if ((rc = lane_next(stream->lane, &batch, err)) != SILT_OK)
+            return rc;
+        if (batch.count == 0) {
+            stream->finished = true;
+            return SILT_OK;
+        }
+        if ((rc = copy_rows(rows, stream, stream->lane, &batch, &full, err)) != SILT_OK)
+            return rc;
+    }
+    return SILT_OK;
+}
+
+/* From `resume`, as far as reach allows. */
+static void next_range(const struct rows *rows, const struct stream *stream, silt_time *min, silt_time *max)
+{
+    *min = rows->descending ? rows->min : stream->resume;
+    *max = rows->descending ? stream->resume : rows->max;
+    if (stream->reach == 0 || *min > *max || (uint64_t)*max - (uint64_t)*min <= stream->reach)
+        return;
+    if (rows->descending)
+        *min = (silt_time)((uint64_t)*max - stream->reach);
+    else
+        *max = (silt_time)((uint64_t)*min + stream->reach);
+}
+
+/*
+ * A shared cursor is set anew for each refill, and what it finds in memory is gathered up to its range's end. So that
+ * not all the rest of a series is gathered again for every few rows of it, it looks only about as far as the next
+ * rows reach, judged by those before.
+ */
+static enum silt_status refill_shared(struct rows *rows, struct stream *stream, struct silt_error *err)
+{
+    struct lane_batch batch;
+    silt_time min, max;
+    bool full = false;
+    enum silt_status rc;
+
+    while (stream->count == 0) {
+        next_range(rows, stream, &min, &max);
+        if (min > max) {
+            stream->finished = true;
+            return SILT_OK;
+        }
+        if ((rc = lane_seek(rows->shared, stream->series, rows->group, min, max, rows->descending, err)) != SILT_OK)
+            return rc;
+        do {
+            if ((rc = lane_next(rows->shared, &batch, err)) != SILT_OK)
+                return rc;
+            if (batch.count && (rc = copy_rows(rows, stream, rows->shared, &batch, &full, err)) != SILT_OK)
+                return rc;
+        } while (batch.count && !full);
+        if (full)
+            break;
+        if (rows->descending ? min == rows->min : max == rows->max) {
+            stream->finished = true;
+            return SILT_OK;
+        }
+        stream->resume = rows->descending ? min - 1 : max + 1;
+        stream->reach = stream->reach > UINT64_MAX / 2 ? 0 : stream->reach * 2;
+    }
+    if (full) {
+        uint64_t first = (uint64_t)stream->times[0], last = (uint64_t)stream->times[stream->count - 1];
+        uint64_t covered = rows->descending ? first - last : last - first;
+        stream->goal = stream->goal * 2 < rows->buffer_rows ? stream->goal * 2 : rows->buffer_rows;
+        stream->reach = covered > UINT64_MAX / 4 ? 0 : covered * 3 + 1;
+    }
+    return SILT_OK;
+}
+
+static enum silt_status refill(struct rows *rows, struct stream *stream, struct silt_error *err)
+{
     stream->count = stream->at = 0;
     if (stream->part)
         return refill_part(stream, err);
@@ -154,28 +232,7 @@ static enum silt_status refill(struct rows *rows, struct stream *stream, struct 
         silt_arena_reset(stream->strings);
     if (stream->finished)
         return SILT_OK;
-    if (!stream->sought || !stream->lane) {
-        silt_time min = rows->descending ? rows->min : stream->resume;
-        silt_time max = rows->descending ? stream->resume : rows->max;
-        if (min > max) {
-            stream->finished = true;
-            return SILT_OK;
-        }
-        if ((rc = lane_seek(lane, stream->series, rows->group, min, max, rows->descending, err)) != SILT_OK)
-            return rc;
-        stream->sought = true;
-    }
-    while (stream->count == 0) {
-        if ((rc = lane_next(lane, &batch, err)) != SILT_OK)
-            return rc;
-        if (batch.count == 0) {
-            stream->finished = true;
-            return SILT_OK;
-        }
-        if ((rc = copy_rows(rows, stream, lane, &batch, &full, err)) != SILT_OK)
-            return rc;
-    }
-    return SILT_OK;
+    return stream->lane ? refill_own(rows, stream, err) : refill_shared(rows, stream, err);
 }
 
 /* ---------------------------------------------------------------- the heap, as container/heap moves things */
@@ -356,6 +413,7 @@ enum silt_status rows_open(const struct scan *scan, const struct scan_group *gro
         rows->streams[i] = (struct stream){
             .series = (uint32_t)(group->first + i),
             .resume = rows->descending ? max : min,
+            .goal = own || rows->buffer_rows < FIRST_ROWS ? rows->buffer_rows : FIRST_ROWS,
             .times = times + i * rows->buffer_rows,
             .shards = shards + i * rows->buffer_rows,
             .cells = buffer + i * rows->buffer_rows * width,

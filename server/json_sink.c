@@ -250,9 +250,24 @@ static enum silt_status open_series(struct answer *answer, const struct silt_ser
 
 /* ---------------------------------------------------------------- cells */
 
-/* Text of the second that holds `time`, with the zone's offset behind. */
+static void put_two(char *to, unsigned value)
+{
+    to[0] = (char)('0' + value / 10);
+    to[1] = (char)('0' + value % 10);
+}
+
+/* Text of the second, with the zone's offset behind. Within a day of UTC only the clock changes. */
 static void cache_second(struct json_sink *s, int64_t second)
 {
+    uint64_t of_day = (uint64_t)second - (uint64_t)s->cached_day;
+
+    if (of_day < 86400 && !s->answer.base.zone && !s->cached_zone) {
+        put_two(s->cached_text + 11, (unsigned)of_day / 3600);
+        put_two(s->cached_text + 14, (unsigned)of_day / 60 % 60);
+        put_two(s->cached_text + 17, (unsigned)of_day % 60);
+        s->cached_second = second;
+        return;
+    }
     char text[SILT_TIME_TEXT_MAX];
     silt_time time = second * NS_PER_SECOND; /* in range: the caller saw that */
     int32_t offset = s->answer.base.zone ? silt_zone_offset(s->answer.base.zone, time) : 0;
@@ -262,6 +277,7 @@ static void cache_second(struct json_sink *s, int64_t second)
     s->cached_suffix_len = (uint8_t)(len - 19);
     memcpy(s->cached_suffix, text + 19, s->cached_suffix_len);
     s->cached_second = second;
+    s->cached_day = second - ((second % 86400) + 86400) % 86400;
     s->cached_zone = s->answer.base.zone;
 }
 
@@ -519,5 +535,5 @@ void json_sink_init(struct json_sink *sink, const struct answer_options *options
     memset(sink, 0, sizeof(*sink));
     answer_init(&sink->answer, &format, options, output);
     sink->fresh = true;
-    sink->cached_second = INT64_MIN;
+    sink->cached_second = sink->cached_day = INT64_MIN;
 }

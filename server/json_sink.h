@@ -33,6 +33,7 @@ struct json_sink {
 
     /* RFC 3339 text of a second, without fraction, and what follows the fraction */
     int64_t cached_second;
+    int64_t cached_day; /* the first second of its day in UTC */
     char cached_text[20];
     char cached_suffix[8];
     uint8_t cached_suffix_len;
