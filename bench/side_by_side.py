@@ -189,6 +189,24 @@ def queries(hosts, steps, kind):
         None)
     out["count-all"] = ("SELECT count(*) FROM cpu", None)
     out["mean-1m-one-field"] = ("SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1m)" % between(0, end12), None)
+    classes = {
+        "percentile": "SELECT percentile(usage_user, 95) FROM cpu",
+        "percentile-1h-hosts": "SELECT percentile(usage_user, 95) FROM cpu WHERE %s GROUP BY time(1h), hostname" % between(0, length),
+        "median": "SELECT median(usage_user) FROM cpu",
+        "stddev": "SELECT stddev(usage_user) FROM cpu",
+        "spread": "SELECT spread(usage_user) FROM cpu",
+        "top-10": "SELECT top(usage_user, 10) FROM cpu",
+        "distinct": "SELECT distinct(usage_user) FROM cpu",
+        "count-distinct": "SELECT count(distinct(usage_user)) FROM cpu",
+        "derivative": "SELECT derivative(usage_user, 10s) FROM cpu WHERE hostname = 'host_3'",
+        "derivative-mean-1m": "SELECT derivative(mean(usage_user), 1m) FROM cpu WHERE %s GROUP BY time(1m)" % between(0, length),
+        "moving-average-hosts": "SELECT max(a) FROM (SELECT moving_average(usage_user, 10) AS a FROM cpu GROUP BY hostname)",
+        "regex-tag": "SELECT mean(usage_user) FROM cpu WHERE hostname =~ /^host_.*[37]$/ AND %s GROUP BY time(1h)" % between(0, length),
+        "regex-field": "SELECT mean(/^usage_(user|system)$/) FROM cpu",
+        "subquery-max-mean": "SELECT max(m) FROM (SELECT mean(usage_user) AS m FROM cpu WHERE %s GROUP BY time(1m), hostname)" % between(0, length),
+    }
+    if kind == "cpu":
+        out.update((name, (text, None)) for name, text in classes.items())
     if kind != "cpu":
         keep = ("double-groupby-1", "double-groupby-all", "cpu-max-all-8")
         out = {name: out[name] for name in keep}
@@ -221,6 +239,34 @@ def time_query(port, path, repeat):
     return sorted(times)[len(times) // 2]
 
 
+def stream(peer, hosts, steps):
+    """SELECT * of up to a million rows, in chunks as a client asks for them: rows a second, and what it costs in memory."""
+    span = max(1, min(steps, 1000000 // hosts))
+    text = "SELECT * FROM cpu WHERE time >= '%s' AND time < '%s'" % (stamp(START), stamp(START + span * 10))
+    pid = peer.server.process.pid
+    with open("/proc/%d/clear_refs" % pid, "w") as f: # the peak is measured from here on
+        f.write("5")
+    before = peak_bytes(pid)
+    connection = http.client.HTTPConnection("127.0.0.1", peer.server.port, timeout=600)
+    begin = time.perf_counter()
+    connection.request("GET", peer.query_path(text) + "&chunked=true&chunk_size=10000")
+    response = connection.getresponse()
+    size, rows, tail = 0, 0, b""
+    while True:
+        piece = response.read(1 << 20)
+        if not piece:
+            break
+        size += len(piece)
+        joined = tail + piece
+        rows += joined.count(b"],[") + joined.count(b'"values":[[')
+        tail = joined[-11:] # as long as the longest of both less one, which then is not counted twice
+        rows -= tail.count(b"],[") + tail.count(b'"values":[[')
+    seconds = time.perf_counter() - begin
+    rows += tail.count(b"],[") + tail.count(b'"values":[[')
+    connection.close()
+    return {"rows": rows, "bytes": size, "rows_per_s": rows / seconds, "more_mb": (peak_bytes(pid) - before) / 1e6}
+
+
 def measure(make, kind, hosts, steps, repeat, options):
     peer = make()
     server = peer.server
@@ -245,6 +291,8 @@ def measure(make, kind, hosts, steps, repeat, options):
                     if not isinstance(peer, Vm):
                         result["answers"][name] = hash(get(server.port, path).replace(b',"partial":true', b""))
                     result["queries"][name] = time_query(server.port, path, repeat)
+            if kind == "cpu" and not isinstance(peer, Vm):
+                result["stream"] = stream(peer, hosts, steps)
     finally:
         peer.server.keep = False
         peer.server.stop()
@@ -271,6 +319,12 @@ def show(kind, results):
     row("bytes per value at rest", [r["bytes_per_value"] for r in results], "%.3f", False)
     for name in results[0]["queries"]:
         row(name + ", ms", [r["queries"].get(name) for r in results], "%.2f", False)
+    if any("stream" in r for r in results):
+        streams = [r.get("stream") or {} for r in results]
+        row("SELECT * of %d rows, rows/s" % streams[0]["rows"], [s.get("rows_per_s") for s in streams], "%.0f", True)
+        row("its memory on top, MB", [s.get("more_mb") for s in streams], "%.1f", False)
+        if len({s["rows"] for s in streams if s}) > 1:
+            print("\nSELECT * gave different numbers of rows: %s" % [s.get("rows") for s in streams])
     by_name = {r["server"]: r for r in results}
     if "siltd" in by_name and "influxd" in by_name:
         ours, theirs = by_name["siltd"]["answers"], by_name["influxd"]["answers"]

@@ -4,13 +4,12 @@
  * SHOW SERIES and FIELD KEYS look at one policy, the default one when none is named, and may look at several databases;
  * the others at all policies of one database, whatever stands in front of a measurement's name.
  */
-#include "query/schema_view.h"
+#include "query/show_cardinality.h"
 #include "query/show_table.h"
 
 #include <stdlib.h>
 
-static const struct silt_str name_column[] = {{"name", 4}}, key_column[] = {{"key", 3}}, count_column[] = {{"count", 5}},
-                             estimate_column[] = {{"cardinality estimation", 22}}, tag_key_column[] = {{"tagKey", 6}},
+static const struct silt_str name_column[] = {{"name", 4}}, key_column[] = {{"key", 3}}, tag_key_column[] = {{"tagKey", 6}},
                              tag_value_columns[] = {{"key", 3}, {"value", 5}},
                              field_key_columns[] = {{"fieldKey", 8}, {"fieldType", 9}};
 
@@ -58,7 +57,7 @@ static enum silt_status show_open(struct show *show, bool follow_source)
                             show->err);
 }
 
-static bool source_names(struct exec *exec, const struct source *sources, size_t count, struct silt_str measurement)
+bool show_source_names(struct exec *exec, const struct source *sources, size_t count, struct silt_str measurement)
 {
     for (size_t i = 0; i < count; i++)
         if (sources[i].is_regex ? silt_regex_match(exec_regex(exec, sources[i].regex), measurement)
@@ -69,7 +68,7 @@ static bool source_names(struct exec *exec, const struct source *sources, size_t
 
 static bool shown(const struct show *show, struct silt_str measurement)
 {
-    return source_names(show->exec, show->statement->sources, show->statement->source_count, measurement);
+    return show_source_names(show->exec, show->statement->sources, show->statement->source_count, measurement);
 }
 
 /* ---------------------------------------------------------------- measurements */
@@ -251,7 +250,7 @@ static enum silt_status places_open(struct show *show, struct place_list *places
             return rc;
         for (size_t k = 0; k < place->view.measurement_count; k++) {
             struct silt_str name = place->view.measurements[k];
-            if (!source_names(show->exec, place->sources, place->source_count, name))
+            if (!show_source_names(show->exec, place->sources, place->source_count, name))
                 continue;
             places->measurements = silt_arena_grow(show->exec->arena, places->measurements, &capacity,
                                                    places->measurement_count + 1, sizeof(*places->measurements));
@@ -367,15 +366,15 @@ static enum silt_status show_tag_keys(struct show *show)
     return rc;
 }
 
-static bool key_wanted(const struct show *show, struct silt_str key)
+bool show_key_wanted(struct exec *exec, const struct show_statement *statement, struct silt_str key)
 {
-    const struct expr *expr = show->statement->key;
+    const struct expr *expr = statement->key;
 
-    switch (show->statement->key_op) {
+    switch (statement->key_op) {
     case OP_EQ: return silt_str_equal(key, expr->string);
     case OP_NE: return !silt_str_equal(key, expr->string);
-    case OP_MATCH: return silt_regex_match(exec_regex(show->exec, expr->regex), key);
-    case OP_NOT_MATCH: return !silt_regex_match(exec_regex(show->exec, expr->regex), key);
+    case OP_MATCH: return silt_regex_match(exec_regex(exec, expr->regex), key);
+    case OP_NOT_MATCH: return !silt_regex_match(exec_regex(exec, expr->regex), key);
     case OP_IN:
         for (size_t i = 0; i < expr->list.count; i++)
             if (silt_str_equal(expr->list.names[i], key))
@@ -403,140 +402,38 @@ static enum silt_status tag_condition_check(struct show *show, const struct expr
     return silt_fail(show->err, SILT_INVALID, "left side of '%s' must be a tag key", expr_op_text(expr->binary.op));
 }
 
-static enum silt_status show_tag_values(struct show *show, bool only_count)
+static enum silt_status show_tag_values(struct show *show)
 {
     enum silt_status rc = condition_split(show->exec, show->statement->condition, NULL, &show->condition, show->err);
 
-    if (rc == SILT_OK && !only_count)
+    if (rc == SILT_OK)
         rc = tag_condition_check(show, show->condition.rest);
     if (rc == SILT_OK)
-        rc = show_open(show, only_count);
+        rc = show_open(show, false);
     for (size_t i = 0; rc == SILT_OK && i < show->view.measurement_count && !out_of_time(show); i++) {
         struct silt_str *keys, *values, measurement = show->view.measurements[i];
         const struct silt_tag_filter *filter = schema_filter_for(show->exec, show->filter, measurement);
         struct table table;
-        size_t key_count, value_count, total = 0;
+        size_t key_count, value_count;
         if (!shown(show, measurement))
             continue;
         if ((rc = schema_tag_keys(&show->view, measurement, NULL, &keys, &key_count, show->err)) != SILT_OK ||
-            (rc = table_begin(&table, show->exec, measurement, only_count ? count_column : tag_value_columns,
-                              only_count ? 1 : 2, only_count ? 0 : show->statement->limit,
-                              only_count ? 0 : show->statement->offset, false, show->err)) != SILT_OK)
+            (rc = table_begin(&table, show->exec, measurement, tag_value_columns, 2, show->statement->limit,
+                              show->statement->offset, false, show->err)) != SILT_OK)
             return rc;
         for (size_t k = 0; rc == SILT_OK && k < key_count; k++) {
-            if (!key_wanted(show, keys[k]))
+            if (!show_key_wanted(show->exec, show->statement, keys[k]))
                 continue;
             rc = schema_tag_values(&show->view, measurement, keys[k], filter, &values, &value_count, show->err);
-            total += rc == SILT_OK ? value_count : 0;
-            for (size_t v = 0; rc == SILT_OK && !only_count && v < value_count; v++) {
+            for (size_t v = 0; rc == SILT_OK && v < value_count; v++) {
                 struct silt_cell cells[2] = {cell_string(keys[k]), cell_string(values[v])};
                 rc = table_row(&table, cells);
             }
-        }
-        if (rc == SILT_OK && only_count && total) {
-            struct silt_cell cell = cell_integer((int64_t)total);
-            rc = table_row(&table, &cell);
         }
         if (rc == SILT_OK)
             rc = table_flush(&table);
     }
     return rc;
-}
-
-/* ---------------------------------------------------------------- cardinalities */
-
-static enum silt_status one_number(struct show *show, struct silt_str name, const struct silt_str *column, size_t number)
-{
-    struct silt_cell cell = cell_integer((int64_t)number);
-    struct table table;
-    enum silt_status rc = table_begin(&table, show->exec, name, column, 1, 0, 0, false, show->err);
-
-    if (rc == SILT_OK)
-        rc = table_row(&table, &cell);
-    return rc == SILT_OK ? table_flush(&table) : rc;
-}
-
-/* Exactly means: in every shard by itself, added up. */
-static enum silt_status count_series(struct show *show, struct silt_str measurement, bool exact, size_t *out)
-{
-    struct silt_str *keys;
-
-    *out = 0;
-    if (!exact)
-        return schema_series_keys(&show->view, measurement, show->filter, false, &keys, out, show->err);
-    for (size_t i = 0; i < show->view.reader_count; i++) {
-        struct silt_reader *reader = show->view.readers[i];
-        struct silt_series_set set;
-        enum silt_status rc =
-            reader->ops->series(reader, measurement, show->filter, show->exec->arena, &set, show->err);
-        if (rc != SILT_OK)
-            return rc;
-        for (uint32_t shard = 0; shard < reader->ops->shard_count(reader); shard++)
-            for (size_t k = 0; k < set.count; k++)
-                *out += reader->ops->shard_has_series(reader, shard, set.ids[k]);
-    }
-    return SILT_OK;
-}
-
-static enum silt_status show_cardinality(struct show *show, enum statement_kind kind)
-{
-    const struct show_statement *statement = show->statement;
-    const char *what = statement_kind_name(kind);
-    bool exact = statement->exact || statement->source_count || statement->condition || statement->dimension_count ||
-                 statement->limit || statement->offset;
-    size_t total = 0, shown_count = 0;
-    enum silt_status rc;
-
-    if (statement->dimension_count)
-        return silt_fail(show->err, SILT_UNSUPPORTED, "%s with GROUP BY is not supported", what);
-    if (expr_mentions_time(statement->condition)) {
-        bool series = kind == STATEMENT_SHOW_SERIES_CARDINALITY, measurement = kind == STATEMENT_SHOW_MEASUREMENT_CARDINALITY;
-        if (series || measurement)
-            return silt_fail(show->err, SILT_INVALID, "SHOW %s EXACT CARDINALITY doesn't support time in WHERE clause",
-                             series ? "SERIES" : "MEASUREMENT");
-    }
-    if (kind == STATEMENT_SHOW_TAG_VALUES_CARDINALITY)
-        return show_tag_values(show, true);
-    rc = show_open(show, true);
-    if (rc == SILT_NOT_FOUND && !exact) /* an unknown database holds nothing */
-        return one_number(show, SILT_STR(""), estimate_column, 0);
-    for (size_t i = 0; rc == SILT_OK && i < show->view.measurement_count; i++) {
-        struct silt_str measurement = show->view.measurements[i], *texts;
-        struct silt_field *fields;
-        size_t count = 0;
-        if (!shown(show, measurement))
-            continue;
-        if (kind == STATEMENT_SHOW_SERIES_CARDINALITY || kind == STATEMENT_SHOW_MEASUREMENT_CARDINALITY)
-            rc = count_series(show, measurement, exact, &count);
-        else if (kind == STATEMENT_SHOW_TAG_KEY_CARDINALITY)
-            rc = schema_tag_keys(&show->view, measurement, show->filter, &texts, &count, show->err);
-        else
-            rc = schema_fields(&show->view, measurement, &fields, &count, show->err);
-        if (rc == SILT_OK && kind == STATEMENT_SHOW_FIELD_KEY_CARDINALITY) {
-            size_t names = 0; /* a field of two types is one field */
-            for (size_t k = 0; k < count; k++)
-                names += k == 0 || !silt_str_equal(fields[k].name, fields[k - 1].name);
-            count = names;
-        }
-        if (rc != SILT_OK || count == 0)
-            continue;
-        total += count;
-        shown_count++;
-        if (kind == STATEMENT_SHOW_MEASUREMENT_CARDINALITY || (kind == STATEMENT_SHOW_SERIES_CARDINALITY && !exact))
-            continue;
-        if (statement->offset && shown_count <= (size_t)statement->offset)
-            continue;
-        if (statement->limit && shown_count > (size_t)statement->offset + (size_t)statement->limit)
-            continue;
-        rc = one_number(show, measurement, count_column, count);
-    }
-    if (rc != SILT_OK)
-        return rc;
-    if (kind == STATEMENT_SHOW_MEASUREMENT_CARDINALITY)
-        return one_number(show, SILT_STR(""), exact ? count_column : estimate_column, shown_count);
-    if (kind == STATEMENT_SHOW_SERIES_CARDINALITY && !exact)
-        return one_number(show, SILT_STR(""), estimate_column, total);
-    return SILT_OK;
 }
 
 enum silt_status show_run(struct exec *exec, const struct statement *statement, struct silt_error *err)
@@ -548,9 +445,9 @@ enum silt_status show_run(struct exec *exec, const struct statement *statement, 
     case STATEMENT_SHOW_MEASUREMENTS: rc = show_measurements(&show); break;
     case STATEMENT_SHOW_SERIES: rc = show_in_places(&show, series_rows); break;
     case STATEMENT_SHOW_TAG_KEYS: rc = show_tag_keys(&show); break;
-    case STATEMENT_SHOW_TAG_VALUES: rc = show_tag_values(&show, false); break;
+    case STATEMENT_SHOW_TAG_VALUES: rc = show_tag_values(&show); break;
     case STATEMENT_SHOW_FIELD_KEYS: rc = show_in_places(&show, field_rows); break;
-    default: rc = show_cardinality(&show, statement->kind); break;
+    default: rc = show_cardinality(exec, statement, err); break;
     }
     schema_view_close(&show.view);
     return rc;
