@@ -279,7 +279,7 @@ static enum silt_status bad_param(struct parser *p, struct silt_str name)
         return silt_fail(p->err, SILT_INVALID, "empty bound parameter");
     for (size_t i = 0; i < p->param_count; i++)
         if (silt_str_equal(p->params[i].name, name))
-            return silt_fail(p->err, SILT_INVALID, "%.*s", SILT_FMT(p->params[i].text));
+            return silt_fail(p->err, SILT_INVALID, "missing parameter: %.*s", SILT_FMT(p->params[i].text));
     return silt_fail(p->err, SILT_INVALID, "missing parameter: %.*s", SILT_FMT(name));
 }
 

@@ -52,6 +52,10 @@ static void bind(const struct parser *p, struct lexed *lexed)
         lexed->token = TOKEN_DURATIONVAL;
         lexed->text = silt_arena_str(p->arena, (struct silt_str){text, silt_write_duration(text, param->integer)});
         return;
+    case SILT_PARAM_BAD_DURATION:
+        lexed->token = TOKEN_DURATIONVAL;
+        lexed->text = param->text;
+        return;
     case SILT_PARAM_ERROR:
         return; /* said where it is used */
     }

@@ -430,26 +430,41 @@ static void bind_text(struct silt_param *param, const struct value *value, enum 
     param->text = value->text;
 }
 
-static void bind_integer(struct silt_param *param, struct silt_str text, enum silt_param_kind kind,
+/* A number with a point is a float to InfluxDB, every other one an integer: 1e3 is no number at all. */
+static bool has_point(struct silt_str text)
+{
+    return memchr(text.p, '.', text.len) != NULL;
+}
+
+static void bind_integer(struct silt_param *param, struct silt_str text, enum silt_param_kind kind, const char *otherwise,
                          struct silt_arena *arena)
 {
     bool overflow = false;
 
     param->kind = kind;
-    if (!silt_parse_int(text.p, text.len, &param->integer, &overflow))
+    if (has_point(text))
+        set_error(param, silt_str_from(otherwise));
+    else if (!silt_parse_int(text.p, text.len, &param->integer, &overflow))
         set_error(param, integer_error(arena, text, overflow));
 }
 
 static void bind_number(struct silt_param *param, struct silt_str text, struct silt_arena *arena)
 {
+    bool overflow = false;
+    int64_t whole;
+
     param->kind = SILT_PARAM_FLOAT;
-    if (!silt_parse_double(text.p, text.len, &param->number))
+    if (!has_point(text) && !silt_parse_int(text.p, text.len, &whole, &overflow))
+        set_error(param, integer_error(arena, text, overflow));
+    else if (!silt_parse_double(text.p, text.len, &param->number))
         set_error(param, silt_arena_printf(arena, "strconv.ParseFloat: parsing \"%.*s\": value out of range",
                                            SILT_FMT(text)));
 }
 
 static void bind_object(struct silt_param *param, const struct binding *binding, struct silt_arena *arena)
 {
+    static const char not_integer[] = "integer literal must be an integer value";
+    static const char not_duration[] = "duration literal must be a string or integer value";
     const struct value *value = &binding->value;
 
     if (binding->count != 1) {
@@ -467,17 +482,19 @@ static void bind_object(struct silt_param *param, const struct binding *binding,
             set_error(param, SILT_STR("number literal must be a float value"));
     } else if (is_one_of(binding->type, "int", "integer")) {
         if (value->kind == VALUE_NUMBER)
-            bind_integer(param, value->text, SILT_PARAM_INTEGER, arena);
+            bind_integer(param, value->text, SILT_PARAM_INTEGER, not_integer, arena);
         else
-            set_error(param, SILT_STR("integer literal must be an integer value"));
+            set_error(param, silt_str_from(not_integer));
     } else if (is_one_of(binding->type, "duration", NULL)) {
         param->kind = SILT_PARAM_DURATION;
         if (value->kind == VALUE_NUMBER)
-            bind_integer(param, value->text, SILT_PARAM_DURATION, arena);
+            bind_integer(param, value->text, SILT_PARAM_DURATION, not_duration, arena);
         else if (value->kind != VALUE_STRING)
-            set_error(param, SILT_STR("duration literal must be a string or integer value"));
-        else if (!parse_duration(value->text, &param->integer))
-            set_error(param, SILT_STR("invalid duration"));
+            set_error(param, silt_str_from(not_duration));
+        else if (!parse_duration(value->text, &param->integer)) {
+            param->kind = SILT_PARAM_BAD_DURATION;
+            param->text = value->text;
+        }
     } else {
         set_error(param, silt_arena_printf(arena, "unknown bind object type: %.*s", SILT_FMT(binding->type)));
     }
@@ -531,10 +548,10 @@ static enum silt_status read_param(struct reader *r, struct silt_str name, void 
         param->text = value.text;
         break;
     case VALUE_NUMBER:
-        if (memchr(value.text.p, '.', value.text.len))
+        if (has_point(value.text))
             bind_number(param, value.text, r->arena);
         else
-            bind_integer(param, value.text, SILT_PARAM_INTEGER, r->arena);
+            bind_integer(param, value.text, SILT_PARAM_INTEGER, "", r->arena);
         if (param->kind == SILT_PARAM_ERROR) /* a plain number fails at once, used or not */
             return silt_fail(r->err, SILT_INVALID, "error parsing json value: %.*s", SILT_FMT(param->text));
         break;

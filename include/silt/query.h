@@ -153,7 +153,8 @@ struct silt_query; /* the parsed statements */
 enum silt_param_kind {
     SILT_PARAM_STRING, SILT_PARAM_INTEGER, SILT_PARAM_FLOAT, SILT_PARAM_BOOLEAN, SILT_PARAM_DURATION,
     SILT_PARAM_REGEX, SILT_PARAM_IDENTIFIER,
-    SILT_PARAM_ERROR, /* text is the error that its use gives */
+    SILT_PARAM_BAD_DURATION, /* text is no duration: an error where one is wanted */
+    SILT_PARAM_ERROR, /* text is what is wrong, said behind "missing parameter: " where it is used */
 };
 struct silt_param {
     struct silt_str name, text; /* text: string, regex, identifier, error */

@@ -62,12 +62,15 @@ static const struct {
     {"{\"foo\":1}", SILT_PARAM_ERROR, "unknown bind object type: foo"},
     {"{}", SILT_PARAM_ERROR, "bound object parameter value must have exactly one entry"},
     {"{\"int\":1,\"float\":2}", SILT_PARAM_ERROR, "bound object parameter value must have exactly one entry"},
-    {"{\"duration\":\"x\"}", SILT_PARAM_ERROR, "invalid duration"},
-    {"{\"duration\":\"5\"}", SILT_PARAM_ERROR, "invalid duration"},
-    {"{\"duration\":\"-s\"}", SILT_PARAM_ERROR, "invalid duration"},
-    {"{\"duration\":\"99999999999999999999s\"}", SILT_PARAM_ERROR, "invalid duration"},
+    {"{\"duration\":\"x\"}", SILT_PARAM_BAD_DURATION, "x"},
+    {"{\"duration\":\"5\"}", SILT_PARAM_BAD_DURATION, "5"},
+    {"{\"duration\":\"-s\"}", SILT_PARAM_BAD_DURATION, "-s"},
+    {"{\"duration\":\"99999999999999999999s\"}", SILT_PARAM_BAD_DURATION, "99999999999999999999s"},
     {"{\"regex\":1}", SILT_PARAM_ERROR, "regex literal must be a string value"},
-    {"{\"int\":1.5}", SILT_PARAM_ERROR, "strconv.ParseInt: parsing \"1.5\": invalid syntax"},
+    {"{\"int\":1.5}", SILT_PARAM_ERROR, "integer literal must be an integer value"},
+    {"{\"int\":1e3}", SILT_PARAM_ERROR, "strconv.ParseInt: parsing \"1e3\": invalid syntax"},
+    {"{\"number\":1e3}", SILT_PARAM_ERROR, "strconv.ParseInt: parsing \"1e3\": invalid syntax"},
+    {"{\"duration\":1.5}", SILT_PARAM_ERROR, "duration literal must be a string or integer value"},
 };
 
 START_TEST(test_value)

@@ -57,7 +57,7 @@ static const struct silt_param params[] = {
     {.name = {"d", 1}, .kind = SILT_PARAM_DURATION, .integer = 90000000000},
     {.name = {"r", 1}, .text = {"^b/$", 4}, .kind = SILT_PARAM_REGEX},
     {.name = {"f", 1}, .text = {"my field", 8}, .kind = SILT_PARAM_IDENTIFIER},
-    {.name = {"e", 1}, .text = {"invalid duration", 16}, .kind = SILT_PARAM_ERROR},
+    {.name = {"e", 1}, .text = {"5", 1}, .kind = SILT_PARAM_BAD_DURATION},
     {.name = {"a b", 3}, .kind = SILT_PARAM_INTEGER, .integer = 1},
 };
 
