@@ -29,6 +29,8 @@ struct exec {
     struct exec_regex *regexes; /* compiled by this statement, freed at its end */
     struct exec_reads *reads;   /* NULL: nobody asks */
     bool sink_failed;           /* the client left: nothing more may be sent */
+    bool panicked;              /* the error is one that stops InfluxDB's Go code, and is told as such */
+    uint64_t written;           /* points, by SELECT INTO */
     enum silt_status sink_status;
 };
 

@@ -520,6 +520,8 @@ static void name_columns(struct plan *plan)
     for (size_t i = 0; i < plan->field_count; i++)
         if (plan->fields[i].alias.len)
             plan->columns[i + 1] = plan->fields[i].alias;
+        else if (plan->field_is_argument[i] && plan->compiled->select->into)
+            plan->columns[i + 1] = SILT_STR(""); /* becomes a tag, takes no column's name */
     for (size_t i = 0; i < plan->field_count; i++) {
         if (plan->columns[i + 1].p)
             continue;

@@ -4,7 +4,7 @@
  * After a statement that failed, the ones behind it are not run; InfluxDB answers for them with the numbers from the
  * failed one on, one answer less than there are statements, and so does this.
  */
-#include "query/exec.h"
+#include "query/into.h"
 
 static enum silt_status sink_failed(struct exec *exec, enum silt_status rc)
 {
@@ -137,6 +137,81 @@ static enum silt_chunking chunking_of(const struct statement *statement)
     }
 }
 
+static bool writes_into(const struct statement *statement)
+{
+    return statement->kind == STATEMENT_SELECT && statement->select->into;
+}
+
+/* The names that a statement leaves open are filled in first where its text is shown or kept. */
+static enum silt_status normalise(struct exec *exec, struct statement *statement, struct silt_error *err)
+{
+    if (statement->kind == STATEMENT_CREATE_CONTINUOUS_QUERY)
+        return continuous_query_normalise(exec, &statement->continuous_query, err);
+    return writes_into(statement) ? select_normalise(exec, &statement->select, err) : SILT_OK;
+}
+
+/*
+ * Where Go's run time stops a statement, InfluxDB answers for the request: its whole text, with names filled in as far
+ * as it had come, and what stopped it.
+ */
+static struct silt_str panic_text(struct exec *exec, const struct silt_query *query, size_t index,
+                                  const struct silt_error *err)
+{
+    struct silt_buffer text = {0};
+
+    for (size_t i = 0; i < query->statement_count; i++) {
+        struct statement statement = query->statements[i];
+        struct silt_error ignored; /* it ran before: its names are known */
+        if (statement.kind == STATEMENT_SELECT && i <= index &&
+            select_normalise(exec, &statement.select, &ignored) != SILT_OK)
+            statement = query->statements[i];
+        if (i)
+            silt_buffer_append(&text, ";\n", 2);
+        statement_print(&text, &statement);
+    }
+    silt_buffer_printf(&text, " [panic:%s]", err->text);
+    struct silt_str result = silt_arena_str(exec->arena, (struct silt_str){text.p, text.len});
+    silt_buffer_free(&text);
+    return result;
+}
+
+static void tell_error(struct exec *exec, const struct silt_query *query, size_t index, enum silt_status rc,
+                       const struct silt_error *err)
+{
+    struct silt_str text = silt_str_from(err->text[0] ? err->text : silt_status_name(rc));
+
+    exec->sink->error(exec->sink, exec->panicked ? panic_text(exec, query, index, err) : text);
+}
+
+/* The answer to one statement; what is returned is how the statement went. exec->sink_failed: nothing more can be said. */
+static enum silt_status answer_statement(struct exec *exec, const struct silt_query *query, size_t index)
+{
+    struct statement statement = query->statements[index];
+    struct silt_sink *sink = exec->sink;
+    struct silt_error err = {0};
+    bool into = writes_into(&statement); /* has nothing to say before it is over, not even its number */
+    enum silt_status rc;
+
+    sink->zone = into ? NULL : zone_of(&statement);
+    sink->chunking = chunking_of(&statement);
+    if (!into && (rc = sink_failed(exec, sink->begin(sink, (uint32_t)index))) != SILT_OK)
+        return rc;
+    if ((rc = normalise(exec, &statement, &err)) == SILT_OK)
+        rc = run_statement(exec, &statement, &err);
+    if (exec->sink_failed)
+        return rc;
+    if (into && sink_failed(exec, sink->begin(sink, exec->panicked ? SILT_STATEMENT_NONE : (uint32_t)index)) != SILT_OK)
+        return exec->sink_status;
+    if (into && rc == SILT_OK && into_answer(exec) != SILT_OK)
+        return exec->sink_status;
+    if (rc == SILT_OK && exec->options->read_only_request && silt_query_statement_changes(query, index))
+        warn_read_only(exec, &statement);
+    if (rc != SILT_OK)
+        tell_error(exec, query, index, rc, &err);
+    sink_failed(exec, sink->end(sink));
+    return rc;
+}
+
 enum silt_status silt_query_run(const struct silt_query *query, const struct silt_query_options *options,
                                 struct silt_sink *sink)
 {
@@ -146,29 +221,8 @@ enum silt_status silt_query_run(const struct silt_query *query, const struct sil
     silt_budget_init(&exec.budget, "query memory", options->limits.memory_bytes ? options->limits.memory_bytes : SIZE_MAX,
                      options->budget);
     for (size_t i = 0; i < count; i++) {
-        struct statement statement = query->statements[i];
-        struct silt_error err = {0};
-        enum silt_status rc;
-
         exec.arena = silt_arena_create(&exec.budget);
-        sink->zone = zone_of(&statement);
-        sink->chunking = chunking_of(&statement);
-        rc = sink_failed(&exec, sink->begin(sink, (uint32_t)i));
-        if (rc == SILT_OK) {
-            if (statement.kind == STATEMENT_CREATE_CONTINUOUS_QUERY)
-                rc = continuous_query_normalise(&exec, &statement.continuous_query, &err);
-            else if (statement.kind == STATEMENT_SELECT && statement.select->into)
-                rc = select_normalise(&exec, &statement.select, &err);
-            if (rc == SILT_OK)
-                rc = run_statement(&exec, &statement, &err);
-            if (!exec.sink_failed) {
-                if (rc == SILT_OK && options->read_only_request && silt_query_statement_changes(query, i))
-                    warn_read_only(&exec, &statement);
-                if (rc != SILT_OK)
-                    sink->error(sink, silt_str_from(err.text[0] ? err.text : silt_status_name(rc)));
-                sink_failed(&exec, sink->end(sink));
-            }
-        }
+        enum silt_status rc = answer_statement(&exec, query, i);
         for (struct exec_regex *entry = exec.regexes; entry; entry = entry->next)
             silt_regex_free(entry->regex);
         exec.regexes = NULL;
@@ -179,7 +233,7 @@ enum silt_status silt_query_run(const struct silt_query *query, const struct sil
         if (rc == SILT_OK)
             continue;
         /* One marker for each statement left, all under the number of the one that failed, as InfluxDB does. */
-        for (size_t left = count - 1 - i; left; left--) {
+        for (size_t left = exec.panicked ? 0 : count - 1 - i; left; left--) {
             if (sink_failed(&exec, sink->begin(sink, (uint32_t)i)) != SILT_OK)
                 return exec.sink_status;
             sink->error(sink, SILT_STR("not executed"));

@@ -6,6 +6,7 @@
  * fill(previous) is what the row before it in the group had.
  */
 #include "query/cells.h"
+#include "query/into.h"
 #include "query/points.h"
 #include "query/rows.h"
 #include "query/statements.h"
@@ -323,7 +324,7 @@ static enum silt_status gather(struct evaluation *e, const struct plan_call *cal
 {
     const struct plan *plan = e->plan;
     uint32_t wanted[1 + sizeof(call->dimension_slots) / sizeof(call->dimension_slots[0])];
-    size_t width = 1 + call->dimension_slot_count, capacity = 0;
+    size_t width, capacity = 0;
     bool ranked = call->function->id == FN_TOP || call->function->id == FN_BOTTOM;
     bool named = ranked && call->expr->call.arg_count > 2;
     /* InfluxDB lets LIMIT into the scan of top() and bottom() without names: a shard gives that many points and one */
@@ -334,8 +335,10 @@ static enum silt_status gather(struct evaluation *e, const struct plan_call *cal
     bool more;
 
     wanted[0] = call->slot;
-    for (size_t i = 0; i < call->dimension_slot_count; i++)
-        wanted[i + 1] = call->dimension_slots[i];
+    width = 1;
+    for (size_t i = 0; i < call->dimension_slot_count; i++) /* points for INTO are told apart by their tags alone */
+        if (!select->into || plan->slots[call->dimension_slots[i]].kind == SLOT_TAG)
+            wanted[width++] = call->dimension_slots[i];
     silt_time min, max;
     *keys = NULL;
     warm_up_read_range(plan->compiled, call->warm, &min, &max);
@@ -710,7 +713,7 @@ enum silt_status select_run(struct exec *exec, const struct select *select, stru
     if (rc == SILT_OK)
         rc = plan_make(exec, compiled, NULL, 0, &plan, err);
     if (rc == SILT_OK)
-        rc = select->into ? into_run(plan, select, err) : plan_run(plan, err);
+        rc = select->into ? into_run(plan, err) : plan_run(plan, err);
     plan_destroy(plan);
     return rc;
 }

@@ -134,12 +134,15 @@ static enum silt_status check_system_names(const struct select *select, struct s
 
 static enum silt_status check_databases(struct exec *exec, const struct select *select, struct silt_error *err)
 {
+    struct silt_policy *policies;
+    size_t count;
     enum silt_status rc = SILT_OK;
 
+    if (select->into && select->into->database.len) /* of a subquery; nothing else is done about it */
+        rc = exec->options->source->policies(exec->options->source, select->into->database, exec->arena, &policies,
+                                             &count, err);
     for (size_t i = 0; rc == SILT_OK && i < select->source_count; i++) {
         const struct source *source = &select->sources[i];
-        struct silt_policy *policies;
-        size_t count;
         if (source->kind == SOURCE_SUBQUERY) {
             rc = check_databases(exec, source->subquery, err);
             continue;

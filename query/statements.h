@@ -7,7 +7,4 @@
 /* Rows go to the plan's exec's sink. */
 enum silt_status plan_run(struct plan *plan, struct silt_error *err);
 
-/* into.c: the rows of a SELECT ... INTO whose names are filled in are written, and how many they were goes to the sink. */
-enum silt_status into_run(struct plan *plan, const struct select *select, struct silt_error *err);
-
 #endif

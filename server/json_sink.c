@@ -93,7 +93,7 @@ static enum silt_status open_result(struct answer *answer)
     separate(s);
     open_container(s, '{');
     put_key(s, "statement_id");
-    silt_buffer_printf(&s->text, "%u", answer->statement_id);
+    silt_buffer_printf(&s->text, "%d", (int)answer->statement_id);
     if ((rc = emit(s)) != SILT_OK)
         return rc;
     s->has_error = false;

@@ -160,7 +160,7 @@ static enum silt_status close_result(struct answer *answer, bool partial)
     append_map(&text, 2 + (s->message_count > 0) + partial);
     append_word(&text, "statement_id");
     silt_buffer_reserve(&text, MSGPACK_BYTES_MAX);
-    text.len = (size_t)(msgpack_int(text.p + text.len, answer->statement_id) - text.p);
+    text.len = (size_t)(msgpack_int(text.p + text.len, (int32_t)answer->statement_id) - text.p);
     if (s->message_count) {
         append_word(&text, "messages");
         append_array(&text, s->message_count);

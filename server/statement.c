@@ -103,14 +103,31 @@ static enum silt_status wait_until_durable(struct waiter *waiter, struct silt_er
     return waiter->status;
 }
 
+/* Memtables that are full are being flushed meanwhile: InfluxDB's time for a write is what they are given. */
+#define WRITE_PATIENCE_NS 10000000000ull
+#define WRITE_PAUSE_NS 20000000
+
+static enum silt_status write_once(struct silt_admin *admin, struct silt_str database, struct silt_str rp,
+                                   const struct silt_batch *batch, struct silt_arena *arena,
+                                   struct silt_write_report *report, struct waiter *waiter, struct silt_error *err)
+{
+    uint64_t give_up = silt_clock_monotonic_ns() + WRITE_PATIENCE_NS;
+    enum silt_status rc;
+
+    while ((rc = silt_storage_write(storage_of(admin), database, rp, batch, true, arena, report, on_written, waiter,
+                                    err)) == SILT_BUSY &&
+           silt_clock_monotonic_ns() < give_up)
+        nanosleep(&(struct timespec){.tv_nsec = WRITE_PAUSE_NS}, NULL);
+    return rc;
+}
+
 static enum silt_status write_rows(struct silt_admin *admin, struct silt_str database, struct silt_str rp,
                                    const struct silt_batch *batch, struct silt_error *err)
 {
     struct waiter waiter = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     struct silt_write_report report = {0};
     struct silt_arena *arena = silt_arena_create(NULL);
-    enum silt_status rc = silt_storage_write(storage_of(admin), database, rp, batch, true, arena, &report, on_written,
-                                             &waiter, err);
+    enum silt_status rc = write_once(admin, database, rp, batch, arena, &report, &waiter, err);
 
     if (rc == SILT_OK)
         rc = wait_until_durable(&waiter, err);

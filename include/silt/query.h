@@ -55,11 +55,14 @@ enum silt_chunking {
     SILT_CHUNK_STATEMENT, /* not at all */
 };
 
+#define SILT_STATEMENT_NONE UINT32_MAX
+
 /*
  * Where answers go, in this order, per statement:
  *
  *     begin (series rows*)* [message]* [error] end
  *
+ * statement_id SILT_STATEMENT_NONE is shown as -1: an error of the request as a whole.
  * rows come row-major: row r, column c is cells[r * column_count + c]; borrowed during the call. A call that returns
  * not SILT_OK (SILT_CANCELLED: the client left) ends the query. rows may block while a slow client catches up.
  * All calls of one query come from one thread at a time.

@@ -124,7 +124,7 @@ enum silt_status silt_storage_write(struct silt_storage *storage, struct silt_st
                                     struct silt_write_report *report, silt_written_fn done, void *done_arg,
                                     struct silt_error *err);
 
-/* ---------------------------------------------------------------- series keys (storage/series_key.c) */
+/* ---------------------------------------------------------------- series keys (base/series_key.c) */
 
 struct silt_tag {
     struct silt_str key, value; /* unescaped */

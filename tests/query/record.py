@@ -43,7 +43,7 @@ def record(url, path):
             query, _, rest = line[len("query: "):].partition(" | ")
             params = {"db": "record", "epoch": "s", "q": query}
             params.update(urllib.parse.parse_qsl(rest))
-            kept.append(call(url, "/query", params).rstrip("\n"))
+            kept.append(call(url, "/query", params, b"").rstrip("\n"))
         out.append("\n".join(kept))
     with open(path, "w", encoding="utf-8") as f:
         f.write("\n\n".join(out) + "\n")
