@@ -2,6 +2,8 @@
 """statements.py - statements that change and show a server's state, in order, against a live siltd.
 
     statements.py [FILE...]              answers must be those in tests/statements/*.test
+    statements.py --restarts [FILE...]   the same, with siltd restarted after each write and killed after each statement that
+                                         deletes: what is gone is gone from files, too, and stays so
     statements.py --record [FILE...]     writes a real influxd's answers into the files
 
 A file is a script for a server that was empty before:
@@ -62,12 +64,21 @@ def is_query(line):
     return line.lstrip("~").startswith(("POST ", "GET "))
 
 
-def run(path):
+def steps(path, restarts):
+    for number, line, want in read(path):
+        yield number, line, want
+        if restarts and line.startswith("write "):
+            yield number, "restart", None
+        elif restarts and is_query(line) and line.split(" ", 2)[2].startswith(("DELETE", "DROP")):
+            yield number, "crash", None
+
+
+def run(path, restarts):
     passed = failed = 0
     folder = tempfile.mkdtemp(prefix="silt-statements-")
     server = live.start_siltd(folder)
     try:
-        for number, line, want in read(path):
+        for number, line, want in steps(path, restarts):
             name = "%s:%d" % (os.path.relpath(path, live.ROOT), number)
             if line.startswith("write "):
                 status, body = write(server, line)
@@ -111,14 +122,14 @@ def record(path):
 
 def main():
     arguments = sys.argv[1:]
-    recording = arguments[:1] == ["--record"]
-    names = arguments[1:] if recording else arguments
+    recording, restarts = arguments[:1] == ["--record"], arguments[:1] == ["--restarts"]
+    names = arguments[1:] if recording or restarts else arguments
     passed = failed = 0
     for path in names or sorted(glob.glob(os.path.join(FOLDER, "*.test"))):
         if recording:
             record(path)
             continue
-        ok, bad = run(path)
+        ok, bad = run(path, restarts)
         passed += ok
         failed += bad
     print("%d passed, %d failed, 0 skipped" % (passed, failed))
