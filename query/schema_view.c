@@ -231,6 +231,21 @@ static bool match_regex(const void *regex, struct silt_str value)
     return silt_regex_match(regex, value);
 }
 
+/* Of two tags InfluxDB only asks whether they are there: `=` where both are, `!=` where the other is not. */
+static void both_tags(struct exec *exec, struct silt_tag_filter *filter, struct silt_str other, bool equal)
+{
+    struct silt_tag_filter *left = silt_arena_zalloc(exec->arena, sizeof(*left)),
+                           *right = silt_arena_zalloc(exec->arena, sizeof(*right));
+
+    left->op = SILT_TAG_NE;
+    left->key = filter->key;
+    right->op = equal ? SILT_TAG_NE : SILT_TAG_EQ;
+    right->key = other;
+    filter->op = SILT_TAG_AND;
+    filter->left = left;
+    filter->right = right;
+}
+
 enum silt_status schema_tag_filter(struct exec *exec, const struct expr *expr, struct silt_tag_filter **out,
                                    struct silt_error *err)
 {
@@ -277,7 +292,7 @@ enum silt_status schema_tag_filter(struct exec *exec, const struct expr *expr, s
         filter->match = match_regex;
         filter->match_arg = exec_regex(exec, value->regex);
     } else if (value->kind == EXPR_REF && (expr->binary.op == OP_EQ || expr->binary.op == OP_NE)) {
-        filter->op = SILT_TAG_FALSE; /* a name in double quotes: another tag, of which none is known here */
+        both_tags(exec, filter, value->ref.name, expr->binary.op == OP_EQ);
     } else if (is_literal(value) && value->kind != EXPR_REGEX && (expr->binary.op == OP_EQ || expr->binary.op == OP_NE)) {
         filter->op = SILT_TAG_TRUE; /* to InfluxDB a question about a field, of which SHOW knows nothing */
     } else {

@@ -48,6 +48,25 @@ static bool asks_beyond_tags(const struct expr *expr)
            (is_literal(value) && value->kind != EXPR_STRING && value->kind != EXPR_REGEX);
 }
 
+/* A name on both sides of a comparison. InfluxDB would delete series that merely have both tags: here, none are. */
+static bool compares_tags(const struct expr *expr)
+{
+    if (!expr || expr->kind == EXPR_PAREN)
+        return expr && compares_tags(expr->paren);
+    if (expr->kind != EXPR_BINARY)
+        return false;
+    if (expr->binary.op == OP_AND || expr->binary.op == OP_OR)
+        return compares_tags(expr->binary.left) || compares_tags(expr->binary.right);
+    return expr->binary.left->kind == EXPR_REF && expr->binary.right->kind == EXPR_REF;
+}
+
+static struct silt_tag_filter *nothing(struct exec *exec)
+{
+    struct silt_tag_filter *filter = silt_arena_zalloc(exec->arena, sizeof(*filter));
+    filter->op = SILT_TAG_FALSE;
+    return filter;
+}
+
 static uint64_t first_shard_of(struct exec *exec, struct silt_str database)
 {
     struct silt_source *source = exec->options->source;
@@ -105,6 +124,8 @@ static enum silt_status delete_run(struct exec *exec, const struct statement *st
     }
     if (rc == SILT_OK)
         rc = schema_tag_filter(exec, condition.rest, &filter, err);
+    if (rc == SILT_OK && compares_tags(condition.rest))
+        filter = nothing(exec);
     for (size_t i = 0; rc == SILT_OK && i < view.reader_count; i++)
         view.readers[i]->ops->release(view.readers[i]); /* what is deleted must not be pinned by us */
     if (rc == SILT_OK)
