@@ -356,7 +356,8 @@ static enum silt_status compile_fields(struct compiler *c)
         enum silt_status rc = check_expr(c, expr);
         if (rc != SILT_OK)
             return rc;
-        spell_distinct(c->exec, expr);
+        if (!c->out->parent) /* within a subquery InfluxDB forgets to, and gives nothing */
+            spell_distinct(c->exec, expr);
         warm_up_note(c->out, expr);
         c->out->fields[c->out->field_count++] = (struct select_field){.expr = expr, .alias = field->alias};
     }
@@ -508,13 +509,13 @@ static enum silt_status inherit(struct compiler *c)
     if (max < out->windows.max)
         out->windows.max = max;
     out->has_lower = out->has_lower || parent->has_lower;
-    if (out->windows.interval != 0 && out->fill == FILL_NULL)
-        out->fill = FILL_NONE;
     if (out->windows.interval == 0 && parent->windows.interval != 0) {
         out->windows.interval = parent->windows.interval;
         out->windows.offset = parent->windows.offset;
         out->inherited_interval = true;
     }
+    if (out->windows.interval != 0 && out->fill == FILL_NULL)
+        out->fill = FILL_NONE;
     return SILT_OK;
 }
 

@@ -57,9 +57,11 @@ bool expr_mentions_time(const struct expr *expr)
     if (!expr)
         return false;
     switch (expr->kind) {
-    case EXPR_REF: return is_time_name(expr->ref.name);
     case EXPR_PAREN: return expr_mentions_time(expr->paren);
-    case EXPR_BINARY: return expr_mentions_time(expr->binary.left) || expr_mentions_time(expr->binary.right);
+    case EXPR_BINARY:
+        if (expr->binary.op == OP_AND || expr->binary.op == OP_OR)
+            return expr_mentions_time(expr->binary.left) || expr_mentions_time(expr->binary.right);
+        return expr->binary.left->kind == EXPR_REF && is_time_name(expr->binary.left->ref.name);
     default: return false;
     }
 }
@@ -242,6 +244,10 @@ static struct expr *reduce(struct exec *exec, const struct expr *expr, const str
         enum math_function function = math_function_of(expr->call.name);
         struct silt_cell x, y = cell_null();
         if (literal && function != MATH_NONE && math_argument_count(function) == expr->call.arg_count &&
+            (!number_cell(copy->call.args[0], &x) ||
+             (expr->call.arg_count == 2 && !number_cell(copy->call.args[1], &y))))
+            return expr_new(exec->arena, EXPR_NIL);
+        if (literal && function != MATH_NONE && math_argument_count(function) == expr->call.arg_count &&
             number_cell(copy->call.args[0], &x) &&
             (expr->call.arg_count < 2 || number_cell(copy->call.args[1], &y))) {
             struct expr *folded = make_of_cell(exec, math_run(function, x, y));
@@ -418,6 +424,8 @@ enum silt_status condition_split(struct exec *exec, const struct expr *expr, con
         if (rc != SILT_OK)
             return rc;
     }
+    while (out->rest && out->rest->kind == EXPR_PAREN) /* around everything */
+        out->rest = out->rest->paren;
     if (out->rest && out->rest->kind == EXPR_BOOLEAN && out->rest->boolean)
         out->rest = NULL;
     if (!out->has_min)

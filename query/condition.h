@@ -25,7 +25,7 @@ enum silt_status condition_split(struct exec *exec, const struct expr *expr, con
 struct expr *expr_reduce(struct exec *exec, const struct expr *expr, const struct silt_zone *zone);
 /* As expr_reduce(), but now() stays the call that it is: a field has no use for it. */
 struct expr *expr_reduce_field(struct exec *exec, const struct expr *expr);
-/* Mentions time anywhere. */
+/* Compares time: it stands left of an operator. */
 bool expr_mentions_time(const struct expr *expr);
 bool is_time_name(struct silt_str name);
 bool is_literal(const struct expr *expr);

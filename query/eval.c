@@ -131,7 +131,9 @@ static double as_float(const struct silt_cell *cell)
 
 struct silt_cell eval_binary(enum expr_op op, struct silt_cell left, struct silt_cell right, bool filter)
 {
-    if (op == OP_AND || op == OP_OR) { /* beside a boolean, nothing counts as false */
+    bool logical = op == OP_AND || op == OP_OR;
+    bool bits = op == OP_BIT_AND || op == OP_BIT_OR || op == OP_BIT_XOR;
+    if (logical || (bits && !filter)) { /* beside a boolean, nothing counts as false */
         if (left.kind == SILT_CELL_NULL && right.kind == SILT_CELL_BOOLEAN)
             left = cell_bool(false);
         else if (right.kind == SILT_CELL_NULL && left.kind == SILT_CELL_BOOLEAN)

@@ -28,6 +28,7 @@ struct exec {
     struct silt_sink *sink;
     struct exec_regex *regexes; /* compiled by this statement, freed at its end */
     struct exec_reads *reads;   /* NULL: nobody asks */
+    bool goes_on;               /* the statement's error does not keep the next ones from running */
     bool sink_failed;           /* the client left: nothing more may be sent */
     bool panicked;              /* the error is one that stops InfluxDB's Go code, and is told as such */
     uint64_t written;           /* points, by SELECT INTO */

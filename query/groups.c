@@ -50,7 +50,7 @@ bool series_passes(const struct slot *test, const struct plan_source *source, co
                silt_regex_match(test->regex, value) == (test->op == OP_MATCH);
     if (test->against_tag) { /* tags that are not there are equal to none */
         struct silt_str other = series_tag(series, test->value);
-        bool equal = value.len && silt_str_equal(value, other);
+        bool equal = (value.len || source->in_memory) && silt_str_equal(value, other);
         return (test->op == OP_EQ && equal) || (test->op == OP_NE && !equal);
     }
     struct silt_str other = test->value;

@@ -24,6 +24,7 @@ struct plan_source {
     size_t field_count;
     struct silt_str *tag_keys;
     size_t tag_key_count;
+    bool in_sequence; /* a subquery whose rows stand group by group, not by time */
     bool *tag_columns; /* of a subquery: per field, whether it shows a tag; NULL: none does */
 };
 

@@ -87,13 +87,38 @@ static bool as_tag_test(struct plan *plan, const struct expr *expr, struct slot 
     return false;
 }
 
+struct filter_binder {
+    struct plan *plan;
+    const struct expr *all;
+};
+
+/*
+ * Whether the names read for a condition include this one: InfluxDB looks for them in every operand, but within a call
+ * only at the arguments themselves. log10(i - 1) is nothing unless i stands elsewhere as well.
+ */
+static bool is_read(const struct expr *expr, struct silt_str name)
+{
+    switch (expr->kind) {
+    case EXPR_REF: return silt_str_equal(expr->ref.name, name);
+    case EXPR_PAREN: return is_read(expr->paren, name);
+    case EXPR_BINARY: return is_read(expr->binary.left, name) || is_read(expr->binary.right, name);
+    case EXPR_CALL:
+        for (size_t i = 0; i < expr->call.arg_count; i++)
+            if (expr->call.args[i]->kind == EXPR_REF && silt_str_equal(expr->call.args[i]->ref.name, name))
+                return true;
+        return false;
+    default: return false;
+    }
+}
+
 static int64_t bind_filter(void *arg, const struct expr *expr)
 {
-    struct plan *plan = arg;
+    struct filter_binder *binder = arg;
+    struct plan *plan = binder->plan;
     struct slot test;
 
     if (expr->kind == EXPR_REF)
-        return plan_slot_of_ref(plan, expr);
+        return is_read(binder->all, expr->ref.name) ? plan_slot_of_ref(plan, expr) : -1;
     if (as_tag_test(plan, expr, &test))
         return plan_add_slot(plan, &test);
     return -2;
@@ -165,8 +190,13 @@ void plan_make_filter(struct plan *plan)
     bool exact = true;
 
     plan_assign_types(plan, rest);
-    rest = without_bare_arithmetic(plan, rest);
-    plan->filter = eval_compile(plan->exec, rest, bind_filter, plan);
+    bool stored = false; /* in a subquery's rows a number is not true */
+    for (size_t i = 0; i < plan->source_count; i++)
+        stored = stored || !plan->sources[i].pending;
+    if (stored)
+        rest = without_bare_arithmetic(plan, rest);
+    struct filter_binder binder = {plan, rest};
+    plan->filter = eval_compile(plan->exec, rest, bind_filter, &binder);
     plan->tag_filter = push_down(plan, rest, &exact);
     plan->filter_is_exact = exact;
 }

@@ -5,6 +5,7 @@
  * failed one on, one answer less than there are statements, and so does this.
  */
 #include "query/into.h"
+#include "query/statements.h"
 
 static enum silt_status sink_failed(struct exec *exec, enum silt_status rc)
 {
@@ -95,6 +96,14 @@ static enum silt_status run_statement(struct exec *exec, const struct statement 
     case STATEMENT_SHOW_DIAGNOSTICS: return show_server_run(exec, statement, err);
     default: return change_run(exec, statement, err);
     }
+}
+
+/* What InfluxDB finds wrong while it rewrites a statement; it then forgets the statement's number. */
+static enum silt_status refuse(const struct statement *statement, struct silt_error *err)
+{
+    if (statement->kind == STATEMENT_SELECT)
+        return sources_check_names(statement->select, err);
+    return show_check(statement, err);
 }
 
 static const struct silt_zone *zone_of(const struct statement *statement)
@@ -192,15 +201,20 @@ static enum silt_status answer_statement(struct exec *exec, const struct silt_qu
     bool into = writes_into(&statement); /* has nothing to say before it is over, not even its number */
     enum silt_status rc;
 
+    enum silt_status refused = refuse(&statement, &err);
+    uint32_t number = refused == SILT_OK ? (uint32_t)index : 0;
+
+    exec->goes_on = false;
     sink->zone = into ? NULL : zone_of(&statement);
     sink->chunking = chunking_of(&statement);
-    if (!into && (rc = sink_failed(exec, sink->begin(sink, (uint32_t)index))) != SILT_OK)
+    if (!into && (rc = sink_failed(exec, sink->begin(sink, number))) != SILT_OK)
         return rc;
-    if ((rc = normalise(exec, &statement, &err)) == SILT_OK)
+    rc = refused;
+    if (rc == SILT_OK && (rc = normalise(exec, &statement, &err)) == SILT_OK)
         rc = run_statement(exec, &statement, &err);
     if (exec->sink_failed)
         return rc;
-    if (into && sink_failed(exec, sink->begin(sink, exec->panicked ? SILT_STATEMENT_NONE : (uint32_t)index)) != SILT_OK)
+    if (into && sink_failed(exec, sink->begin(sink, exec->panicked ? SILT_STATEMENT_NONE : number)) != SILT_OK)
         return exec->sink_status;
     if (into && rc == SILT_OK && into_answer(exec) != SILT_OK)
         return exec->sink_status;
@@ -230,7 +244,7 @@ enum silt_status silt_query_run(const struct silt_query *query, const struct sil
         sink->zone = NULL;
         if (exec.sink_failed)
             return exec.sink_status;
-        if (rc == SILT_OK)
+        if (rc == SILT_OK || exec.goes_on)
             continue;
         /* One marker for each statement left, all under the number of the one that failed, as InfluxDB does. */
         for (size_t left = exec.panicked ? 0 : count - 1 - i; left; left--) {

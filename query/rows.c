@@ -29,7 +29,7 @@ struct rows {
     struct silt_arena *arena;
     const uint32_t *wanted;
     size_t wanted_count, must;
-    bool every;
+    bool every, in_sequence;
     size_t compare;
     bool descending, started;
     silt_time min, max;
@@ -253,6 +253,8 @@ static bool less(const struct rows *rows, size_t i, size_t j)
 {
     const struct stream *a = rows->heap[i], *b = rows->heap[j];
     silt_time x = a->times[a->at], y = b->times[b->at];
+    if (rows->in_sequence) /* an inner selector's rows, group by group whatever their times */
+        return rows->descending ? a->series > b->series : a->series < b->series;
     int order = x != y ? (x < y ? -1 : 1)
                        : compare_companions(rows, a->cells + a->at * rows->wanted_count,
                                             b->cells + b->at * rows->wanted_count);
@@ -359,7 +361,7 @@ static enum silt_status open_parts(struct rows *rows, struct silt_error *err)
 
 void rows_limit(struct rows *rows, uint64_t rows_of_a_shard)
 {
-    rows->most = rows_of_a_shard;
+    rows->most = rows->memory_lanes ? UINT64_MAX : rows_of_a_shard; /* a subquery has no shards */
     for (size_t i = 0; rows->parted && i < rows->stream_count; i++)
         rows_limit(rows->streams[i].part, rows_of_a_shard);
 }
@@ -385,6 +387,7 @@ enum silt_status rows_open(const struct scan *scan, const struct scan_group *gro
     rows->stream_count = group->count;
     for (size_t i = 0; i < group->count; i++)
         in_memory = in_memory || plan->sources[scan->series[group->first + i].source].in_memory;
+    rows->in_sequence = in_memory && plan->sources[source].in_sequence;
     bool own = in_memory || group->count <= OWN_CURSORS_MAX;
     size_t width = wanted_count ? wanted_count : 1;
     rows->buffer_rows = own ? BATCH_ROWS_MAX : BUFFERED_CELLS_MAX / (group->count * width);

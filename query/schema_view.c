@@ -192,7 +192,7 @@ static int by_name_then_type(const void *a, const void *b)
 {
     const struct silt_field *x = a, *y = b;
     int order = silt_str_compare(x->name, y->name);
-    return order ? order : (int)x->type - (int)y->type;
+    return order ? order : strcmp(silt_type_name(x->type), silt_type_name(y->type));
 }
 
 enum silt_status schema_fields(const struct schema_view *view, struct silt_str measurement, struct silt_field **out,

@@ -255,6 +255,12 @@ static enum silt_status end_point(struct evaluation *e, const struct plan_call *
     return points_add_copy(out, &best, err);
 }
 
+/* Several series do, and the rows of a subquery. */
+static bool may_share_times(const struct evaluation *e)
+{
+    return e->group->count > 1 || e->plan->sources[e->scan->series[e->group->first].source].in_memory;
+}
+
 static enum silt_status leaf_points(struct evaluation *e, const struct plan_call *call, bool keep_time,
                                     struct points *out, struct silt_error *err)
 {
@@ -262,7 +268,7 @@ static enum silt_status leaf_points(struct evaluation *e, const struct plan_call
     size_t index = 0;
     enum silt_status rc;
 
-    if (e->plan->compiled->windows.interval == 0 && e->group->count > 1 &&
+    if (e->plan->compiled->windows.interval == 0 && may_share_times(e) &&
         (call->function->id == FN_FIRST || call->function->id == FN_LAST))
         return end_point(e, call, keep_time, out, err);
     while (set->leaves[index].id != call->function->id || set->leaves[index].slot != call->slot)

@@ -21,6 +21,7 @@ struct show {
     struct condition condition;
     struct silt_tag_filter *filter;
     struct schema_view view;
+    bool errors_pass; /* of the condition: the statements behind run all the same */
     struct silt_error *err;
 };
 
@@ -34,7 +35,9 @@ static enum silt_status show_split(struct show *show)
 {
     enum silt_status rc = condition_split(show->exec, show->statement->condition, NULL, &show->condition, show->err);
 
-    return rc == SILT_OK ? schema_tag_filter(show->exec, show->condition.rest, &show->filter, show->err) : rc;
+    if (rc == SILT_OK && (rc = schema_tag_filter(show->exec, show->condition.rest, &show->filter, show->err)) != SILT_OK)
+        show->exec->goes_on = show->errors_pass;
+    return rc;
 }
 
 /* A view of one database; follow_source: of the one that the first source names, if it names one. */
@@ -147,6 +150,13 @@ static enum silt_status measurement_matches(const struct show *show, const struc
     return SILT_OK;
 }
 
+enum silt_status show_check(const struct statement *statement, struct silt_error *err)
+{
+    if (statement->kind == STATEMENT_SHOW_MEASUREMENTS && expr_mentions_time(statement->show.condition))
+        return silt_fail(err, SILT_INVALID, "SHOW MEASUREMENTS doesn't support time in WHERE clause");
+    return SILT_OK;
+}
+
 static enum silt_status show_measurements(struct show *show)
 {
     const struct show_statement *statement = show->statement;
@@ -155,15 +165,13 @@ static enum silt_status show_measurements(struct show *show)
     struct table table;
     enum silt_status rc;
 
-    if (expr_mentions_time(statement->condition))
-        return silt_fail(show->err, SILT_INVALID, "SHOW MEASUREMENTS doesn't support time in WHERE clause");
     if (database.len == 0)
         return silt_fail(show->err, SILT_INVALID, "database name required");
     rc = schema_view_open(exec, database, (struct silt_str){0}, true, SILT_TIME_MIN, SILT_TIME_MAX, &show->view, show->err);
     if (rc == SILT_NOT_FOUND) /* an unknown database has no measurements */
         return SILT_OK;
-    if (rc == SILT_OK && statement->condition)
-        rc = measurement_condition_check(show, statement->condition);
+    if (rc == SILT_OK && statement->condition && (rc = measurement_condition_check(show, statement->condition)) != SILT_OK)
+        exec->goes_on = true;
     if (rc != SILT_OK || (rc = table_begin(&table, exec, SILT_STR("measurements"), name_column, 1, statement->limit,
                                            statement->offset, false, show->err)) != SILT_OK)
         return rc;
@@ -187,7 +195,7 @@ struct place {
     struct silt_str database, rp;
     struct source *sources;
     size_t source_count;
-    bool only_in_shards; /* SHOW SERIES: of the view */
+    bool only_in_shards; /* SHOW SERIES: of the view; else of all policies, those without points too */
     struct schema_view view;
 };
 
@@ -216,13 +224,13 @@ static struct place *find_place(struct show *show, struct place_list *places, st
         if (silt_str_equal(places->items[i].database, database) && silt_str_equal(places->items[i].rp, policy))
             return &places->items[i];
     struct place *place = &places->items[places->count++];
-    *place = (struct place){.database = database, .rp = policy};
+    *place = (struct place){.database = database, .rp = policy, .only_in_shards = true};
     place->sources = silt_arena_alloc(show->exec->arena, (show->statement->source_count + 1) * sizeof(*place->sources));
     return place;
 }
 
 /* Close the places whatever is returned. */
-static enum silt_status places_open(struct show *show, struct place_list *places)
+static enum silt_status places_open(struct show *show, struct place_list *places, bool series)
 {
     const struct show_statement *statement = show->statement;
     struct silt_str database = database_of(show->exec, statement->database);
@@ -248,6 +256,15 @@ static enum silt_status places_open(struct show *show, struct place_list *places
         if ((rc = schema_view_open(show->exec, place->database, place->rp, false, show->condition.min,
                                    show->condition.max, &place->view, show->err)) != SILT_OK)
             return rc;
+        /* the policy has to exist and to have a shard, that is all */
+        struct silt_reader *reader = place->view.reader_count ? place->view.readers[0] : NULL;
+        if (series && !show->condition.has_min && !show->condition.has_max && reader && reader->ops->shard_count(reader)) {
+            place->only_in_shards = false;
+            schema_view_close(&place->view);
+            if ((rc = schema_view_open(show->exec, place->database, (struct silt_str){0}, true, SILT_TIME_MIN,
+                                       SILT_TIME_MAX, &place->view, show->err)) != SILT_OK)
+                return rc;
+        }
         for (size_t k = 0; k < place->view.measurement_count; k++) {
             struct silt_str name = place->view.measurements[k];
             if (!show_source_names(show->exec, place->sources, place->source_count, name))
@@ -268,24 +285,11 @@ static void places_close(struct place_list *places)
         schema_view_close(&places->items[i].view);
 }
 
-/* Every series of a database with one policy belongs there, those that a refused row left without points as well. */
-static bool may_be_elsewhere(const struct show *show, const struct place *place)
-{
-    struct silt_source *source = show->exec->options->source;
-    struct silt_policy *policies;
-    size_t count;
-
-    return show->condition.has_min || show->condition.has_max ||
-           source->policies(source, place->database, show->exec->arena, &policies, &count, NULL) != SILT_OK || count > 1;
-}
-
 static enum silt_status series_rows(struct show *show, const struct place_list *places)
 {
     struct table table;
     enum silt_status rc;
 
-    for (size_t i = 0; i < places->count; i++)
-        places->items[i].only_in_shards = may_be_elsewhere(show, &places->items[i]);
     rc = table_begin(&table, show->exec, SILT_STR(""), key_column, 1, show->statement->limit,
                                       show->statement->offset, false, show->err);
 
@@ -329,7 +333,7 @@ static enum silt_status field_rows(struct show *show, const struct place_list *p
 static enum silt_status show_in_places(struct show *show, enum silt_status (*rows)(struct show *, const struct place_list *))
 {
     struct place_list places;
-    enum silt_status rc = places_open(show, &places);
+    enum silt_status rc = places_open(show, &places, rows == series_rows);
 
     if (rc == SILT_OK)
         rc = rows(show, &places);
@@ -347,6 +351,7 @@ static bool out_of_time(const struct show *show)
 
 static enum silt_status show_tag_keys(struct show *show)
 {
+    show->errors_pass = true;
     enum silt_status rc = show_open(show, false);
 
     for (size_t i = 0; rc == SILT_OK && i < show->view.measurement_count && !out_of_time(show); i++) {
@@ -391,6 +396,8 @@ static enum silt_status tag_condition_check(struct show *show, const struct expr
 
     if (!expr || expr->kind == EXPR_PAREN)
         return expr ? tag_condition_check(show, expr->paren) : SILT_OK;
+    if (expr->kind == EXPR_BOOLEAN && !expr->boolean)
+        return silt_fail(show->err, SILT_INVALID, "&influxql.BooleanLiteral{Val:false}");
     if (expr->kind != EXPR_BINARY)
         return SILT_OK;
     if (expr->binary.op == OP_AND || expr->binary.op == OP_OR) {
@@ -406,8 +413,9 @@ static enum silt_status show_tag_values(struct show *show)
 {
     enum silt_status rc = condition_split(show->exec, show->statement->condition, NULL, &show->condition, show->err);
 
-    if (rc == SILT_OK)
-        rc = tag_condition_check(show, show->condition.rest);
+    show->errors_pass = true;
+    if (rc == SILT_OK && (rc = tag_condition_check(show, show->condition.rest)) != SILT_OK)
+        show->exec->goes_on = true;
     if (rc == SILT_OK)
         rc = show_open(show, false);
     for (size_t i = 0; rc == SILT_OK && i < show->view.measurement_count && !out_of_time(show); i++) {

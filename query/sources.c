@@ -4,6 +4,7 @@
  * A database and policy is opened once, however many measurements of it are named.
  */
 #include "query/plan.h"
+#include "query/schema_view.h"
 
 #include <stdlib.h>
 
@@ -45,6 +46,8 @@ static enum silt_status add_measurement(struct plan *plan, struct silt_reader *r
         return rc;
     if ((rc = reader->ops->tag_keys(reader, name, arena, &source.tag_keys, &source.tag_key_count, err)) != SILT_OK)
         return rc;
+    if (reader->ops->shard_count(reader) == 0) /* nothing there in the range: not even tags are known */
+        source.tag_key_count = 0;
     plan->sources = silt_arena_grow(arena, plan->sources, &plan->source_capacity, plan->source_count + 1, sizeof(source));
     plan->sources[plan->source_count++] = source;
     return SILT_OK;
@@ -109,7 +112,7 @@ static int by_name(const void *a, const void *b)
     return silt_str_compare(x->name, y->name);
 }
 
-static enum silt_status check_system_names(const struct select *select, struct silt_error *err)
+enum silt_status sources_check_names(const struct select *select, struct silt_error *err)
 {
     static const char *const names[][2] = {
         {"_series", "SHOW SERIES"},   {"_fieldKeys", "SHOW FIELD KEYS"},     {"_tagKeys", "SHOW TAG KEYS"},
@@ -118,13 +121,7 @@ static enum silt_status check_system_names(const struct select *select, struct s
 
     for (size_t i = 0; i < select->source_count; i++) {
         const struct source *source = &select->sources[i];
-        if (source->kind == SOURCE_SUBQUERY) {
-            enum silt_status rc = check_system_names(source->subquery, err);
-            if (rc != SILT_OK)
-                return rc;
-            continue;
-        }
-        for (size_t k = 0; !source->is_regex && k < sizeof(names) / sizeof(names[0]); k++)
+        for (size_t k = 0; source->kind != SOURCE_SUBQUERY && !source->is_regex && k < sizeof(names) / sizeof(names[0]); k++)
             if (silt_str_equal(source->name, silt_str_from(names[k][0])))
                 return silt_fail(err, SILT_INVALID, "unable to use system source '%s': use %s instead", names[k][0],
                                  names[k][1]);
@@ -157,9 +154,48 @@ static enum silt_status check_databases(struct exec *exec, const struct select *
 
 enum silt_status sources_check(struct exec *exec, const struct select *select, struct silt_error *err)
 {
-    enum silt_status rc = check_system_names(select, err);
+    return check_databases(exec, select, err);
+}
 
-    return rc == SILT_OK ? check_databases(exec, select, err) : rc;
+static bool has_name(const struct plan_source *source, struct silt_str name)
+{
+    for (size_t i = 0; i < source->field_count; i++)
+        if (silt_str_equal(source->fields[i].name, name))
+            return true;
+    for (size_t i = 0; i < source->tag_key_count; i++)
+        if (silt_str_equal(source->tag_keys[i], name))
+            return true;
+    return false;
+}
+
+/* Calls have to find what they are over in a subquery; else it is not asked. */
+static bool is_wanted(const struct plan *plan, size_t source)
+{
+    for (size_t i = 0; i < plan->call_count; i++) {
+        const struct expr *expr = plan->calls[i]->expr;
+        while (expr->kind == EXPR_CALL)
+            expr = expr->call.args[0];
+        if (has_name(&plan->sources[source], expr->ref.name))
+            return true;
+    }
+    return plan->call_count == 0;
+}
+
+/* A subquery groups by what the outer statement groups by, too. */
+static enum silt_status add_dimensions(struct plan *inner, const struct plan *outer, struct silt_error *err)
+{
+    size_t count = inner->own_dimension_count + outer->dimension_count;
+    enum silt_status rc = exec_alloc(inner->exec, count + 1, sizeof(*inner->dimensions), &inner->dimensions, err);
+
+    if (rc != SILT_OK)
+        return rc;
+    if (inner->own_dimension_count)
+        memcpy(inner->dimensions, inner->own_dimensions, inner->own_dimension_count * sizeof(*inner->dimensions));
+    if (outer->dimension_count)
+        memcpy(inner->dimensions + inner->own_dimension_count, outer->dimensions,
+               outer->dimension_count * sizeof(*inner->dimensions));
+    inner->dimension_count = strings_sort_unique(inner->dimensions, count);
+    return SILT_OK;
 }
 
 enum silt_status plan_run_subqueries(struct plan *plan, struct silt_error *err)
@@ -174,13 +210,15 @@ enum silt_status plan_run_subqueries(struct plan *plan, struct silt_error *err)
         if (!inner)
             continue;
         any = true;
-        if ((rc = subquery_run(inner, &reader, err)) == SILT_OK) {
+        if (is_wanted(plan, i) && (rc = add_dimensions(inner, plan, err)) == SILT_OK &&
+            (rc = subquery_run(inner, &reader, err)) == SILT_OK) {
             size_t first = plan->source_count;
             add_reader(plan, reader);
             rc = add_matching(plan, reader, true, NULL, err);
             for (size_t k = first; k < plan->source_count; k++) {
                 plan->sources[k].tag_keys = inner->own_dimensions;
                 plan->sources[k].tag_key_count = inner->own_dimension_count;
+                plan->sources[k].in_sequence = inner->is_selector && inner->compiled->windows.interval == 0;
             }
         }
         plan->sources[i].pending = NULL;

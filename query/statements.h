@@ -7,4 +7,8 @@
 /* Rows go to the plan's exec's sink. */
 enum silt_status plan_run(struct plan *plan, struct silt_error *err);
 
+/* Which statements are refused before they begin: their error goes out under number 0. */
+enum silt_status sources_check_names(const struct select *select, struct silt_error *err);
+enum silt_status show_check(const struct statement *statement, struct silt_error *err);
+
 #endif

@@ -41,8 +41,9 @@ static enum silt_status derivative(struct walk *walk, const struct point *previo
     double elapsed = (double)(point->time - previous->time);
     if (walk->plan->compiled->descending)
         elapsed = -elapsed;
+    /* time may go back where points of several sources follow each other: the change decides what is negative */
     double value = change / (elapsed / (double)walk->call->count_argument);
-    if (walk->call->function->id == FN_NON_NEGATIVE_DERIVATIVE && value < 0)
+    if (walk->call->function->id == FN_NON_NEGATIVE_DERIVATIVE && change < 0)
         return SILT_OK;
     return give(walk, point->time, float_cell(value));
 }

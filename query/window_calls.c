@@ -209,7 +209,7 @@ static enum silt_status top_bottom(struct window *w)
         w->count = (size_t)w->call->count_argument;
     sort_points(w, by_time_rising);
     for (size_t i = 0; i < w->count; i++) {
-        const struct point *point = &w->points[w->plan->compiled->descending ? w->count - 1 - i : i];
+        const struct point *point = &w->points[i]; /* within a window in rising time, whatever the direction */
         if ((rc = give(w, point, point->value, true)) != SILT_OK)
             return rc;
     }
@@ -237,7 +237,7 @@ static enum silt_status sample(struct window *w)
     w->count = kept;
     sort_points(w, by_time_rising);
     for (size_t i = 0; i < kept; i++) {
-        const struct point *point = &w->points[w->plan->compiled->descending ? kept - 1 - i : i];
+        const struct point *point = &w->points[i];
         if ((rc = give(w, point, point->value, true)) != SILT_OK)
             return rc;
     }

@@ -86,12 +86,56 @@ def merge_order(d):
     return a is not None and b is not None and close(a, b, ULPS)
 
 
+def integral(d):
+    """integral() with windows, in descending order, and the order of its groups"""
+    return re.search(r"\bintegral\s*\(", d.query, re.I) is not None and d.want[0] == d.got[0]
+
+
+CALL = re.compile(r"\b[a-z_]+\s*\(|\bdistinct\b", re.I)
+
+
+def subqueries(query):
+    """The texts in brackets that are SELECTs, innermost included."""
+    out, open_at = [], []
+    for i, c in enumerate(query):
+        if c == "(":
+            open_at.append(i)
+        elif c == ")" and open_at:
+            text = query[open_at.pop() + 1:i]
+            if re.match(r"\s*SELECT\b", text, re.I):
+                out.append(text)
+    return out
+
+
+def several_calls_inside(d):
+    """rows of a subquery with several calls that groups by tags: InfluxDB joins the calls while they are sorted differently"""
+    for text in subqueries(d.query):
+        fields = re.split(r"\bFROM\b", text, maxsplit=1, flags=re.I)[0]
+        several = len(CALL.findall(fields)) > 1 or re.search(r"\(\s*(\*|/)", fields)
+        if several and (re.search(r"GROUP BY", d.query, re.I)):
+            return d.want[0] == d.got[0]
+    return False
+
+
+def limit_inside(d):
+    """LIMIT and OFFSET in a subquery that groups by tags: InfluxDB counts anew whenever another group's row comes between"""
+    return any(re.search(r"\b(LIMIT|OFFSET)\b", text, re.I) for text in subqueries(d.query)) and \
+        re.search(r"GROUP BY", d.query, re.I) is not None and d.want[0] == d.got[0]
+
+
+def beside_subquery(d):
+    """a FROM with a subquery beside other sources: InfluxDB drops what has another type than the first of them"""
+    return re.search(r"\)\s*,|,\s*\(\s*SELECT", d.query, re.I) is not None and len(subqueries(d.query)) > 0 and \
+        re.search(r"FROM[^()]*,\s*\(\s*SELECT|\)\s*,\s*(\(\s*SELECT|[a-z\"/])", d.query, re.I) is not None and d.want[0] == d.got[0]
+
+
 def tag_key(d):
     """WHERE "_tagKey" on data"""
     return "_tagKey" in d.query
 
 
-RULES = (timed_out, panicked, sample, merge_order, partial, tag_key, unstable)
+RULES = (timed_out, panicked, sample, merge_order, partial, tag_key, unstable, integral, limit_inside, several_calls_inside,
+         beside_subquery)
 
 
 def explain(difference):
