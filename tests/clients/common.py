@@ -39,6 +39,24 @@ def run(argv, env=None, text=None, cwd=None, timeout=120):
     return done.stdout + ("(status %d)\n" % done.returncode if done.returncode else "")
 
 
+def python_path(packages):
+    """(PYTHONPATH for Debian's Python with these packages, why they cannot be had or None)"""
+    if not os.path.exists("/usr/bin/python3"):
+        return "", "no Debian Python"
+    homes = [unpack(name) for name in packages]
+    missing = [name for name, home in zip(packages, homes) if home is None]
+    if missing:
+        return "", "cannot be had: " + ", ".join(missing)
+    return ":".join(os.path.join(home, "usr", "lib", "python3", "dist-packages") for home in homes), None
+
+
+def python_steps(work, packages, server, folder):
+    """Steps of a program of this folder's python/, run by Debian's Python, which the compiled packages are made for."""
+    env = dict(os.environ, PYTHONPATH=python_path(packages)[0], HOME=folder, PYTHONDONTWRITEBYTECODE="1", NO_PROXY="*")
+    work = os.path.join(os.path.dirname(os.path.abspath(__file__)), "python", work)
+    yield from program_steps(["/usr/bin/python3", work, str(server.port)], env=env, cwd=folder)
+
+
 def same_for_all(text, server):
     """Without what must differ between two servers: ports, versions, the moment."""
     text = text.replace("127.0.0.1:%d" % server.port, "HOST:PORT").replace("localhost:%d" % server.port, "HOST:PORT")

@@ -7,7 +7,7 @@ import live
 
 NAME = "Go influxdb1-client"
 LIBRARY = "golang-github-influxdata-influxdb1-client-dev"
-SEEN = {"query": '71', "parse error": "found SELEC", "the end": ""}
+SEEN = {"query": '71', "parse error": "found SELEC"}
 GO = ("golang-1.19-go", "golang-1.19-src")
 
 

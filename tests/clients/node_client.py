@@ -9,7 +9,7 @@ import live
 NAME = "node-influx"
 VERSION = "5.12.0"
 HOME = os.path.join(live.ROOT, "build", "node-client")
-SEEN = {"databases": '"nodedb"', "query": "web 1", "bad lines, then a good one": "already exists as type float", "the end": ""}
+SEEN = {"databases": '"nodedb"', "query": "web 1", "bad lines, then a good one": "already exists as type float"}
 
 
 def unavailable():

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """run.py - real clients do their normal work with siltd, and what their users see is compared with a real influxd.
 
-    run.py [--verbose] [CLIENT...]      CLIENT: shell python node go requests
+    run.py [--verbose] [CLIENT...]      CLIENT: shell python aio node go requests
 
 Prints `N passed, N failed, N skipped`: a step of a client is a test. A client that cannot be had counts as one skipped, with the reason.
 """
@@ -15,7 +15,7 @@ import tempfile
 import common
 import live
 
-CLIENTS = {"shell": "shell", "python": "python_client", "node": "node_client", "go": "go_client", "requests": "replay"}
+CLIENTS = {"shell": "shell", "python": "python_client", "aio": "aio_client", "node": "node_client", "go": "go_client", "requests": "replay"}
 
 
 def record(client, server):
@@ -28,6 +28,8 @@ def record(client, server):
 
 def judge(name, got, want, seen):
     """None, or what is wrong with a step. want is None where no influxd could be asked."""
+    if name == "the end" and "(status " in got:
+        return "the program failed:\n" + got
     if seen is not None and seen not in got:
         return "does not show %r:\n%s" % (seen, got)
     if want is not None and want != got:
@@ -54,6 +56,9 @@ def main():
             with influxd:
                 want = dict(record(client, influxd))
         before = failed
+        if siltd.process.returncode != 0:
+            failed += 1
+            print("%s: siltd ended with status %d" % (client.NAME, siltd.process.returncode))
         for name, text in got:
             wrong = judge(name, text, want.pop(name, "(no such step)") if influxd is not None else None, client.SEEN.get(name))
             failed, passed = failed + (wrong is not None), passed + (wrong is None)
