@@ -375,7 +375,11 @@ enum silt_status series_index_load(struct series_index *index, silt_series_id id
     if (!split_plain(index, key) && (rc = split_any(index, id, key, err)) != SILT_OK)
         return rc;
     uint32_t code = string_set_find(&index->names, &index->heap, index->load_parts.measurement);
+    if (code == STRINGS_NONE) /* names may be looked up meanwhile */
+        pthread_rwlock_wrlock(&index->lock);
     rc = make_series(index, id, code == STRINGS_NONE ? 0 : code + 1, &index->load_parts, err);
+    if (code == STRINGS_NONE)
+        pthread_rwlock_unlock(&index->lock);
     if (rc != SILT_OK)
         return rc;
     index->last_id = id;

@@ -12,7 +12,8 @@
  * Measurement ids are the index's own: dense from 1, for the life of the process, kept when a measurement loses its
  * last series (it is not listed then). Nothing here touches a disk.
  *
- * Threads: every call from any thread, except load_* (alone, at start-up). The lookup takes one shared lock a batch and
+ * Threads: every call from any thread, except load_* (at start-up, by one thread; beside
+ * load itself only series_index_measurement is allowed). The lookup takes one shared lock a batch and
  * waits only for insertions of a few slots. Creating is serialised inside; see "pending" for the order towards a log.
  */
 #ifndef STORAGE_SERIES_INDEX_H
