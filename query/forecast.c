@@ -228,11 +228,13 @@ enum silt_status points_forecast(const struct plan *plan, const struct plan_call
 
     forecast.season = args[2]->integer >= 2 ? (size_t)args[2]->integer : 0;
     size_t known = find_ends(&forecast, in);
-    if (known < 2 || known < forecast.season)
+    if (known == 0)
         return SILT_OK;
     size_t places = count_places(&forecast), n = SMOOTHING + forecast.season, numbers, bytes;
-    if (places == 0)
+    if (known < 2 || known < forecast.season || places == 0) {
+        call_stream_note(plan, call, false);
         return SILT_OK;
+    }
     /* series, followed, three sets of parameters, the simplex */
     if (__builtin_add_overflow(2 * places + 3 * n + minimise_space(n), ahead, &numbers) ||
         __builtin_mul_overflow(numbers, sizeof(double), &bytes))
@@ -249,6 +251,7 @@ enum silt_status points_forecast(const struct plan *plan, const struct plan_call
     if (rc == SILT_OK) {
         follow(&forecast, best, ahead, followed);
         rc = give(&forecast, call->function->id == FN_HOLT_WINTERS_WITH_FIT, followed, ahead, out);
+        call_stream_note(plan, call, out->count > 0);
     }
     free(room);
     silt_budget_release(&plan->exec->budget, bytes);

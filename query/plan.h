@@ -44,6 +44,8 @@ struct slot {
     bool against_tag;
 };
 
+struct call_stream;
+
 struct plan_call {
     const struct expr *expr;
     const struct function *function;
@@ -56,6 +58,16 @@ struct plan_call {
     size_t dimension_slot_count;
     int64_t count_argument;  /* n of top, bottom, sample, moving_average, ...; unit of derivative, elapsed */
     double percentile;
+    struct call_stream *stream; /* while running */
+};
+
+/*
+ * A window that has points and gives none, as percentile() may, is the end of the stream to InfluxDB. What was read before
+ * is shown then, and reading goes on; but an end with nothing before it is the end of all, of later groups too.
+ */
+struct call_stream {
+    bool pending, ended; /* something is there to be shown; nothing more comes */
+    int64_t absorbs;     /* windows still to be filled behind the last group, each of which takes an end for itself */
 };
 
 struct plan {

@@ -52,6 +52,14 @@ static inline double point_float(const struct point *point)
     default: return 0;
     }
 }
+/* A window, or a group, of the call has been done. Beside other calls an end does not show. */
+static inline void call_stream_note(const struct plan *plan, const struct plan_call *call, bool gave)
+{
+    struct call_stream *stream = call->stream;
+
+    stream->ended = !gave && !stream->pending && plan->call_count == 1;
+    stream->pending = gave;
+}
 int cell_compare(const struct silt_cell *a, const struct silt_cell *b); /* of one kind */
 
 #endif

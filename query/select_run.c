@@ -325,12 +325,13 @@ static uint32_t combination_of(struct combinations *all, const struct silt_cell 
 }
 
 /* The stored points of the call's field, and for top and bottom the combination that each belongs to. */
-static enum silt_status gather(struct evaluation *e, const struct plan_call *call, struct points *out, uint32_t **keys,
-                               struct silt_error *err)
+static enum silt_status gather(struct evaluation *e, const struct plan_call *call, bool outermost, struct points *out,
+                               uint32_t **keys, struct silt_error *err)
 {
     const struct plan *plan = e->plan;
-    uint32_t wanted[1 + sizeof(call->dimension_slots) / sizeof(call->dimension_slots[0])];
-    size_t width, capacity = 0;
+    uint32_t *wanted;
+    size_t texts = 0; /* companions that decide which of several series' points of one time comes first */
+    size_t width = 1, capacity = 0;
     bool ranked = call->function->id == FN_TOP || call->function->id == FN_BOTTOM;
     bool named = ranked && call->expr->call.arg_count > 2;
     /* InfluxDB lets LIMIT into the scan of top() and bottom() without names: a shard gives that many points and one */
@@ -339,20 +340,24 @@ static enum silt_status gather(struct evaluation *e, const struct plan_call *cal
     struct rows *rows = NULL;
     struct row row;
     bool more;
+    silt_time min, max;
+    enum silt_status rc = exec_alloc(plan->exec, 1 + call->dimension_slot_count + plan->aux_count, sizeof(*wanted), &wanted, err);
 
+    *keys = NULL;
+    if (rc != SILT_OK)
+        return rc;
     wanted[0] = call->slot;
-    width = 1;
     for (size_t i = 0; i < call->dimension_slot_count; i++) /* points for INTO are told apart by their tags alone */
         if (!select->into || plan->slots[call->dimension_slots[i]].kind == SLOT_TAG)
             wanted[width++] = call->dimension_slots[i];
-    silt_time min, max;
-    *keys = NULL;
+    for (size_t i = 0; outermost && plan->is_selector && !named && e->group->count > 1 && i < plan->aux_count; i++)
+        if (plan->slots[plan->aux[i]].kind != SLOT_FIELD || plan->slots[plan->aux[i]].type == DATA_STRING)
+            wanted[width + texts++] = plan->aux[i];
     warm_up_read_range(plan->compiled, call->warm, &min, &max);
     if (min > max)
         return SILT_OK;
-    enum silt_status rc =
-        rows_open(e->scan, e->group, wanted, width, 1, 0, plan->compiled->descending, min, max,
-                  plan->compiled->windows.interval ? ROWS_BY_TIME : ROWS_BY_SOURCE, &rows, err);
+    rc = rows_open(e->scan, e->group, wanted, width + texts, 1, texts, plan->compiled->descending, min, max,
+                   plan->compiled->windows.interval ? ROWS_BY_TIME : ROWS_BY_SOURCE, &rows, err);
     if (rc == SILT_OK && ranked && !named)
         rows_limit(rows, rows_of_a_shard(select));
     while (rc == SILT_OK && (rc = rows_next(rows, &row, &more, err)) == SILT_OK && more) {
@@ -387,10 +392,14 @@ static enum silt_status call_points(struct evaluation *e, const struct plan_call
 
     points_init(&in, plan->exec, call->in);
     points_init(&made, plan->exec, call->out);
+    if (call->stream->ended) {
+        *out = made;
+        return SILT_OK;
+    }
     if (is_leaf(call)) {
         rc = leaf_points(e, call, keep_time, &made, err);
     } else {
-        rc = call->inner ? call_points(e, call->inner, false, &in, err) : gather(e, call, &in, &keys, err);
+        rc = call->inner ? call_points(e, call->inner, false, &in, err) : gather(e, call, outermost, &in, &keys, err);
         if (rc == SILT_OK && call->function->class == CLASS_TRANSFORM)
             rc = points_transform(plan, call, &in, &made, err);
         else if (rc == SILT_OK)

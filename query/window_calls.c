@@ -1,7 +1,7 @@
 /*
  * window_calls.c - calls that need all points of a window at once (points_window_call of points.h).
  */
-#include "query/points.h"
+#include "query/points_sort.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -32,23 +32,39 @@ static enum silt_status give(struct window *w, const struct point *from, struct 
     return points_add_copy(w->out, &point, w->err);
 }
 
-static int by_value(const void *a, const void *b)
+static bool less_value(const struct point *a, const struct point *b)
 {
-    const struct point *x = a, *y = b;
-    int order = cell_compare(&x->value, &y->value);
-    return order ? order : x->time < y->time ? -1 : x->time > y->time;
+    return cell_compare(&a->value, &b->value) < 0;
 }
 
-static int by_time_then_value(const void *a, const void *b)
+static bool less_time_then_value(const struct point *a, const struct point *b)
 {
-    const struct point *x = a, *y = b;
-    return x->time != y->time ? (x->time < y->time ? -1 : 1) : cell_compare(&x->value, &y->value);
+    return a->time != b->time ? a->time < b->time : less_value(a, b);
 }
 
-static void sort_points(struct window *w, int (*order)(const void *, const void *))
+static bool less_time(const struct point *a, const struct point *b)
 {
-    if (w->count > 1)
-        qsort(w->points, w->count, sizeof(*w->points), order);
+    return a->time < b->time;
+}
+
+static void sort_points(struct window *w, point_less_fn less)
+{
+    points_sort(w->points, w->count, less);
+}
+
+/* Points of one time, or of one value, stay in the order they came in. */
+static enum silt_status sort_points_stable(struct window *w, point_less_fn less)
+{
+    struct silt_budget *budget = &w->plan->exec->budget;
+    enum silt_status rc = silt_budget_charge(budget, w->count * sizeof(struct point), w->err);
+
+    if (rc != SILT_OK)
+        return rc;
+    struct point *space = silt_calloc(w->count, sizeof(*space));
+    points_sort_stable(w->points, w->count, less, space);
+    free(space);
+    silt_budget_release(budget, w->count * sizeof(struct point));
+    return SILT_OK;
 }
 
 static struct silt_cell float_cell(double value)
@@ -58,7 +74,7 @@ static struct silt_cell float_cell(double value)
 
 static enum silt_status median(struct window *w)
 {
-    sort_points(w, by_value);
+    sort_points(w, less_value);
     size_t middle = w->count / 2;
     if (w->count % 2 == 1)
         return give(w, NULL, float_cell(point_float(&w->points[middle])), false);
@@ -84,7 +100,7 @@ static enum silt_status mode(struct window *w)
             yes += w->points[i].value.boolean;
         return give(w, NULL, (struct silt_cell){.kind = SILT_CELL_BOOLEAN, .boolean = yes >= w->count - yes}, false);
     }
-    sort_points(w, by_value);
+    sort_points(w, less_value);
     size_t best_count = 0, count = 0;
     struct silt_cell best = w->points[0].value, value = best;
     silt_time best_time = w->points[0].time, time = best_time;
@@ -100,7 +116,7 @@ static enum silt_status mode(struct window *w)
         if (best_count > count || (best_count == count && time > best_time))
             continue;
         best_count = count;
-        best = value;
+        best = point->value; /* of -0 and 0, the last */
         best_time = point->time;
     }
     return give(w, NULL, best, false);
@@ -126,18 +142,19 @@ static enum silt_status stddev(struct window *w)
     return give(w, NULL, float_cell(w->count < 2 ? NAN : sqrt(sum / (double)(count - 1))), false);
 }
 
-/* One row per value, by the time of its first point, then by value. */
+/* One row per value, by the time of its first point in output order, then by value. */
 static enum silt_status distinct(struct window *w)
 {
     size_t kept = 0;
     enum silt_status rc;
 
-    sort_points(w, by_value);
+    if ((rc = sort_points_stable(w, less_value)) != SILT_OK)
+        return rc;
     for (size_t i = 0; i < w->count; i++)
         if (kept == 0 || cell_compare(&w->points[i].value, &w->points[kept - 1].value) != 0)
             w->points[kept++] = w->points[i];
     w->count = kept;
-    sort_points(w, by_time_then_value);
+    sort_points(w, less_time_then_value);
     for (size_t i = 0; i < kept; i++)
         if ((rc = give(w, NULL, w->points[i].value, false)) != SILT_OK)
             return rc;
@@ -150,35 +167,48 @@ static enum silt_status percentile(struct window *w)
 
     if (!(index >= 0) || index >= (double)w->count)
         return SILT_OK;
-    sort_points(w, by_value);
+    sort_points(w, less_value);
     const struct point *point = &w->points[(size_t)index];
     return give(w, point, point->value, w->keep_times);
 }
 
-/* Best first: larger for top, smaller for bottom; of equal ones the earlier. */
-static int by_rank_top(const void *a, const void *b)
+/* Worse: smaller for top, larger for bottom; of equal ones the later. */
+static bool worse_top(const struct point *a, const struct point *b)
 {
-    const struct point *x = a, *y = b;
-    int order = cell_compare(&y->value, &x->value);
-    return order ? order : x->time < y->time ? -1 : x->time > y->time;
+    int order = cell_compare(&a->value, &b->value);
+    return order ? order < 0 : a->time > b->time;
 }
 
-static int by_rank_bottom(const void *a, const void *b)
+static bool worse_bottom(const struct point *a, const struct point *b)
 {
-    const struct point *x = a, *y = b;
-    int order = cell_compare(&x->value, &y->value);
-    return order ? order : x->time < y->time ? -1 : x->time > y->time;
+    int order = cell_compare(&a->value, &b->value);
+    return order ? order > 0 : a->time > b->time;
 }
 
-static int by_time_rising(const void *a, const void *b)
+static bool better_top(const struct point *a, const struct point *b)
 {
-    const struct point *x = a, *y = b;
-    return x->time < y->time ? -1 : x->time > y->time;
+    return worse_top(b, a);
+}
+
+static bool better_bottom(const struct point *a, const struct point *b)
+{
+    return worse_bottom(b, a);
+}
+
+/* With their own times, rising in either direction; of one time as they stand. */
+static enum silt_status give_by_time(struct window *w)
+{
+    enum silt_status rc = sort_points_stable(w, less_time);
+
+    for (size_t i = 0; rc == SILT_OK && i < w->count; i++)
+        rc = give(w, &w->points[i], w->points[i].value, true);
+    return rc;
 }
 
 static enum silt_status top_bottom(struct window *w)
 {
-    int (*rank)(const void *, const void *) = w->call->function->id == FN_TOP ? by_rank_top : by_rank_bottom;
+    bool top = w->call->function->id == FN_TOP;
+    point_less_fn better = top ? better_top : better_bottom;
     size_t kept = w->count;
     enum silt_status rc;
 
@@ -191,7 +221,7 @@ static enum silt_status top_bottom(struct window *w)
             return rc;
         const struct point **best = silt_calloc((size_t)most + 1, sizeof(*best));
         for (size_t i = 0; i < w->count; i++)
-            if (!best[w->keys[i]] || rank(&w->points[i], best[w->keys[i]]) < 0)
+            if (!best[w->keys[i]] || better(&w->points[i], best[w->keys[i]]))
                 best[w->keys[i]] = &w->points[i];
         kept = 0;
         for (size_t i = 0; i < w->count; i++)
@@ -203,24 +233,15 @@ static enum silt_status top_bottom(struct window *w)
         free(best);
         silt_budget_release(&w->plan->exec->budget, bytes);
     }
-    w->count = kept;
-    sort_points(w, rank);
-    if (w->count > (size_t)w->call->count_argument)
-        w->count = (size_t)w->call->count_argument;
-    sort_points(w, by_time_rising);
-    for (size_t i = 0; i < w->count; i++) {
-        const struct point *point = &w->points[i]; /* within a window in rising time, whatever the direction */
-        if ((rc = give(w, point, point->value, true)) != SILT_OK)
-            return rc;
-    }
-    return SILT_OK;
+    w->count = points_keep_best(w->points, kept, (size_t)w->call->count_argument, top ? worse_top : worse_bottom);
+    sort_points(w, better);
+    return give_by_time(w);
 }
 
 static enum silt_status sample(struct window *w)
 {
     size_t n = (size_t)w->call->count_argument, kept = 0;
     uint64_t state = silt_clock_monotonic_ns() | 1;
-    enum silt_status rc;
 
     for (size_t i = 0; i < w->count; i++) { /* reservoir */
         if (kept < n) {
@@ -235,13 +256,8 @@ static enum silt_status sample(struct window *w)
             w->points[place] = w->points[i];
     }
     w->count = kept;
-    sort_points(w, by_time_rising);
-    for (size_t i = 0; i < kept; i++) {
-        const struct point *point = &w->points[i];
-        if ((rc = give(w, point, point->value, true)) != SILT_OK)
-            return rc;
-    }
-    return SILT_OK;
+    sort_points(w, less_time_then_value);
+    return give_by_time(w);
 }
 
 static enum silt_status count(struct window *w)
@@ -249,13 +265,43 @@ static enum silt_status count(struct window *w)
     return give(w, NULL, cell_integer((int64_t)w->count), false);
 }
 
+/* Windows that fill() makes behind the group's last point. */
+static int64_t windows_behind(const struct plan *plan, const struct plan_call *call, silt_time last)
+{
+    const struct windows *windows = &plan->compiled->windows;
+    silt_time min, max, start, end;
+
+    warm_up_range(plan->compiled, call->warm, &min, &max);
+    if (plan->compiled->descending && min == SILT_TIME_MIN)
+        return 0;
+    windows_of(windows, plan->compiled->descending ? min : max, &start, &end);
+    return (plan->compiled->descending ? last - start : start - last) / windows->interval;
+}
+
+/* A window with points is done. With fill(), one that gave nothing within a group is like one without points. */
+static void note_window(const struct plan *plan, const struct plan_call *call, bool gave, bool within, int64_t *bare)
+{
+    bool filled = plan->compiled->windows.interval && plan->compiled->fill != FILL_NONE;
+
+    *bare = gave ? 0 : *bare + 1;
+    if (gave || !filled)
+        call_stream_note(plan, call, gave);
+    else if (!within && call->stream->absorbs > 0)
+        call->stream->absorbs--;
+    else if (!within)
+        call_stream_note(plan, call, false);
+}
+
 enum silt_status points_window_call(const struct plan *plan, const struct plan_call *call, const struct points *in,
                                     const uint32_t *keys, bool keep_times, struct points *out, struct silt_error *err)
 {
     const struct windows *windows = &plan->compiled->windows;
+    bool filled = windows->interval && plan->compiled->fill != FILL_NONE;
+    int64_t bare = 0; /* windows with points since the last that gave one */
     enum silt_status rc = SILT_OK;
 
-    for (size_t from = 0, to; rc == SILT_OK && from < in->count; from = to) {
+    for (size_t from = 0, to; rc == SILT_OK && !call->stream->ended && from < in->count; from = to) {
+        size_t before = out->count;
         silt_time start, end;
         windows_of(windows, in->items[from].time, &start, &end);
         for (to = from; to < in->count && (windows->interval == 0 ||
@@ -276,6 +322,10 @@ enum silt_status points_window_call(const struct plan *plan, const struct plan_c
         case FN_COUNT: rc = count(&w); break;
         default: rc = silt_fail(err, SILT_UNSUPPORTED, "%s() is not supported", call->function->name); break;
         }
+        if (rc == SILT_OK)
+            note_window(plan, call, out->count > before, before > 0, &bare);
     }
+    if (rc == SILT_OK && filled && out->count)
+        call->stream->absorbs = windows_behind(plan, call, out->items[out->count - 1].time) - bare;
     return rc;
 }
