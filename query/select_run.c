@@ -54,8 +54,9 @@ static enum silt_status start_series(struct output *output, const struct scan_gr
     return rc == SILT_OK ? exec_series(output->exec, &head) : rc;
 }
 
+/* env: call values, then companions. */
 static enum silt_status put_row(struct output *output, const struct scan_group *group, silt_time time,
-                                struct silt_error *err)
+                                const struct silt_cell *env, struct silt_error *err)
 {
     const struct plan *plan = output->plan;
     enum silt_status rc;
@@ -66,7 +67,7 @@ static enum silt_status put_row(struct output *output, const struct scan_group *
     row[0] = (struct silt_cell){.kind = SILT_CELL_TIME, .i64 = time};
     for (size_t i = 0; i < plan->field_count; i++) {
         const struct eval *eval = plan->outputs[i];
-        struct silt_cell cell = eval->kind == EVAL_SLOT ? output->env[eval->slot] : eval_run(eval, output->env, false);
+        struct silt_cell cell = eval->kind == EVAL_SLOT ? env[eval->slot] : eval_run(eval, env, false);
         if (cell.kind == SILT_CELL_FLOAT && isnan(cell.f64) && !plan->compiled->parent)
             cell = cell_null(); /* what a subquery gives stays a number to the outer statement */
         else if (cell.kind == SILT_CELL_STRING)
@@ -120,7 +121,7 @@ static enum silt_status raw_group(struct output *output, const struct scan *scan
     uint64_t skip = (uint64_t)select->offset, left = select->limit ? (uint64_t)select->limit : UINT64_MAX;
     struct rows *rows = NULL;
     struct row row;
-    bool more;
+    bool more, filled = output->previous || output->fill.kind != SILT_CELL_NULL;
 
     clear_env(output);
     enum silt_status rc = rows_open(scan, group, plan->aux, plan->aux_count, 0, plan->aux_count,
@@ -135,9 +136,9 @@ static enum silt_status raw_group(struct output *output, const struct scan *scan
             continue;
         }
         left--;
-        for (size_t i = 0; i < plan->aux_count; i++)
+        for (size_t i = 0; filled && i < plan->aux_count; i++)
             set_env(output, i, row.cells[i], plan->slots[plan->aux[i]].type);
-        rc = put_row(output, group, row.time, err);
+        rc = put_row(output, group, row.time, filled ? output->env : row.cells, err);
     }
     rows_close(rows);
     return rc;
@@ -528,7 +529,7 @@ static enum silt_status join_group(struct output *output, struct companion_reade
                 set_env(output, plan->call_count + k, aux[k], plan->slots[plan->aux[k]].type);
         }
         if (rc == SILT_OK)
-            rc = put_row(output, group, time, err);
+            rc = put_row(output, group, time, output->env, err);
     }
     free(at);
     return rc;
