@@ -1,6 +1,8 @@
 /* rows.c - implements rows.h. */
 #include "query/rows.h"
 
+#include <assert.h>
+
 #define OWN_CURSORS_MAX 8
 #define BUFFERED_CELLS_MAX ((size_t)1 << 18)
 #define BUFFER_ROWS_MAX 4096 /* of a series that shares its cursor */
@@ -64,16 +66,79 @@ static bool makes_rows(const struct rows *rows, const struct stream *stream, siz
            !(slot->or_tag && !plan->sources[rows->scan->series[stream->series].source].in_memory);
 }
 
+/* The rows of the batch that count, at most `room` of them; *full: there are more. */
+static size_t pick_rows(const struct rows *rows, const struct stream *stream, const struct lane_batch *batch, bool every,
+                        const uint64_t *passed, size_t room, uint16_t picks[BATCH_ROWS_MAX], bool *full)
+{
+    size_t count = 0;
+
+    static_assert(BATCH_ROWS_MAX <= UINT16_MAX + 1, "a row's number fits");
+    *full = false;
+    for (size_t from = 0; from < batch->count; from += 64) {
+        uint64_t bits = every ? (passed ? passed[from / 64] : UINT64_MAX) : 0;
+        for (size_t c = 0; c < rows->must && !every; c++)
+            if (makes_rows(rows, stream, c))
+                bits |= rows->columns[c].valid ? rows->columns[c].valid[from / 64] : UINT64_MAX;
+        if (batch->count - from < 64)
+            bits &= ((uint64_t)1 << (batch->count - from)) - 1;
+        for (; bits; bits &= bits - 1) {
+            if (count == room) {
+                *full = true;
+                return count;
+            }
+            picks[count++] = (uint16_t)(from + (size_t)__builtin_ctzll(bits));
+        }
+    }
+    return count;
+}
+
+#define COPY(cell_kind, member, value)                                                                                 \
+    for (size_t i = 0; i < count; i++) {                                                                               \
+        size_t row = picks[i];                                                                                         \
+        to[i * width] = row_valid(column->valid, row) ? (struct silt_cell){.kind = cell_kind, .member = value}        \
+                                                      : (struct silt_cell){.kind = SILT_CELL_NULL};                    \
+    }
+
+/* Into every width-th cell. Strings are copied, for the batch goes before its rows do. */
+static void copy_column(struct silt_cell *to, size_t width, const struct lane_column *column, enum data_type type,
+                        const uint16_t *picks, size_t count, struct silt_arena *strings)
+{
+    switch (type) {
+    case DATA_FLOAT:
+        COPY(SILT_CELL_FLOAT, f64, column->f64[row])
+        break;
+    case DATA_INTEGER:
+        COPY(SILT_CELL_INTEGER, i64, column->i64[row])
+        break;
+    case DATA_UNSIGNED:
+        COPY(SILT_CELL_UNSIGNED, u64, column->u64[row])
+        break;
+    case DATA_BOOLEAN:
+        COPY(SILT_CELL_BOOLEAN, boolean, column->boolean[row] != 0)
+        break;
+    case DATA_STRING:
+        COPY(SILT_CELL_STRING, string, silt_arena_str(strings, column->string[row]))
+        break;
+    default:
+        for (size_t i = 0; i < count; i++)
+            to[i * width] = cell_null();
+    }
+}
+
+#undef COPY
+
 static enum silt_status copy_rows(struct rows *rows, struct stream *stream, struct lane *lane,
                                   const struct lane_batch *batch, bool *full, struct silt_error *err)
 {
     const struct plan *plan = rows->scan->plan;
-    const silt_time *times;
+    size_t width = rows->wanted_count;
     struct lane_column *columns = rows->columns;
+    uint16_t picks[BATCH_ROWS_MAX];
+    const silt_time *times;
     bool any = false;
     enum silt_status rc;
 
-    for (size_t c = 0; c < rows->wanted_count; c++) {
+    for (size_t c = 0; c < width; c++) {
         if (plan->slots[rows->wanted[c]].kind != SLOT_FIELD)
             continue;
         if ((rc = lane_column(lane, rows->wanted[c], &columns[c], err)) != SILT_OK)
@@ -85,43 +150,35 @@ static enum silt_status copy_rows(struct rows *rows, struct stream *stream, stru
     const uint64_t *passed = NULL;
     if (every && (rc = lane_filter(lane, &passed, err)) != SILT_OK)
         return rc;
-    any = any || every;
     *full = false;
-    if (!any)
+    if (!any && !every)
         return SILT_OK;
     if ((rc = lane_times(lane, &times, err)) != SILT_OK)
         return rc;
-    for (size_t row = 0; row < batch->count; row++) {
-        bool has = every && row_valid(passed, row);
-        for (size_t c = 0; c < rows->must && !has; c++)
-            has = makes_rows(rows, stream, c) && row_valid(columns[c].valid, row);
-        if (!has)
+    /* when full, the rest of the batch is read again from `resume` */
+    size_t count = pick_rows(rows, stream, batch, every, passed, stream->goal - stream->count, picks, full);
+    if (count == 0)
+        return SILT_OK;
+    struct silt_cell *cells = stream->cells + stream->count * width;
+    for (size_t c = 0; c < width; c++) {
+        const struct slot *slot = &plan->slots[rows->wanted[c]];
+        if (slot->kind != SLOT_FIELD) {
+            struct silt_cell tag = lane_tag_cell(lane, rows->wanted[c]);
+            for (size_t i = 0; i < count; i++)
+                cells[i * width + c] = tag;
             continue;
-        if (stream->count == stream->goal) {
-            *full = true; /* the rest of the batch is read again from `resume` */
-            return SILT_OK;
         }
-        struct silt_cell *cells = stream->cells + stream->count * rows->wanted_count;
-        for (size_t c = 0; c < rows->wanted_count; c++) {
-            uint32_t slot = rows->wanted[c];
-            if (plan->slots[slot].kind == SLOT_FIELD) {
-                cells[c] = column_cell(plan, slot, &columns[c], row);
-                if (cells[c].kind == SILT_CELL_STRING) {
-                    if (!stream->strings)
-                        stream->strings = silt_arena_create(&plan->exec->budget);
-                    cells[c].string = silt_arena_str(stream->strings, cells[c].string);
-                }
-            } else {
-                cells[c] = lane_tag_cell(lane, slot);
-            }
-        }
-        stream->times[stream->count] = times[row];
-        stream->shards[stream->count++] = batch->shard;
-        if (rows->descending)
-            stream->resume = times[row] - 1;
-        else
-            stream->resume = times[row] + 1;
+        if (slot->type == DATA_STRING && !stream->strings)
+            stream->strings = silt_arena_create(&plan->exec->budget);
+        copy_column(cells + c, width, &columns[c], slot->type, picks, count, stream->strings);
     }
+    for (size_t i = 0; i < count; i++) {
+        stream->times[stream->count + i] = times[picks[i]];
+        stream->shards[stream->count + i] = batch->shard;
+    }
+    stream->count += count;
+    silt_time last = times[picks[count - 1]];
+    stream->resume = rows->descending ? last - 1 : last + 1;
     return stream->strings && silt_arena_exceeded(stream->strings)
                ? silt_fail(err, SILT_LIMIT, "query memory limit exceeded")
                : SILT_OK;
