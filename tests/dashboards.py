@@ -240,6 +240,9 @@ def main():
                 print("  origin %s" % origin)
     if influxd is not None:
         influxd.stop()
+    if siltd.process.returncode != 0:
+        failed += 1
+        print("siltd ended with status %d" % siltd.process.returncode)
     print("%d points in %d measurements; %d of %d texts had rows to answer with" % (len(lines), len(measurements), answered, len(rows)))
     print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
     return 1 if failed else 0
