@@ -526,6 +526,9 @@ static enum silt_status reduce_series(const struct reduction *r, struct lane *la
             return rc;
         if (batch.count == 0)
             break;
+        if (!r->scan->plan->sources[r->scan->series[index].source].in_memory &&
+            (rc = exec_note_points(r->scan->plan->exec, batch.count, err)) != SILT_OK)
+            return rc;
         if ((rc = add_batch(r, lane, &batch, cells, (uint32_t)index, err)) != SILT_OK)
             return rc;
         if (r->stops_early && cells->count) {

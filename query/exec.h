@@ -32,11 +32,15 @@ struct exec {
     bool sink_failed;           /* the client left: nothing more may be sent */
     bool panicked;              /* the error is one that stops InfluxDB's Go code, and is told as such */
     uint64_t written;           /* points, by SELECT INTO */
+    _Atomic uint64_t points_read; /* by the statement, from the store; counted only where there is a limit to it */
     enum silt_status sink_status;
 };
 
 /* SILT_CANCELLED with the statement's error when the query was stopped or ran out of time. Any thread. */
 enum silt_status exec_check(const struct exec *exec, struct silt_error *err);
+
+/* Points just read; SILT_LIMIT when the statement has read more than it may. Any thread. */
+enum silt_status exec_note_points(struct exec *exec, uint64_t count, struct silt_error *err);
 
 /* Compiled for as long as the statement runs; NULL (never, for parsed patterns) when it does not compile. */
 const struct silt_regex *exec_regex(struct exec *exec, struct silt_str pattern);

@@ -341,12 +341,14 @@ enum silt_status scan_make(const struct plan *plan, struct scan **out, struct si
     scan->plan = plan;
     for (size_t i = 0; i < plan->slot_count; i++)
         need_tags = need_tags || plan->slots[i].kind == SLOT_TAG || plan->slots[i].or_tag;
-    for (size_t i = 0; rc == SILT_OK && i < plan->source_count; i++)
+    uint64_t limit = plan->exec->options->limits.select_series; /* of each measurement by itself */
+    for (size_t i = 0; rc == SILT_OK && i < plan->source_count; i++) {
+        size_t before = build.raw_count;
         rc = add_source(&build, (uint32_t)i, need_tags, err);
-    uint64_t limit = plan->exec->options->limits.select_series;
-    if (rc == SILT_OK && limit && build.raw_count > limit)
-        rc = silt_fail(err, SILT_LIMIT, "max-select-series limit exceeded: (%zu/%llu)", build.raw_count,
-                       (unsigned long long)limit);
+        if (rc == SILT_OK && limit && build.raw_count - before > limit)
+            rc = silt_fail(err, SILT_LIMIT, "max-select-series limit exceeded: (%zu/%llu)", build.raw_count - before,
+                           (unsigned long long)limit);
+    }
     if (rc == SILT_OK)
         rc = arrange(&build, scan, err);
     silt_buffer_free(&build.key);

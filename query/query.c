@@ -28,6 +28,19 @@ enum silt_status exec_check(const struct exec *exec, struct silt_error *err)
     return SILT_OK;
 }
 
+enum silt_status exec_note_points(struct exec *exec, uint64_t count, struct silt_error *err)
+{
+    uint64_t limit = exec->options->limits.select_points;
+
+    if (limit == 0)
+        return SILT_OK;
+    uint64_t read = atomic_fetch_add_explicit(&exec->points_read, count, memory_order_relaxed) + count;
+    if (read <= limit)
+        return SILT_OK;
+    return silt_fail(err, SILT_LIMIT, "max-select-point limit exceeed: (%llu/%llu)", (unsigned long long)read,
+                     (unsigned long long)limit); /* InfluxDB's spelling */
+}
+
 const struct silt_regex *exec_regex(struct exec *exec, struct silt_str pattern)
 {
     struct exec_regex *entry;
@@ -236,6 +249,7 @@ enum silt_status silt_query_run(const struct silt_query *query, const struct sil
                      options->budget);
     for (size_t i = 0; i < count; i++) {
         exec.arena = silt_arena_create(&exec.budget);
+        atomic_store_explicit(&exec.points_read, 0, memory_order_relaxed);
         enum silt_status rc = answer_statement(&exec, query, i);
         for (struct exec_regex *entry = exec.regexes; entry; entry = entry->next)
             silt_regex_free(entry->regex);

@@ -25,6 +25,8 @@ struct stream {
     struct silt_arena *strings;
 };
 
+#define NOTE_ROWS_MAX 1024
+
 struct rows {
     const struct scan *scan;
     const struct scan_group *group;
@@ -46,6 +48,7 @@ struct rows {
     enum rows_order order;
     uint64_t most, taken; /* rows of a shard; of the last one */
     uint32_t taken_shard;
+    uint64_t unnoted, note_rows; /* given since note_points(), and how many it is to be told at once */
     struct stream **heap; /* of the shard under way */
     size_t heap_count;
     uint32_t shard;
@@ -535,6 +538,19 @@ static enum silt_status next_merged(struct rows *rows, struct row *row, bool *mo
     return SILT_OK;
 }
 
+/* max-select-point: what was given counts, a little at a time; not what was read ahead. */
+static enum silt_status note_points(struct rows *rows, const struct row *row, struct silt_error *err)
+{
+    uint64_t limit = rows->scan->plan->exec->options->limits.select_points;
+    uint64_t count = rows->unnoted;
+
+    rows->unnoted = 0;
+    rows->note_rows = limit == 0 ? UINT64_MAX : limit / 16 < NOTE_ROWS_MAX ? limit / 16 + 1 : NOTE_ROWS_MAX;
+    if (rows->scan->plan->sources[rows->scan->series[row->series].source].in_memory)
+        return SILT_OK; /* a subquery's: counted when it read them */
+    return exec_note_points(rows->scan->plan->exec, count, err);
+}
+
 enum silt_status rows_next(struct rows *rows, struct row *row, bool *more, struct silt_error *err)
 {
     if (rows->parted)
@@ -546,7 +562,7 @@ enum silt_status rows_next(struct rows *rows, struct row *row, bool *more, struc
         rows->taken = row->shard == rows->taken_shard ? rows->taken + 1 : 1;
         rows->taken_shard = row->shard;
         if (rows->taken <= rows->most)
-            return SILT_OK;
+            return ++rows->unnoted >= rows->note_rows ? note_points(rows, row, err) : SILT_OK;
     }
 }
 

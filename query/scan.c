@@ -172,7 +172,8 @@ enum silt_status lane_next(struct lane *lane, struct lane_batch *batch, struct s
             return rc;
     } while (rows.count && lane->group && lane->group->shards &&
              !(lane->group->shards[rows.shard / 64] >> (rows.shard % 64) & 1));
-    for (size_t i = 0; i < lane->scan->plan->slot_count; i++)
+    const struct scan *scan = lane->scan;
+    for (size_t i = 0; i < scan->plan->slot_count; i++)
         lane->columns[i].loaded = false;
     lane->mask_loaded = false;
     lane->batch = (struct lane_batch){

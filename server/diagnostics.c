@@ -77,7 +77,8 @@ static void add(struct builder *b, const char *module, const struct column *colu
 
 static void add_config(struct builder *b, const struct silt_server_options *options)
 {
-    ADD(b, "config-coordinator", COLUMN("max-concurrent-queries", number_cell(options->queries_max)),
+    ADD(b, "config-coordinator", COLUMN("log-queries-after", duration_cell(b, options->log_queries_after_ms)),
+        COLUMN("max-concurrent-queries", number_cell(options->queries_max)),
         COLUMN("max-select-buckets", number_cell(options->select_buckets_max)),
         COLUMN("max-select-point", number_cell(options->select_points_max)),
         COLUMN("max-select-series", number_cell(options->select_series_max)),

@@ -16,6 +16,8 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#define LOGGED_BYTES_MAX 4096 /* of a slow query's text */
+
 struct query_job {
     struct silt_job job;
     struct http_server *server;
@@ -172,6 +174,28 @@ static void set_options(struct query_request *request, struct http_server *serve
 
 /* ---------------------------------------------------------------- running */
 
+/* One line for a request that took longer than log-queries-after says, passwords as [REDACTED]. */
+static void log_slow(struct query_request *request, struct http_server *server, const struct query_task *task)
+{
+    uint64_t limit_ms = server->options->log_queries_after_ms;
+    uint64_t ms = (silt_clock_monotonic_ns() - task->begun_ns) / 1000000;
+    struct silt_buffer text = {0};
+
+    if (limit_ms == 0 || ms < limit_ms)
+        return;
+    for (size_t i = 0; i < silt_query_statement_count(request->query) && text.len < LOGGED_BYTES_MAX; i++) {
+        if (i)
+            silt_buffer_append(&text, "; ", 2);
+        silt_buffer_str(&text, silt_query_statement_text(request->query, i, request->arena));
+    }
+    if (text.len > LOGGED_BYTES_MAX)
+        text.len = LOGGED_BYTES_MAX;
+    silt_log(SILT_LOG_WARN, "slow query", "query=\"%.*s\" qid=%llu database=\"%.*s\" ms=%llu threshold_ms=%llu",
+             (int)text.len, text.p, (unsigned long long)task->id, SILT_FMT(task->database), (unsigned long long)ms,
+             (unsigned long long)limit_ms);
+    silt_buffer_free(&text);
+}
+
 /* Runs the statements into sink, or says that too many queries run already. */
 static void run_statements(struct query_request *request, struct http_server *server, struct silt_sink *sink)
 {
@@ -187,6 +211,7 @@ static void run_statements(struct query_request *request, struct http_server *se
     }
     request->options.killed = &task.killed;
     silt_query_run(request->query, &request->options, sink); /* why it ended, the sink knows */
+    log_slow(request, server, &task);
     query_registry_leave(&server->queries, &task);
 }
 

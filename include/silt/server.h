@@ -44,11 +44,13 @@ struct silt_server_options {
     /* [query] */
     uint64_t query_worker_count; /* threads that run a query or wait for its client; 0: 8 per core */
     uint64_t query_queue_max;    /* requests waiting for one */
-    uint64_t queries_max;        /* max-concurrent-queries; 0: none */
-    uint64_t query_timeout_ms;   /* 0: none */
     uint64_t query_memory_bytes; /* of one query; 0: none */
     uint64_t memory_bytes;       /* of all queries; 0: none */
-    uint64_t select_points_max, select_series_max, select_buckets_max; /* 0: none */
+
+    /* [coordinator], 0: none */
+    uint64_t queries_max;
+    uint64_t query_timeout_ms, log_queries_after_ms;
+    uint64_t select_points_max, select_series_max, select_buckets_max;
 
     /* [server] */
     uint64_t stop_ms; /* what requests under way may still take after the signal to stop */

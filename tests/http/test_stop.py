@@ -26,7 +26,7 @@ class Start(unittest.TestCase):
             self.assertIn(word, text)
 
     def test_print_config_reads_back(self):
-        first = run("--print-config", "--http-bind", "127.0.0.1:1234", env={"SILT_QUERY_TIMEOUT": "90s"})
+        first = run("--print-config", "--http-bind", "127.0.0.1:1234", env={"SILT_COORDINATOR_QUERY_TIMEOUT": "90s"})
         self.assertEqual(first.returncode, 0)
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as f:
             f.write(first.stdout)

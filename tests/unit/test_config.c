@@ -91,7 +91,7 @@ END_TEST
 
 START_TEST(test_environment)
 {
-    char *good[] = {"PATH=x", "SILT_HTTP_MAX_BODY_SIZE=2k", "SILT_QUERY_TIMEOUT=5s", "SILT_PEERS=elsewhere", NULL};
+    char *good[] = {"PATH=x", "SILT_HTTP_MAX_BODY_SIZE=2k", "SILT_COORDINATOR_QUERY_TIMEOUT=5s", "SILT_PEERS=elsewhere", NULL};
     ck_assert_int_eq(config_read_environment(&options, good, &err), SILT_OK);
     ck_assert_uint_eq(options.body_bytes_max, 2048);
     ck_assert_uint_eq(options.query_timeout_ms, 5000);
