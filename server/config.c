@@ -89,6 +89,10 @@ static const struct setting settings[] = {
     {"coordinator", "max-select-buckets", KIND_COUNT, FIELD(select_buckets_max), 0, INT64_MAX, "0",
      "windows of time that one SELECT may make; 0: none"},
 
+    {"monitor", "store-enabled", KIND_BOOLEAN, FIELD(monitor_store), 0, 0, "true",
+     "the server's own statistics into database _internal"},
+    {"monitor", "store-interval", KIND_DURATION, FIELD(monitor_interval_ms), 100, DAYS_MS, "10s", "how often"},
+
     {"server", "stop-timeout", KIND_DURATION, FIELD(stop_ms), 0, DAYS_MS, "20s",
      "what requests under way may still take when the server is asked to stop"},
     {"server", "log-level", KIND_LEVEL, FIELD(log_level), 0, 0, "info", "debug, info, warn or error"},

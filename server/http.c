@@ -373,6 +373,8 @@ static const struct route routes[] = {
     {"/ping", "GET, HEAD", false, handle_ping, COUNT_HTTPD_PING_REQ},
     {"/status", "GET, HEAD", false, handle_status, COUNT_HTTPD_STATUS_REQ},
     {"/health", "GET", false, handle_health, COUNT_HTTPD_REQ},
+    {"/debug/vars", "GET, HEAD, POST", false, handle_debug_vars, COUNT_HTTPD_REQ},
+    {"/metrics", "GET, HEAD", false, handle_metrics, COUNT_HTTPD_REQ},
 };
 static const struct route elsewhere = {.path = "", .requests = COUNT_HTTPD_REQ};
 

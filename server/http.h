@@ -173,6 +173,8 @@ void handle_query(struct http_loop *loop, h2o_req_t *req);
 void handle_ping(struct http_loop *loop, h2o_req_t *req);
 void handle_status(struct http_loop *loop, h2o_req_t *req);
 void handle_health(struct http_loop *loop, h2o_req_t *req);
+void handle_debug_vars(struct http_loop *loop, h2o_req_t *req);
+void handle_metrics(struct http_loop *loop, h2o_req_t *req);
 void handle_write_free_spares(struct http_loop *loop);
 
 /* ---------------------------------------------------------------- access log (access_log.c) */

@@ -1,9 +1,11 @@
 /*
  * server.c - implements silt/server.h: what is started in which order, and stopped in the other.
  *
- *     store -> pools -> loops        stop: loops drained -> pools joined -> store flushed and closed
+ *     store -> pools -> loops -> monitor
+ *     stop: loops drained -> monitor stopped -> pools joined -> store flushed and closed
  */
 #include "server/http.h"
+#include "server/monitor.h"
 #include "server/statement.h"
 
 #include <errno.h>
@@ -14,6 +16,7 @@
 struct silt_server {
     struct silt_server_options options;
     struct http_server http;
+    struct monitor *monitor;
 };
 
 static unsigned core_count(void)
@@ -120,6 +123,8 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
         close_all(server, false, NULL);
         return rc;
     }
+    if (options->monitor_store)
+        server->monitor = monitor_start(&server->http.stats, options->monitor_interval_ms);
     *out = server;
     return SILT_OK;
 }
@@ -142,5 +147,6 @@ enum silt_status silt_server_stop(struct silt_server *server, struct silt_error 
         return SILT_OK;
     if ((rc = http_stop(&server->http, err)) != SILT_OK)
         return rc; /* a job is still at work and refers to the store: nothing may be freed */
+    monitor_stop(server->monitor);
     return close_all(server, true, err);
 }

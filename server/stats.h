@@ -14,6 +14,7 @@
 #include "server/counters.h"
 #include "silt/query.h"
 #include "silt/server.h"
+#include "silt/text.h"
 
 struct query_registry;
 
@@ -48,5 +49,9 @@ void stats_show(const struct stats_source *source, struct silt_str module, struc
                 struct silt_table **tables, size_t *count);
 void diagnostics_show(const struct stats_source *source, struct silt_str module, struct silt_arena *arena,
                       struct silt_table **tables, size_t *count);
+
+/* As text that other programs read: InfluxDB's /debug/vars (JSON), Prometheus' /metrics. */
+void stats_write_vars(const struct stats_source *source, struct silt_arena *arena, struct silt_buffer *out);
+void stats_write_metrics(const struct stats_source *source, struct silt_arena *arena, struct silt_buffer *out);
 
 #endif

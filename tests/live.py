@@ -96,12 +96,13 @@ class Server:
 
 
 def start_siltd(folder=None, args=(), env=None):
-    """A siltd on a free port. A folder given is kept at stop, so that it can be started on again."""
+    """A siltd on a free port. A folder given is kept at stop, so that it can be started on again. It does not write
+    statistics into _internal, which would come and go in answers, unless env says so."""
     keep = folder is not None
     folder = folder or tempfile.mkdtemp(prefix="silt-test-")
     port = free_port()
     argv = [siltd_path(), "--http-bind", "127.0.0.1:%d" % port, "--data-dir", os.path.join(folder, "data"), *args]
-    return Server(argv, port, folder, env=dict(os.environ, **(env or {})), keep=keep)
+    return Server(argv, port, folder, env={"SILT_MONITOR_STORE_ENABLED": "false", **os.environ, **(env or {})}, keep=keep)
 
 
 def find_peer(package, binary):

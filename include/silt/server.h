@@ -52,6 +52,10 @@ struct silt_server_options {
     uint64_t query_timeout_ms, log_queries_after_ms;
     uint64_t select_points_max, select_series_max, select_buckets_max;
 
+    /* [monitor] */
+    bool monitor_store;
+    uint64_t monitor_interval_ms;
+
     /* [server] */
     uint64_t stop_ms; /* what requests under way may still take after the signal to stop */
     enum silt_log_level log_level;

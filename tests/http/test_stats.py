@@ -1,5 +1,7 @@
 """SHOW STATS and SHOW DIAGNOSTICS: every number is one that happened."""
+import json
 import re
+import time
 import unittest
 
 import live
@@ -119,6 +121,87 @@ class Stats(unittest.TestCase):
         self.assertLess(started, now)
         self.assertTrue(re.match("^[0-9.hm]+(s|ms)$", uptime), uptime)
         self.assertEqual(self.tables("SHOW DIAGNOSTICS FOR 'nosuch'"), [])
+
+
+class Text(unittest.TestCase):
+    """/debug/vars as Telegraf's inputs.influxdb reads it, /metrics as Prometheus does."""
+
+    def setUp(self):
+        self.server = live.start_siltd()
+        self.server.query("CREATE DATABASE d")
+        self.assertEqual(self.server.write('m,a=b\\"c v=1 1\nm v=2 2', db="d").status, 204)
+
+    def tearDown(self):
+        self.assertEqual(self.server.stop(), 0)
+
+    def test_vars(self):
+        response = self.server.request("GET", "/debug/vars")
+        self.assertEqual((response.status, response.headers["Content-Type"]), (200, "application/json; charset=utf-8"))
+        self.assertTrue(response.body.startswith(b'{\n"system": {"currentTime":"') and response.body.endswith(b"}}\n}\n"))
+        answer = json.loads(response.body)
+        self.assertEqual(sorted(answer["system"]), ["currentTime", "started", "uptime"])
+        self.assertGreater(answer["memstats"]["HeapAlloc"], 0)
+        self.assertEqual(answer["database:d"], {"name": "database", "tags": {"database": "d"},
+                                                "values": {"numMeasurements": 1, "numSeries": 2}})
+        httpd = answer["httpd:127.0.0.1:%d" % self.server.port]
+        self.assertEqual(httpd["values"]["pointsWrittenOK"], 2)
+        shards = [value for key, value in answer.items() if key.startswith("shard:")]
+        self.assertEqual([shard["values"]["writePointsOk"] for shard in shards], [2])
+        self.assertEqual(set(COLUMNS) - {"runtime"} - {key.split(":")[0] for key in answer}, set())
+
+    def test_metrics(self):
+        self.server.query('CREATE DATABASE "q\\"d"')
+        self.server.write("m v=1 1", db='q"d')
+        response = self.server.request("GET", "/metrics")
+        self.assertEqual((response.status, response.headers["Content-Type"]),
+                         (200, "text/plain; version=0.0.4; charset=utf-8"))
+        samples, typed = {}, set()
+        for line in response.body.decode().splitlines():
+            if line.startswith("# TYPE "):
+                name, kind = line[len("# TYPE "):].split()
+                self.assertIn(kind, ("counter", "gauge"))
+                self.assertEqual(kind == "counter", name.endswith("_total"), name)
+                typed.add(name)
+            elif not line.startswith("# HELP "):
+                match = re.fullmatch(r'([a-z_]+)(\{[a-z_]+="(?:[^"\\]|\\.)*"(?:,[a-z_]+="(?:[^"\\]|\\.)*")*\})? (-?[0-9.]+)', line)
+                self.assertTrue(match, line)
+                self.assertIn(match.group(1), typed)
+                samples[match.group(1) + (match.group(2) or "")] = float(match.group(3))
+        self.assertEqual(samples["silt_points_written_total{bind=\"127.0.0.1:%d\"}" % self.server.port], 3)
+        self.assertEqual(samples['silt_database_series{database="d"}'], 2)
+        self.assertEqual(samples['silt_database_series{database="q\\"d"}'], 1)
+        self.assertGreater(samples["silt_resident_memory_bytes"], 1e6)
+        self.assertEqual([value for key, value in samples.items() if key.startswith("silt_shard_points_written_total")], [2, 1])
+
+    def test_no_other_methods(self):
+        self.assertEqual(self.server.request("DELETE", "/metrics").status, 405)
+        self.assertEqual(self.server.request("GET", "/debug/vars/x").status, 404)
+
+
+class Monitor(unittest.TestCase):
+    def test_internal_database(self):
+        env = {"SILT_MONITOR_STORE_ENABLED": "true", "SILT_MONITOR_STORE_INTERVAL": "100ms"}
+        server = live.start_siltd(env=env)
+        try:
+            server.query("CREATE DATABASE d")
+            server.write("m v=1 1\nm v=2 2", db="d")
+            rows = []
+            for _ in range(100):
+                time.sleep(0.1)
+                answer = server.query_json("SELECT pointsWrittenOK FROM httpd", db="_internal", epoch="ms")
+                rows = answer["results"][0].get("series", [{"values": []}])[0]["values"]
+                if len(rows) >= 3 and rows[-1][1] == 2:
+                    break
+            self.assertEqual(rows[-1][1], 2)
+            self.assertTrue(all(row[0] % 100 == 0 for row in rows), rows)
+            names = [row[0] for row in server.query_json("SHOW MEASUREMENTS", db="_internal")["results"][0]["series"][0]["values"]]
+            self.assertEqual(names, sorted(COLUMNS))
+            tags = server.query_json("SHOW TAG KEYS FROM httpd, \"shard\"", db="_internal")["results"][0]["series"]
+            self.assertEqual({t["name"]: [v[0] for v in t["values"]] for t in tags},
+                             {"httpd": ["bind", "hostname"],
+                              "shard": ["database", "engine", "hostname", "id", "path", "retentionPolicy", "walPath"]})
+        finally:
+            self.assertEqual(server.stop(), 0)
 
 
 if __name__ == "__main__":
