@@ -5,7 +5,7 @@
 
 #define OWN_CURSORS_MAX 8
 #define BUFFERED_CELLS_MAX ((size_t)1 << 18)
-#define BUFFER_ROWS_MAX 4096 /* of a series that shares its cursor */
+#define BUFFER_ROWS_MAX 1024 /* of a series that shares its cursor */
 #define FIRST_ROWS 256       /* buffered at first, for a LIMIT may need no more */
 
 struct stream {
