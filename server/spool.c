@@ -19,6 +19,10 @@ static enum silt_status open_file(struct spool *spool)
 {
     char path[1100];
 
+    spool->file = open(spool->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (spool->file >= 0)
+        return SILT_OK;
+    /* not every file system can do that */
     snprintf(path, sizeof(path), "%s/answer-XXXXXX", spool->folder);
     spool->file = mkostemp(path, O_CLOEXEC);
     if (spool->file < 0)
