@@ -91,7 +91,7 @@ static bool source_names(struct exec *exec, const struct delete_statement *state
     return statement->source_count == 0;
 }
 
-/* DELETE and DROP SERIES, measurement by measurement. */
+/* DELETE and DROP SERIES: all measurements concerned in one change of the store. */
 static enum silt_status delete_run(struct exec *exec, const struct statement *statement, struct silt_error *err)
 {
     const struct delete_statement *what = &statement->delete_points;
@@ -130,15 +130,17 @@ static enum silt_status delete_run(struct exec *exec, const struct statement *st
         view.readers[i]->ops->release(view.readers[i]); /* what is deleted must not be pinned by us */
     if (rc == SILT_OK)
         view.reader_count = 0;
-    for (size_t i = 0; rc == SILT_OK && i < view.measurement_count; i++) {
-        if (!source_names(exec, what, view.measurements[i]))
-            continue;
-        const struct silt_tag_filter *own = schema_filter_for(exec, filter, view.measurements[i]);
-        if (whole_series)
-            rc = admin->drop_series(admin, database, view.measurements[i], own, err);
-        else
-            rc = admin->delete_points(admin, database, view.measurements[i], own, condition.min, condition.max, err);
-    }
+    struct silt_series_choice *choices = NULL;
+    size_t count = 0;
+    if (rc == SILT_OK)
+        rc = exec_alloc(exec, view.measurement_count, sizeof(*choices), &choices, err);
+    for (size_t i = 0; rc == SILT_OK && i < view.measurement_count; i++)
+        if (source_names(exec, what, view.measurements[i]))
+            choices[count++] = (struct silt_series_choice){view.measurements[i],
+                                                           schema_filter_for(exec, filter, view.measurements[i])};
+    if (rc == SILT_OK && count > 0)
+        rc = whole_series ? admin->drop_series(admin, database, choices, count, err)
+                          : admin->delete_points(admin, database, choices, count, condition.min, condition.max, err);
     schema_view_close(&view);
     return rc;
 }

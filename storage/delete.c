@@ -234,16 +234,15 @@ enum silt_status remove_lonely_series(struct silt_storage *storage, struct datab
 
 /* ---------------------------------------------------------------- the calls */
 
-static enum silt_status select_series(struct database *database, struct silt_str measurement,
-                                      const struct silt_tag_filter *filter, roaring_bitmap_t *out, struct silt_error *err)
+static enum silt_status select_series(struct database *database, const struct silt_series_choice *choice,
+                                      struct silt_arena *arena, roaring_bitmap_t *out, struct silt_error *err)
 {
-    struct silt_arena *arena = silt_arena_create(NULL);
     struct silt_str *names;
     uint32_t *ids, only = 0;
     size_t count = 1;
     enum silt_status rc = SILT_OK;
-    if (measurement.len > 0) {
-        only = series_index_measurement(database->index, measurement);
+    if (choice->measurement.len > 0) {
+        only = series_index_measurement(database->index, choice->measurement);
         ids = &only;
         count = only ? 1 : 0;
     } else {
@@ -251,22 +250,36 @@ static enum silt_status select_series(struct database *database, struct silt_str
     }
     for (size_t i = 0; i < count && rc == SILT_OK; i++) {
         struct silt_series_set set;
-        rc = series_index_select(database->index, ids[i], filter, SERIES_BY_ID, arena, &set, err);
+        rc = series_index_select(database->index, ids[i], choice->filter, SERIES_BY_ID, arena, &set, err);
         if (rc == SILT_OK)
             roaring_bitmap_add_many(out, set.count, set.ids);
+    }
+    return rc;
+}
+
+static enum silt_status select_all(struct database *database, const struct silt_series_choice *choices, size_t count,
+                                   roaring_bitmap_t *out, struct silt_error *err)
+{
+    struct silt_arena *arena = silt_arena_create(NULL);
+    enum silt_status rc = SILT_OK;
+    for (size_t i = 0; i < count && rc == SILT_OK; i++) {
+        rc = select_series(database, &choices[i], arena, out, err);
+        silt_arena_reset(arena);
     }
     silt_arena_destroy(arena);
     return rc;
 }
 
+/* measurement: of the types that go, if they do. */
 static enum silt_status delete_series(struct silt_storage *storage, struct silt_str database_name,
-                                      struct silt_str measurement, const struct silt_tag_filter *filter, uint8_t flags,
-                                      silt_time min, silt_time max, struct silt_error *err)
+                                      const struct silt_series_choice *choices, size_t choice_count,
+                                      struct silt_str measurement, uint8_t flags, silt_time min, silt_time max,
+                                      struct silt_error *err)
 {
     pthread_mutex_lock(&storage->change_lock);
     struct database *database = find_database(storage, database_name);
     roaring_bitmap_t *series = roaring_bitmap_create();
-    enum silt_status rc = database ? select_series(database, measurement, filter, series, err)
+    enum silt_status rc = database ? select_all(database, choices, choice_count, series, err)
                                    : database_not_found(database_name, err);
     bool all_time = min <= SILT_TIME_MIN && max >= SILT_TIME_MAX;
     if (rc == SILT_OK && all_time)
@@ -288,16 +301,32 @@ enum silt_status silt_storage_delete(struct silt_storage *storage, struct silt_s
                                      const struct silt_tag_filter *filter, silt_time min, silt_time max,
                                      struct silt_error *err)
 {
+    const struct silt_series_choice choice = {measurement, filter};
+    return silt_storage_delete_from(storage, database, &choice, 1, min, max, err);
+}
+
+enum silt_status silt_storage_delete_from(struct silt_storage *storage, struct silt_str database,
+                                          const struct silt_series_choice *choices, size_t count, silt_time min,
+                                          silt_time max, struct silt_error *err)
+{
     if (min > max)
         return SILT_OK;
-    return delete_series(storage, database, measurement, filter, RECORD_HIDE, min, max, err);
+    return delete_series(storage, database, choices, count, SILT_STR(""), RECORD_HIDE, min, max, err);
 }
 
 enum silt_status silt_storage_drop_series(struct silt_storage *storage, struct silt_str database,
                                           struct silt_str measurement, const struct silt_tag_filter *filter,
                                           struct silt_error *err)
 {
-    return delete_series(storage, database, measurement, filter, RECORD_HIDE, INT64_MIN, INT64_MAX, err);
+    const struct silt_series_choice choice = {measurement, filter};
+    return silt_storage_drop_series_from(storage, database, &choice, 1, err);
+}
+
+enum silt_status silt_storage_drop_series_from(struct silt_storage *storage, struct silt_str database,
+                                               const struct silt_series_choice *choices, size_t count,
+                                               struct silt_error *err)
+{
+    return delete_series(storage, database, choices, count, SILT_STR(""), RECORD_HIDE, INT64_MIN, INT64_MAX, err);
 }
 
 enum silt_status silt_storage_drop_measurement(struct silt_storage *storage, struct silt_str database,
@@ -305,5 +334,7 @@ enum silt_status silt_storage_drop_measurement(struct silt_storage *storage, str
 {
     if (measurement.len == 0)
         return SILT_OK;
-    return delete_series(storage, database, measurement, NULL, RECORD_HIDE | RECORD_FREE_TYPES, INT64_MIN, INT64_MAX, err);
+    const struct silt_series_choice choice = {measurement, NULL};
+    return delete_series(storage, database, &choice, 1, measurement, RECORD_HIDE | RECORD_FREE_TYPES, INT64_MIN, INT64_MAX,
+                         err);
 }

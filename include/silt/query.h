@@ -115,11 +115,11 @@ struct silt_admin {
     enum silt_status (*drop_shard)(struct silt_admin *admin, uint64_t shard_id, struct silt_error *err);
     enum silt_status (*drop_measurement)(struct silt_admin *admin, struct silt_str database, struct silt_str name,
                                          struct silt_error *err);
-    enum silt_status (*drop_series)(struct silt_admin *admin, struct silt_str database, struct silt_str measurement,
-                                    const struct silt_tag_filter *filter, struct silt_error *err);
-    enum silt_status (*delete_points)(struct silt_admin *admin, struct silt_str database, struct silt_str measurement,
-                                      const struct silt_tag_filter *filter, silt_time min, silt_time max,
-                                      struct silt_error *err);
+    enum silt_status (*drop_series)(struct silt_admin *admin, struct silt_str database,
+                                    const struct silt_series_choice *choices, size_t count, struct silt_error *err);
+    enum silt_status (*delete_points)(struct silt_admin *admin, struct silt_str database,
+                                      const struct silt_series_choice *choices, size_t count, silt_time min,
+                                      silt_time max, struct silt_error *err);
     enum silt_status (*create_continuous_query)(struct silt_admin *admin, const struct silt_continuous_query *query,
                                                 struct silt_error *err);
     enum silt_status (*drop_continuous_query)(struct silt_admin *admin, struct silt_str database, struct silt_str name,

@@ -183,6 +183,17 @@ enum silt_status silt_storage_delete(struct silt_storage *storage, struct silt_s
 enum silt_status silt_storage_drop_series(struct silt_storage *storage, struct silt_str database,
                                           struct silt_str measurement, const struct silt_tag_filter *filter,
                                           struct silt_error *err);
+/* Both for many measurements at once, as one change: the cost is that of one. */
+struct silt_series_choice {
+    struct silt_str measurement;          /* empty: all */
+    const struct silt_tag_filter *filter; /* NULL: every series */
+};
+enum silt_status silt_storage_delete_from(struct silt_storage *storage, struct silt_str database,
+                                          const struct silt_series_choice *choices, size_t count, silt_time min,
+                                          silt_time max, struct silt_error *err);
+enum silt_status silt_storage_drop_series_from(struct silt_storage *storage, struct silt_str database,
+                                               const struct silt_series_choice *choices, size_t count,
+                                               struct silt_error *err);
 /* DROP MEASUREMENT: with its field types. Missing is fine. */
 enum silt_status silt_storage_drop_measurement(struct silt_storage *storage, struct silt_str database,
                                                struct silt_str measurement, struct silt_error *err);

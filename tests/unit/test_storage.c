@@ -521,7 +521,7 @@ static struct silt_write_report write_line(const char *series, const char *field
                                            const char *rp, struct silt_arena *arena)
 {
     struct silt_field f = {silt_str_from(field), type};
-    struct silt_layout layout = {{"m", 1}, &f, 1};
+    struct silt_layout layout = {{series, strcspn(series, ",")}, &f, 1};
     struct silt_row row = {silt_str_from(series), silt_hash(series, strlen(series)), time, 0, 17, 0};
     union silt_value value = {.u64 = 0};
     if (type == SILT_TYPE_STRING)
@@ -569,6 +569,53 @@ START_TEST(rejections)
     must(silt_storage_create_policy(storage, SILT_STR("d"), SILT_STR("short"), &change, &err), &err);
     rejected(write_line("m,a=b", "v", SILT_TYPE_INTEGER, 2, "short", arena), SILT_REJECT_RETENTION,
              "points beyond retention policy");
+    silt_arena_destroy(arena);
+}
+END_TEST
+
+static unsigned measurement_count(void)
+{
+    struct silt_error err;
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_source *source = silt_storage_source(storage);
+    struct silt_reader *reader;
+    struct silt_str *names;
+    size_t count;
+    must(source->open(source, SILT_STR("d"), SILT_STR(""), SILT_TIME_MIN, SILT_TIME_MAX, &reader, &err), &err);
+    must(reader->ops->measurements(reader, arena, &names, &count, &err), &err);
+    reader->ops->release(reader);
+    silt_arena_destroy(arena);
+    return (unsigned)count;
+}
+
+/* One statement over many measurements is one change: one record, one rotation, however many there are. */
+START_TEST(deletes_over_many_measurements_are_one_change)
+{
+    enum { MANY = 300 };
+    struct silt_error err;
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_series_choice choices[MANY];
+    struct silt_storage_stats before, after;
+    create("d");
+    for (int i = 0; i < MANY; i++) {
+        choices[i] = (struct silt_series_choice){silt_arena_printf(arena, "m%03d", i), NULL};
+        struct silt_str series = silt_arena_printf(arena, "m%03d,a=b", i);
+        ck_assert_uint_eq(write_line(series.p, "v", SILT_TYPE_FLOAT, 1 + i % 2, "", arena).written, 1);
+    }
+    silt_storage_stats(storage, &before);
+    must(silt_storage_delete_from(storage, SILT_STR("d"), choices, MANY - 100, 2, 2, &err), &err);
+    silt_storage_stats(storage, &after);
+    ck_assert_uint_le(after.wal_syncs - before.wal_syncs, 4);
+    ck_assert_uint_eq(measurement_count(), MANY - 100);
+    close_store(false);
+    open_store(true);
+    ck_assert_uint_eq(measurement_count(), MANY - 100);
+    must(silt_storage_drop_series_from(storage, SILT_STR("d"), choices + 100, MANY - 100, &err), &err);
+    ck_assert_uint_eq(measurement_count(), 50);
+    must(silt_storage_delete_from(storage, SILT_STR("d"), NULL, 0, 0, 10, &err), &err);
+    close_store(true);
+    open_store(true);
+    ck_assert_uint_eq(measurement_count(), 50);
     silt_arena_destroy(arena);
 }
 END_TEST
@@ -807,6 +854,7 @@ int main(void)
     tcase_add_test(tc, write_read);
     tcase_add_test(tc, flush_reopen);
     tcase_add_test(tc, rejections);
+    tcase_add_test(tc, deletes_over_many_measurements_are_one_change);
     tcase_add_test(tc, policies);
     tcase_add_test(tc, dropped_shards_take_their_series);
     tcase_add_test(tc, many_threads);
