@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """run.py - real clients do their normal work with siltd, and what their users see is compared with a real influxd.
 
-    run.py [--verbose] [CLIENT...]      CLIENT: shell python aio node go ruby requests
+    run.py [--verbose] [CLIENT...]      CLIENT: shell python aio node go ruby requests migrate
 
 Prints `N passed, N failed, N skipped`: a step of a client is a test. A client that cannot be had counts as one skipped, with the reason.
 """
@@ -15,7 +15,7 @@ import tempfile
 import common
 import live
 
-CLIENTS = {"shell": "shell", "python": "python_client", "aio": "aio_client", "node": "node_client", "go": "go_client", "ruby": "ruby_client", "requests": "replay"}
+CLIENTS = {"shell": "shell", "python": "python_client", "aio": "aio_client", "node": "node_client", "go": "go_client", "ruby": "ruby_client", "requests": "replay", "migrate": "migrate"}
 
 
 def record(client, server):
