@@ -3,6 +3,7 @@
 Each request is sent as raw bytes to both servers; status line, headers and body must be equal, but for what names the
 server, the moment or a random id, and for the order in an Allow header, which InfluxDB makes anew each time.
 """
+import gzip
 import itertools
 import re
 import unittest
@@ -22,6 +23,7 @@ QUERY_STRINGS = ["q=SHOW+DATABASES", "q=SHOW+DATABASES&pretty=true", "q=bad&pret
                  "q=SHOW+DATABASES&async=true", "q=DROP+MEASUREMENT+zz&db=d", "q=SHOW+DATABASES;SHOW+DATABASES",
                  "q=SHOW+DATABASES%3BSHOW+DATABASES", "q=%zz", "q=a&q=SHOW+DATABASES", "q=SHOW+DATABASES&pretty=TRUE",
                  "q=SHOW+DATABASES&pretty=true&pretty=false", "q=SHOW+DATABASES&chunk_size=-1&chunked=true"]
+ACCEPTS = ["*/*", "text/csv", "application/x-msgpack"]
 FORM = "application/x-www-form-urlencoded"
 PART = '--b\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n--b--\r\n'
 BODIES = [("q=SHOW+DATABASES", FORM), ("q=SHOW+DATABASES", None), ("q=SHOW+DATABASES", FORM + ";charset=utf-8"),
@@ -43,7 +45,12 @@ HEADERS = [{"Origin": "http://g"}, {"X-Request-Id": "abc"}, {"Request-Id": "def"
 TARGETS = [("GET", "/query?q=SHOW+DATABASES"), ("GET", "/ping"), ("OPTIONS", "/query"), ("GET", "/nope"),
            ("PUT", "/query"), ("GET", "/query"), ("POST", "/write?db=d"), ("POST", "/write?db=nope"), ("POST", "/write"),
            ("OPTIONS", "/write")]
-UNEQUAL = {"date", "server", "connection", "x-silt-version", "x-influxdb-version"}
+ENCODINGS = ["gzip", "deflate, gzip", "gzip;q=0", "GZIP", "x-gzip", "br", "*"]
+PACKED = TARGETS + [("GET", "/query?q=SELECT+v+FROM+n&db=d&chunked=true"), ("GET", "/query?q=SELECT+v+FROM+x..n&db=d"),
+                    ("HEAD", "/ping"), ("POST", "/query?q=CREATE+DATABASE+d"), ("GET", "/query?q=bad"),
+                    ("GET", "/query?q=SHOW+DATABASES&async=true"), ("GET", "/query?q=%3B")]
+# Vary is ours: caches need it where answers are packed for some.
+UNEQUAL = {"date", "server", "connection", "x-silt-version", "x-influxdb-version", "vary"}
 
 
 def request(method, target, headers=(), body=""):
@@ -58,13 +65,15 @@ def all_requests():
     for method, path in itertools.product(METHODS, PATHS):
         yield request(method, path)
     for method, text, accept in itertools.product(("GET", "POST", "HEAD"), QUERY_STRINGS,
-                                                  ("*/*", "text/csv", "application/x-msgpack")):
+                                                  ACCEPTS):
         yield request(method, "/query?" + text, {"Accept": accept})
     for method, target, (body, kind) in itertools.product(("GET", "POST"), ("/query", "/query?db=d&q=SHOW+MEASUREMENTS"),
                                                           BODIES):
         yield request(method, target, {"Content-Type": kind} if kind else {}, body)
     for headers, (method, target) in itertools.product(HEADERS, TARGETS):
         yield request(method, target, headers)
+    for encoding, accept, (method, target) in itertools.product(ENCODINGS, ACCEPTS, PACKED):
+        yield request(method, target, {"Accept-Encoding": encoding, "Accept": accept})
     for length in (1000, 10000, 60000, 200000):
         yield request("GET", "/query?q=SHOW+DATABASES&x=" + "a" * length)
         yield request("POST", "/query", {"Content-Type": FORM}, "q=SHOW+DATABASES&x=" + "a" * length)
@@ -94,7 +103,11 @@ def comparable(answer):
             value = "an id"
         if name not in UNEQUAL:
             headers.setdefault(name, []).append(value)
-    return lines[0], headers, unchunk(body) if "transfer-encoding" in headers else body
+    if "transfer-encoding" in headers:
+        body = unchunk(body)
+    if body and "content-encoding" in headers:
+        body = gzip.decompress(body)
+    return lines[0], headers, body
 
 
 class Surface(unittest.TestCase):
