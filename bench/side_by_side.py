@@ -190,7 +190,7 @@ def queries(hosts, steps, kind):
     out["count-all"] = ("SELECT count(*) FROM cpu", None)
     out["mean-1m-one-field"] = ("SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1m)" % between(0, end12), None)
     classes = {
-        "percentile": "SELECT percentile(usage_user, 95) FROM cpu",
+        "percentile": "SELECT percentile(usage_user, 95) FROM cpu WHERE %s GROUP BY time(52w)" % between(0, length),
         "percentile-1h-hosts": "SELECT percentile(usage_user, 95) FROM cpu WHERE %s GROUP BY time(1h), hostname" % between(0, length),
         "median": "SELECT median(usage_user) FROM cpu",
         "stddev": "SELECT stddev(usage_user) FROM cpu",

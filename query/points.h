@@ -33,6 +33,22 @@ enum silt_status points_add_copy(struct points *points, const struct point *poin
  * own time where keep_times says so, else they get the window's. */
 enum silt_status points_window_call(const struct plan *plan, const struct plan_call *call, const struct points *in,
                                     const uint32_t *keys, bool keep_times, struct points *out, struct silt_error *err);
+/* Of the one or two values in the middle; and which of `count` sorted values a percentile is (false: none). */
+struct silt_cell median_of(const struct silt_cell *low, const struct silt_cell *high);
+bool percentile_index(double percentile, size_t count, size_t *index);
+/* Notes what points_window_call would have: every window with points gave some, which are in out. */
+void points_window_all_gave(const struct plan *plan, const struct plan_call *call, const struct points *out);
+/*
+ * column_calls.c: median, percentile, distinct, top, bottom over the stored numbers of a group without making points of
+ * them first, where the answer does not depend on how series are merged (column_call_fits). *fits false: the values turn
+ * out to be such that it does, out is empty, points_window_call has to do it.
+ */
+struct column_scan;
+enum silt_status column_scan_create(const struct scan *scan, struct column_scan **out, struct silt_error *err);
+void column_scan_destroy(struct column_scan *columns); /* NULL is fine */
+bool column_call_fits(const struct scan *scan, const struct plan_call *call, bool keep_time);
+enum silt_status column_call(struct column_scan *columns, const struct plan_call *call, const struct scan_group *group,
+                             struct points *out, bool *fits, struct silt_error *err);
 /* transforms.c */
 enum silt_status points_transform(const struct plan *plan, const struct plan_call *call, const struct points *in,
                                   struct points *out, struct silt_error *err);

@@ -156,6 +156,7 @@ struct evaluation {
     } *sets; /* by warm-up intervals: 0, 1, ... */
     size_t set_count;
     const struct scan_group *group;
+    struct column_scan *columns; /* made when first needed */
 };
 
 static bool is_leaf(const struct plan_call *call)
@@ -389,7 +390,7 @@ static enum silt_status call_points(struct evaluation *e, const struct plan_call
     bool keep_time = outermost && plan->is_selector && !interval;
     struct points in, made;
     uint32_t *keys = NULL;
-    enum silt_status rc;
+    enum silt_status rc = SILT_OK;
 
     points_init(&in, plan->exec, call->in);
     points_init(&made, plan->exec, call->out);
@@ -397,9 +398,15 @@ static enum silt_status call_points(struct evaluation *e, const struct plan_call
         *out = made;
         return SILT_OK;
     }
-    if (is_leaf(call)) {
+    bool done = is_leaf(call);
+    if (done) {
         rc = leaf_points(e, call, keep_time, &made, err);
-    } else {
+    } else if (column_call_fits(e->scan, call, keep_time)) {
+        rc = e->columns ? SILT_OK : column_scan_create(e->scan, &e->columns, err);
+        if (rc == SILT_OK)
+            rc = column_call(e->columns, call, e->group, &made, &done, err);
+    }
+    if (rc == SILT_OK && !done) {
         rc = call->inner ? call_points(e, call->inner, false, &in, err) : gather(e, call, outermost, &in, &keys, err);
         if (rc == SILT_OK && call->function->class == CLASS_TRANSFORM)
             rc = points_transform(plan, call, &in, &made, err);
@@ -611,6 +618,7 @@ static enum silt_status run_calls(struct output *output, const struct scan *scan
                 cells_free(&cells[k * GROUPS_AT_ONCE + i]);
         done += count;
     }
+    column_scan_destroy(e.columns);
     lane_destroy(reader.lane);
     silt_arena_destroy(reader.strings);
     free(cells);

@@ -72,22 +72,32 @@ static struct silt_cell float_cell(double value)
     return (struct silt_cell){.kind = SILT_CELL_FLOAT, .f64 = value};
 }
 
-static enum silt_status median(struct window *w)
+struct silt_cell median_of(const struct silt_cell *low, const struct silt_cell *high)
 {
-    sort_points(w, less_value);
-    size_t middle = w->count / 2;
-    if (w->count % 2 == 1)
-        return give(w, NULL, float_cell(point_float(&w->points[middle])), false);
-
-    const struct silt_cell *low = &w->points[middle - 1].value, *high = &w->points[middle].value;
     switch (low->kind) {
     case SILT_CELL_INTEGER:
-        return give(w, NULL, float_cell((double)low->i64 + (double)(int64_t)((uint64_t)high->i64 - (uint64_t)low->i64) / 2),
-                    false);
-    case SILT_CELL_UNSIGNED:
-        return give(w, NULL, float_cell((double)low->u64 + (double)(high->u64 - low->u64) / 2), false);
-    default: return give(w, NULL, float_cell(low->f64 + (high->f64 - low->f64) / 2), false);
+        return float_cell((double)low->i64 + (double)(int64_t)((uint64_t)high->i64 - (uint64_t)low->i64) / 2);
+    case SILT_CELL_UNSIGNED: return float_cell((double)low->u64 + (double)(high->u64 - low->u64) / 2);
+    default: return float_cell(low->f64 + (high->f64 - low->f64) / 2);
     }
+}
+
+bool percentile_index(double percentile, size_t count, size_t *index)
+{
+    double at = floor((double)count * percentile / 100.0 + 0.5) - 1;
+
+    if (!(at >= 0) || at >= (double)count)
+        return false;
+    *index = (size_t)at;
+    return true;
+}
+
+static enum silt_status median(struct window *w)
+{
+    size_t high = w->count / 2, low = w->count % 2 ? high : high - 1;
+
+    sort_points(w, less_value);
+    return give(w, NULL, median_of(&w->points[low].value, &w->points[high].value), false);
 }
 
 static enum silt_status mode(struct window *w)
@@ -163,12 +173,12 @@ static enum silt_status distinct(struct window *w)
 
 static enum silt_status percentile(struct window *w)
 {
-    double index = floor((double)w->count * w->call->percentile / 100.0 + 0.5) - 1;
+    size_t index;
 
-    if (!(index >= 0) || index >= (double)w->count)
+    if (!percentile_index(w->call->percentile, w->count, &index))
         return SILT_OK;
     sort_points(w, less_value);
-    const struct point *point = &w->points[(size_t)index];
+    const struct point *point = &w->points[index];
     return give(w, point, point->value, w->keep_times);
 }
 
@@ -328,4 +338,13 @@ enum silt_status points_window_call(const struct plan *plan, const struct plan_c
     if (rc == SILT_OK && filled && out->count)
         call->stream->absorbs = windows_behind(plan, call, out->items[out->count - 1].time) - bare;
     return rc;
+}
+
+void points_window_all_gave(const struct plan *plan, const struct plan_call *call, const struct points *out)
+{
+    if (out->count == 0)
+        return;
+    call_stream_note(plan, call, true);
+    if (plan->compiled->windows.interval && plan->compiled->fill != FILL_NONE)
+        call->stream->absorbs = windows_behind(plan, call, out->items[out->count - 1].time);
 }
