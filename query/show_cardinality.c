@@ -283,6 +283,14 @@ static enum silt_status add_series(struct counting *c, struct silt_reader *reade
     }
 }
 
+/* The policy that is counted in: the source's, else the request's; empty is the default one. */
+static struct silt_str policy_of(const struct counting *c)
+{
+    if (c->statement->source_count && c->statement->sources[0].rp.len)
+        return c->statement->sources[0].rp;
+    return c->exec->options->rp;
+}
+
 /* Fields are those of the measurement in a shard, for every group that has a series there. */
 static enum silt_status add_fields(struct counting *c, struct silt_str measurement, const struct silt_tag_filter *filter)
 {
@@ -290,7 +298,7 @@ static enum silt_status add_fields(struct counting *c, struct silt_str measureme
     struct silt_shard_info *shards;
     size_t shard_count;
     enum silt_status rc = source->shards(source, c->exec->arena, &shards, &shard_count);
-    struct silt_str rp = c->statement->source_count ? c->statement->sources[0].rp : SILT_STR("");
+    struct silt_str rp = policy_of(c);
 
     for (size_t s = 0; rc == SILT_OK && s < shard_count; s++) {
         struct silt_reader *reader;
@@ -428,24 +436,21 @@ enum silt_status show_cardinality(struct exec *exec, const struct statement *sta
     bool whole = !show->exact && !show->source_count && !show->condition && !show->dimension_count && !show->limit &&
                  !show->offset &&
                  (c.kind == STATEMENT_SHOW_SERIES_CARDINALITY || c.kind == STATEMENT_SHOW_MEASUREMENT_CARDINALITY);
-    struct silt_str database = show->database.len ? show->database : exec->options->database, rp = {0};
+    struct silt_str database = show->database.len ? show->database : exec->options->database;
     struct condition condition;
     enum silt_status rc;
 
     if ((rc = check_time(&c)) != SILT_OK)
         return rc;
-    if (show->source_count > 0) {
-        if (show->sources[0].database.len)
-            database = show->sources[0].database;
-        rp = show->sources[0].rp;
-    }
+    if (show->source_count > 0 && show->sources[0].database.len)
+        database = show->sources[0].database;
     if (database.len == 0)
         return silt_fail(err, SILT_INVALID, "database name required");
     if ((rc = condition_split(exec, show->condition, NULL, &condition, err)) != SILT_OK ||
         (rc = make_filter(&c, condition.rest)) != SILT_OK)
         return rc;
     c.scratch = silt_arena_create(&exec->budget);
-    rc = schema_view_open(exec, database, rp, whole, condition.min, condition.max, &c.view, err);
+    rc = schema_view_open(exec, database, policy_of(&c), whole, condition.min, condition.max, &c.view, err);
     if (rc == SILT_NOT_FOUND && whole) /* an unknown database holds nothing */
         rc = put_number(&c, SILT_STR(""), NULL, estimate_column, 0);
     else if (rc == SILT_OK && condition.min <= 0 && condition.max >= 0) /* the rows are all at time 0 */

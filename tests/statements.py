@@ -10,7 +10,7 @@ A file is a script for a server that was empty before:
 
     write d cpu,host=a v=1 1             a line for database d, time in seconds; \\n parts several
     restart                              siltd is stopped and started on its data; `crash` kills it. No effect on influxd
-    POST d SHOW USERS                    a query, by POST or GET, with database d (`-`: none)
+    POST d SHOW USERS                    a query, by POST or GET, with database d (`-`: none; `d/p`: and the policy p)
     {"results":[...]}                    its answer
 
 `#` starts a comment. `~` at the front of a query's line: not compared with influxd and not recorded, what stands is
@@ -45,7 +45,12 @@ def read(path):
 
 def ask(server, line):
     method, database, query = line.lstrip("~").split(" ", 2)
-    params = {"epoch": "s"} if database == "-" else {"epoch": "s", "db": database}
+    params = {"epoch": "s"}
+    database, _, policy = database.partition("/")
+    if database != "-":
+        params["db"] = database
+    if policy:
+        params["rp"] = policy
     return server.query(query, method=method, **params).rstrip("\n")
 
 
