@@ -13,7 +13,7 @@
 #define SILT_INFLUX_BUILD "OSS"
 
 /* Every setting, as siltd.toml has it (server/config.c is the table of names, bounds and defaults). A bound of 0 on a
- * number of things is "none" where the comment says so. */
+ * number of things is "none" where the comment says so. What is atomic, silt_server_reload changes in a running server. */
 struct silt_server_options {
     /* [data] */
     char data_dir[1024];
@@ -28,29 +28,29 @@ struct silt_server_options {
     uint64_t body_bytes_max;
     uint64_t inflated_bytes_max; /* what a gzip body may become */
     uint64_t header_bytes_max;
-    uint64_t idle_ms;            /* between requests */
-    uint64_t header_ms;          /* from a request's first byte to the end of its header */
-    uint64_t stall_ms;           /* without a byte moving, in a body or a response */
-    uint64_t request_ms;         /* from a request's first byte to the end of its body */
-    uint64_t rows_max;           /* of an answer that is not chunked; 0: none */
-    bool access_log;
+    _Atomic uint64_t idle_ms;    /* between requests */
+    _Atomic uint64_t header_ms;  /* from a request's first byte to the end of its header */
+    _Atomic uint64_t stall_ms;   /* without a byte moving, in a body or a response */
+    _Atomic uint64_t request_ms; /* from a request's first byte to the end of its body */
+    _Atomic uint64_t rows_max;   /* of an answer that is not chunked; 0: none */
+    _Atomic bool access_log;
     char access_log_path[1024];  /* empty: standard error */
 
     /* [write] */
     uint64_t write_worker_count; /* 0: one per core */
-    uint64_t write_queue_max;    /* requests waiting for a worker */
-    uint64_t write_memory_bytes; /* of all bodies being parsed */
+    _Atomic uint64_t write_queue_max;    /* requests waiting for a worker */
+    _Atomic uint64_t write_memory_bytes; /* of all bodies being parsed */
 
     /* [query] */
     uint64_t query_worker_count; /* threads that run a query or wait for its client; 0: 8 per core */
-    uint64_t query_queue_max;    /* requests waiting for one */
-    uint64_t query_memory_bytes; /* of one query; 0: none */
-    uint64_t memory_bytes;       /* of all queries; 0: none */
+    _Atomic uint64_t query_queue_max;    /* requests waiting for one */
+    _Atomic uint64_t query_memory_bytes; /* of one query; 0: none */
+    _Atomic uint64_t memory_bytes;       /* of all queries; 0: none */
 
     /* [coordinator], 0: none */
-    uint64_t queries_max;
-    uint64_t query_timeout_ms, log_queries_after_ms;
-    uint64_t select_points_max, select_series_max, select_buckets_max;
+    _Atomic uint64_t queries_max;
+    _Atomic uint64_t query_timeout_ms, log_queries_after_ms;
+    _Atomic uint64_t select_points_max, select_series_max, select_buckets_max;
 
     /* [monitor] */
     bool monitor_store;

@@ -4,6 +4,7 @@
 #include "server/config.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -78,7 +79,21 @@ static const struct {
     {"[data]\ndir = \"a", "x.toml:2: the string is not closed on its line"},
     {"[data]\ndir = \"\\q\"", "x.toml:2: unknown escape in a string (known: \\\" \\\\ \\n \\t \\r)"},
     {"[http", "x.toml:1: a section is written [name]"},
-    {"[[http]]", "x.toml:1: arrays of tables are not used here"},
+    {"[[http]]", "x.toml:1: [http] stands once, in single brackets"},
+    {"[[http]", "x.toml:1: a list of sections is written [[name]]"},
+    {"[]", "x.toml:1: a section is written [name]"},
+    {"[a b]", "x.toml:1: a section is written [name]"},
+    {"[http]\n\n[data]\n[http]\nloops = [1,\n # x\n 2]", "x.toml:5: http.loops: one value is wanted, not a list"},
+    {"[http]\nloops = [1,\n 2", "x.toml:2: the list is not closed"},
+    {"[http]\nloops = [1 2]", "x.toml:2: a list is written [value, value]"},
+    {"[http]\nloops = [[1]]", "x.toml:2: a list is written [value, value]"},
+    {"[http]\nidle-timeout = \"1.s\"", "x.toml:2: http.idle-timeout: \"1.s\" is not a duration (a number with ms, s, m or h)"},
+    {"[http]\nidle-timeout = \"-1s\"", "x.toml:2: http.idle-timeout: \"-1s\" is not a duration (a number with ms, s, m or h)"},
+    {"[http]\nidle-timeout = \"99999999h\"", "x.toml:2: http.idle-timeout: \"99999999h\" is not a duration (a number with ms, s, m or h)"},
+    {"[http]\nmax-body-size = 99999999999999999999g", "x.toml:2: http.max-body-size: \"99999999999999999999g\" is not a size (bytes, or a number with k, m or g)"},
+    {"[http]\naccess-log = \"true\"", "x.toml:2: http.access-log: the value must stand without quotes"},
+    {"[server]\nlog-level = \"loud\"", "x.toml:2: server.log-level: \"loud\" is none of debug, info, warn, error"},
+    {"[data]\ndir = \"a\001\"", "x.toml:2: control character in a string"},
     {"[http] x", "x.toml:1: something follows the section's name"},
 };
 
@@ -124,6 +139,42 @@ START_TEST(test_flags_win)
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    uint64_t ms;
+} durations[] = {{"250ms", 250},   {"1.5s", 1500},    {"1h0m0s", 3600000}, {"0.1h", 360000},
+                 {"100500us", 101}, {"200000\xC2\xB5s", 200}, {"150000001ns", 151}, {"24h", 86400000}};
+
+START_TEST(test_durations)
+{
+    char text[100];
+    snprintf(text, sizeof(text), "[http]\nidle-timeout = \"%s\"", durations[_i].text);
+    ck_assert_int_eq(read_text(text), SILT_OK);
+    ck_assert_uint_eq(options.idle_ms, durations[_i].ms);
+}
+END_TEST
+
+/* Each setting has a comment that tells its form and default. */
+START_TEST(test_print_explains)
+{
+    struct silt_buffer text = {0};
+    size_t settings = 0;
+    config_print(&options, &text);
+    silt_buffer_char(&text, '\0');
+    for (char *line = strtok(text.p, "\n"), *before = line, *earlier = line; line; earlier = before, before = line, line = strtok(NULL, "\n")) {
+        char *equals = strstr(line, " = ");
+        if (!equals || *line == '#')
+            continue;
+        settings++;
+        ck_assert_msg(strncmp(earlier, "# ", 2) == 0 && strncmp(before, "# (", 3) == 0, "%s", line);
+        char *value = strstr(before, "; default ");
+        ck_assert_msg(value && strncmp(value + 10, equals + 3, strlen(equals + 3)) == 0, "%s: %s", line, before);
+    }
+    ck_assert_uint_ge(settings, 35);
+    silt_buffer_free(&text);
+}
+END_TEST
+
 START_TEST(test_print_reads_back)
 {
     struct silt_buffer first = {0}, second = {0};
@@ -148,6 +199,8 @@ int main(void)
     tcase_add_loop_test(tests, test_refused, 0, sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(tests, test_environment);
     tcase_add_test(tests, test_flags_win);
+    tcase_add_loop_test(tests, test_durations, 0, sizeof(durations) / sizeof(durations[0]));
+    tcase_add_test(tests, test_print_explains);
     tcase_add_test(tests, test_print_reads_back);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
