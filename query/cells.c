@@ -192,7 +192,7 @@ static bool run_extremes(const struct leaf *leaf, const struct run *run, union s
     size_t count = run->to - run->from;
     bool any = false;
 
-    if (!column->valid && count > 0 && leaf->type != DATA_BOOLEAN && !column->may_be_nan) {
+    if (!column->valid && count > 0 && leaf->type != DATA_BOOLEAN && !column->of_subquery) {
         if (leaf->type == DATA_FLOAT)
             silt_minmax_f64(column->f64 + run->from, count, &min->f64, &max->f64);
         else if (leaf->type == DATA_INTEGER)
@@ -248,7 +248,7 @@ static void add_extreme(const struct leaf *leaf, const struct run *run, struct c
         if (!row_valid(run->column->valid, i) ||
             compare_values(leaf->type, value_at(leaf, run->column, i), found.value) != 0)
             continue;
-        if (run->column->may_be_nan && leaf->type == DATA_FLOAT && isnan(run->column->f64[i]) && !isnan(found.value.f64))
+        if (run->column->of_subquery && leaf->type == DATA_FLOAT && isnan(run->column->f64[i]) && !isnan(found.value.f64))
             continue;
         found.value = value_at(leaf, run->column, i); /* of -0 and 0, the one that is there */
         found.time = run->times[i];
@@ -285,7 +285,8 @@ static enum silt_status add_end(struct cells *cells, const struct leaf *leaf, co
         enum silt_status rc = keep_string(cells, leaf, run, &found, err);
         if (rc == SILT_OK && replaces(leaf, value, &found))
             *value = found;
-        return rc;
+        if (rc != SILT_OK || !run->column->of_subquery)
+            return rc; /* of a subquery's rows the next may have the same time */
     }
     return SILT_OK;
 }

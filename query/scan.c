@@ -294,7 +294,7 @@ static enum silt_status load_column(struct lane *lane, uint32_t slot, struct sil
         return rc;
     to->loaded = true;
     to->column = (struct lane_column){
-        .valid = column.valid, .may_be_nan = lane->scan->plan->sources[lane->scan->series[lane->series].source].in_memory};
+        .valid = column.valid, .of_subquery = lane->scan->plan->sources[lane->scan->series[lane->series].source].in_memory};
     enum data_type stored = data_type_of(column.type);
     if (stored == s->type) {
         to->column.u64 = column.u64;

@@ -50,7 +50,7 @@ struct lane;
 struct lane_column {
     const uint64_t *valid; /* NULL: every row */
     size_t valid_count;
-    bool may_be_nan; /* a subquery's number; none that is stored is */
+    bool of_subquery; /* numbers may be NaN, times may repeat */
     union { /* the slot's type */
         const double *f64;
         const int64_t *i64;
