@@ -536,10 +536,16 @@ enum silt_status select_compile(struct exec *exec, const struct select *select, 
     out->fill = select->fill;
     out->windows.zone = select->zone ? select->zone : parent ? parent->windows.zone : NULL;
 
-    if ((rc = condition_split(exec, select->condition, select->zone, &out->condition, err)) != SILT_OK)
+    const struct expr *condition = select->condition;
+    if ((rc = condition_split(exec, condition, select->zone, &out->condition, err)) != SILT_OK)
         return rc;
     if (out->condition.rest && (rc = check_condition(c, out->condition.rest)) != SILT_OK)
         return rc;
+    if (parent && condition) { /* what has passed is folded as a whole: `OR true` takes times with it */
+        out->condition = (struct condition){0};
+        if ((rc = condition_split(exec, expr_reduce(exec, condition, select->zone), select->zone, &out->condition, err)) != SILT_OK)
+            return rc;
+    }
     if ((rc = compile_dimensions(c)) != SILT_OK)
         return rc;
     if (out->windows.interval < 0) /* as if it were not there */

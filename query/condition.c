@@ -243,6 +243,7 @@ static struct expr *reduce(struct exec *exec, const struct expr *expr, const str
         }
         enum math_function function = math_function_of(expr->call.name);
         struct silt_cell x, y = cell_null();
+        literal = literal && !knows_now; /* conditions keep such calls as they are */
         if (literal && function != MATH_NONE && math_argument_count(function) == expr->call.arg_count &&
             (!number_cell(copy->call.args[0], &x) ||
              (expr->call.arg_count == 2 && !number_cell(copy->call.args[1], &y))))

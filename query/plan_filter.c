@@ -90,6 +90,7 @@ static bool as_tag_test(struct plan *plan, const struct expr *expr, struct slot 
 struct filter_binder {
     struct plan *plan;
     const struct expr *all;
+    bool stored; /* some source is no subquery */
 };
 
 /*
@@ -117,6 +118,8 @@ static int64_t bind_filter(void *arg, const struct expr *expr)
     struct plan *plan = binder->plan;
     struct slot test;
 
+    if (expr->kind == EXPR_CALL && !binder->stored)
+        return -1; /* over a subquery's rows functions are not known */
     if (expr->kind == EXPR_REF)
         return is_read(binder->all, expr->ref.name) ? plan_slot_of_ref(plan, expr) : -1;
     if (as_tag_test(plan, expr, &test))
@@ -195,7 +198,7 @@ void plan_make_filter(struct plan *plan)
         stored = stored || !plan->sources[i].pending;
     if (stored)
         rest = without_bare_arithmetic(plan, rest);
-    struct filter_binder binder = {plan, rest};
+    struct filter_binder binder = {plan, rest, stored};
     plan->filter = eval_compile(plan->exec, rest, bind_filter, &binder);
     plan->tag_filter = push_down(plan, rest, &exact);
     plan->filter_is_exact = exact;
