@@ -261,12 +261,16 @@ static bool group_in_shard(const struct scan *scan, const struct scan_group *gro
 /* Marks, per measurement and shard, the groups that SLIMIT and SOFFSET leave. */
 static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
 {
-    const struct select *select = scan->plan->compiled->select;
     struct exec *exec = scan->plan->exec;
     struct scan_group **sorted;
+    uint64_t slimit = 0, soffset = 0;
     enum silt_status rc;
 
-    if (select->slimit == 0 && select->soffset == 0)
+    for (const struct compiled *c = scan->plan->compiled; c; c = c->parent) { /* subqueries add those of the outer ones */
+        slimit += (uint64_t)c->select->slimit;
+        soffset += (uint64_t)c->select->soffset;
+    }
+    if (slimit == 0 && soffset == 0)
         return SILT_OK;
     if ((rc = exec_alloc(exec, scan->group_count + 1, sizeof(struct scan_group *), &sorted, err)) != SILT_OK)
         return rc;
@@ -276,6 +280,8 @@ static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
                 break;
         uint32_t source = scan->series[scan->groups[first].first].source;
         struct silt_reader *reader = scan->plan->sources[source].reader;
+        if (scan->plan->sources[source].in_memory)
+            continue; /* no shards, no counting */
         uint32_t shards = reader->ops->shard_count(reader);
         size_t words = shards / 64 + 1;
         for (size_t i = first; i < next; i++) {
@@ -291,7 +297,7 @@ static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
                     sorted[count++] = &scan->groups[i];
             if (count > 1)
                 qsort(sorted, count, sizeof(*sorted), by_order_key);
-            for (size_t i = (size_t)select->soffset; i < count && i < (size_t)select->soffset + (size_t)select->slimit; i++)
+            for (size_t i = soffset < count ? (size_t)soffset : count; i < count && i < soffset + slimit; i++)
                 sorted[i]->shards[shard / 64] |= (uint64_t)1 << (shard % 64);
         }
     }
