@@ -632,6 +632,14 @@ static const char *iterator_name(const struct function *function)
     case FN_MOVING_AVERAGE: return "moving average";
     case FN_NON_NEGATIVE_DERIVATIVE: return "derivative";
     case FN_NON_NEGATIVE_DIFFERENCE: return "difference";
+    case FN_EMA: return "exponential moving average";
+    case FN_DEMA: return "double exponential moving average";
+    case FN_TEMA: return "triple exponential moving average";
+    case FN_TRIX: return "triple exponential derivative";
+    case FN_RSI: return "relative strength index";
+    case FN_KER: return "kaufmans efficiency ratio";
+    case FN_KAMA: return "kaufmans adaptive moving average";
+    case FN_CMO: return "chande momentum oscillator";
     default: return function->name;
     }
 }
