@@ -195,11 +195,23 @@ static int by_name_then_type(const void *a, const void *b)
     return order ? order : strcmp(silt_type_name(x->type), silt_type_name(y->type));
 }
 
+size_t schema_fields_sort(struct silt_field *fields, size_t count)
+{
+    size_t kept = 0;
+
+    if (count > 1)
+        qsort(fields, count, sizeof(*fields), by_name_then_type);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || by_name_then_type(&fields[i], &fields[kept - 1]) != 0)
+            fields[kept++] = fields[i];
+    return kept;
+}
+
 enum silt_status schema_fields(const struct schema_view *view, struct silt_str measurement, struct silt_field **out,
                                size_t *count, struct silt_error *err)
 {
     struct silt_field *all = NULL;
-    size_t total = 0, kept = 0;
+    size_t total = 0;
     enum silt_status rc;
 
     for (size_t i = 0; i < view->reader_count; i++) {
@@ -216,13 +228,8 @@ enum silt_status schema_fields(const struct schema_view *view, struct silt_str m
         all = joined;
         total += found_count;
     }
-    if (total > 1)
-        qsort(all, total, sizeof(*all), by_name_then_type);
-    for (size_t i = 0; i < total; i++)
-        if (kept == 0 || by_name_then_type(&all[i], &all[kept - 1]) != 0)
-            all[kept++] = all[i];
     *out = all;
-    *count = kept;
+    *count = schema_fields_sort(all, total);
     return SILT_OK;
 }
 
@@ -330,4 +337,40 @@ const struct silt_tag_filter *schema_filter_for(struct exec *exec, const struct 
         copy->right = schema_filter_for(exec, filter->right, measurement);
     }
     return copy;
+}
+
+/* The filter without its tests of the name, or without all others. */
+static const struct silt_tag_filter *take_out(struct exec *exec, const struct silt_tag_filter *filter, bool names)
+{
+    if (filter->op != SILT_TAG_AND && filter->op != SILT_TAG_OR)
+        return is_name_test(filter) == names ? NULL : filter;
+    const struct silt_tag_filter *left = take_out(exec, filter->left, names), *right = take_out(exec, filter->right, names);
+    if (!left || !right)
+        return left ? left : right;
+    struct silt_tag_filter *copy = silt_arena_alloc(exec->arena, sizeof(*copy));
+    *copy = *filter;
+    copy->left = left;
+    copy->right = right;
+    return copy;
+}
+
+static bool name_passes(const struct silt_tag_filter *filter, struct silt_str measurement)
+{
+    if (filter->op == SILT_TAG_AND)
+        return name_passes(filter->left, measurement) && name_passes(filter->right, measurement);
+    if (filter->op == SILT_TAG_OR)
+        return name_passes(filter->left, measurement) || name_passes(filter->right, measurement);
+    bool hit = filter->match ? filter->match(filter->match_arg, measurement) : silt_str_equal(filter->value, measurement);
+    return hit == (filter->op == SILT_TAG_EQ || filter->op == SILT_TAG_MATCH);
+}
+
+const struct silt_tag_filter *schema_filter_rest(struct exec *exec, const struct silt_tag_filter *filter,
+                                                 struct silt_str measurement, bool *passes)
+{
+    *passes = true;
+    if (!filter || !mentions_name(filter))
+        return filter;
+    const struct silt_tag_filter *names = take_out(exec, filter, false);
+    *passes = !names || name_passes(names, measurement);
+    return take_out(exec, filter, true);
 }

@@ -42,10 +42,16 @@ bool schema_has_shards(const struct schema_view *view);
 enum silt_status schema_tag_filter(struct exec *exec, const struct expr *condition, struct silt_tag_filter **out,
                                    struct silt_error *err);
 
+/* SHOW TAG KEYS and VALUES: what a filter says of the name alone is one condition, the rest another; both have to hold,
+ * whatever stood between them. *passes: whether the measurement does. NULL: nothing is left to ask of its series. */
+const struct silt_tag_filter *schema_filter_rest(struct exec *exec, const struct silt_tag_filter *filter,
+                                                 struct silt_str measurement, bool *passes);
 /* The same for one measurement: tests of `_name`, which stands for its name, answered. */
 const struct silt_tag_filter *schema_filter_for(struct exec *exec, const struct silt_tag_filter *filter,
                                                 struct silt_str measurement);
 
+/* By name, then by the name of the type, without duplicates; gives how many are left. */
+size_t schema_fields_sort(struct silt_field *fields, size_t count);
 size_t strings_sort_unique(struct silt_str *items, size_t count);
 
 #endif

@@ -267,7 +267,8 @@ static enum silt_status places_open(struct show *show, struct place_list *places
         }
         for (size_t k = 0; k < place->view.measurement_count; k++) {
             struct silt_str name = place->view.measurements[k];
-            if (!show_source_names(show->exec, place->sources, place->source_count, name))
+            /* InfluxDB asks every policy for the names of all sources */
+            if (!show_source_names(show->exec, statement->sources, statement->source_count, name))
                 continue;
             places->measurements = silt_arena_grow(show->exec->arena, places->measurements, &capacity,
                                                    places->measurement_count + 1, sizeof(*places->measurements));
@@ -294,9 +295,12 @@ static enum silt_status series_rows(struct show *show, const struct place_list *
                                       show->statement->offset, false, show->err);
 
     for (size_t i = 0; rc == SILT_OK && i < places->measurement_count && table.left > 0; i++) {
-        const struct placed *placed = &places->measurements[i];
+        const struct placed *placed = &places->measurements[i], *before = i ? placed - 1 : NULL;
         struct silt_str *keys;
         size_t count;
+        if (before && silt_str_equal(before->name, placed->name) && !placed->place->only_in_shards &&
+            !before->place->only_in_shards && silt_str_equal(before->place->database, placed->place->database))
+            continue; /* both show all policies */
         if ((rc = exec_check(show->exec, show->err)) == SILT_OK &&
             (rc = schema_series_keys(&placed->place->view, placed->name,
                                      schema_filter_for(show->exec, show->filter, placed->name),
@@ -306,16 +310,43 @@ static enum silt_status series_rows(struct show *show, const struct place_list *
     return rc;
 }
 
+/* The fields of a measurement over all places that have one of its name. */
+static enum silt_status fields_of(struct show *show, const struct place_list *places, size_t first, size_t next,
+                                  struct silt_field **fields, size_t *count)
+{
+    struct silt_field *found, *joined;
+    size_t found_count;
+    enum silt_status rc = schema_fields(&places->measurements[first].place->view, places->measurements[first].name, fields,
+                                        count, show->err);
+
+    for (size_t i = first + 1; rc == SILT_OK && i < next; i++) {
+        if ((rc = schema_fields(&places->measurements[i].place->view, places->measurements[i].name, &found, &found_count,
+                                show->err)) != SILT_OK ||
+            (rc = exec_alloc(show->exec, *count + found_count + 1, sizeof(*joined), &joined, show->err)) != SILT_OK)
+            return rc;
+        if (*count)
+            memcpy(joined, *fields, *count * sizeof(*joined));
+        if (found_count)
+            memcpy(joined + *count, found, found_count * sizeof(*joined));
+        *fields = joined;
+        *count = schema_fields_sort(joined, *count + found_count);
+    }
+    return rc;
+}
+
 static enum silt_status field_rows(struct show *show, const struct place_list *places)
 {
     enum silt_status rc = SILT_OK;
 
-    for (size_t i = 0; rc == SILT_OK && i < places->measurement_count; i++) {
+    for (size_t i = 0, next; rc == SILT_OK && i < places->measurement_count; i = next) {
         const struct placed *placed = &places->measurements[i];
         struct silt_field *fields;
         struct table table;
         size_t count;
-        if ((rc = schema_fields(&placed->place->view, placed->name, &fields, &count, show->err)) != SILT_OK ||
+        for (next = i + 1; next < places->measurement_count; next++)
+            if (!silt_str_equal(places->measurements[next].name, placed->name))
+                break;
+        if ((rc = fields_of(show, places, i, next, &fields, &count)) != SILT_OK ||
             (rc = table_begin(&table, show->exec, placed->name, field_key_columns, 2, show->statement->limit,
                               show->statement->offset, false, show->err)) != SILT_OK)
             return rc;
@@ -358,10 +389,13 @@ static enum silt_status show_tag_keys(struct show *show)
         struct silt_str *keys;
         struct table table;
         size_t count;
-        if (!shown(show, show->view.measurements[i]))
+        bool passes;
+        const struct silt_tag_filter *filter =
+            schema_filter_rest(show->exec, show->filter, show->view.measurements[i], &passes);
+        if (!passes || !shown(show, show->view.measurements[i]))
             continue;
         if ((rc = schema_tag_keys(&show->view, show->view.measurements[i],
-                                  schema_filter_for(show->exec, show->filter, show->view.measurements[i]), &keys, &count, show->err)) !=
+                                  filter, &keys, &count, show->err)) !=
                 SILT_OK ||
             (rc = table_begin(&table, show->exec, show->view.measurements[i], tag_key_column, 1, show->statement->limit,
                               show->statement->offset, false, show->err)) != SILT_OK)
@@ -420,10 +454,11 @@ static enum silt_status show_tag_values(struct show *show)
         rc = show_open(show, false);
     for (size_t i = 0; rc == SILT_OK && i < show->view.measurement_count && !out_of_time(show); i++) {
         struct silt_str *keys, *values, measurement = show->view.measurements[i];
-        const struct silt_tag_filter *filter = schema_filter_for(show->exec, show->filter, measurement);
+        bool passes;
+        const struct silt_tag_filter *filter = schema_filter_rest(show->exec, show->filter, measurement, &passes);
         struct table table;
         size_t key_count, value_count;
-        if (!shown(show, measurement))
+        if (!passes || !shown(show, measurement))
             continue;
         if ((rc = schema_tag_keys(&show->view, measurement, NULL, &keys, &key_count, show->err)) != SILT_OK ||
             (rc = table_begin(&table, show->exec, measurement, tag_value_columns, 2, show->statement->limit,
