@@ -90,6 +90,9 @@ class Grammar:
 
     # -- what comes from the data set
 
+    def make_nothing(self):
+        return ""
+
     def make_db(self):
         return '"%s"' % self.data.main
 
