@@ -46,8 +46,9 @@ void handle_health(struct http_loop *loop, h2o_req_t *req)
     int len = snprintf(body, sizeof(body),
                        "{\"checks\":[],\"message\":\"%s\",\"name\":\"influxdb\",\"status\":\"%s\",\"version\":\"%s\","
                        "\"server\":\"SiltDB %s\"}\n",
-                       stats.read_only ? "the log cannot be written: read only until restarted"
-                                       : "ready for queries and writes",
+                       stats.disk_full   ? "the disk is full: read only until there is room"
+                       : stats.read_only ? "the log cannot be written: read only until restarted"
+                                         : "ready for queries and writes",
                        stats.read_only ? "fail" : "pass", SILT_INFLUX_VERSION, SILT_VERSION);
     http_reply(req, stats.read_only ? 503 : 200, "application/json", (struct silt_str){body, (size_t)len});
 }

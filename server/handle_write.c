@@ -123,7 +123,7 @@ static void answer(struct write_job *job)
     h2o_req_t *req = http_unpend(&job->pending);
 
     if (req && job->durable != SILT_OK)
-        http_error(req, 500, silt_str_from(job->durable_error.text));
+        http_error(req, 503, silt_str_from(job->durable_error.text));
     else if (req && job->status == 204)
         http_reply(req, 204, "", SILT_STR(""));
     else if (req)
@@ -183,6 +183,8 @@ static void fail_write(struct write_job *job, enum silt_status rc, const struct 
         status = 400;
         break;
     case SILT_BUSY:
+    case SILT_NO_SPACE:
+    case SILT_IO: /* the log does not take it */
         status = 503;
         break;
     default:

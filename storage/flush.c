@@ -194,6 +194,7 @@ static enum silt_status flush_generation(struct silt_storage *storage, struct sh
     atomic_store(&shard->counters.flushing, false);
     shard_count(&shard->counters.flush_ns, silt_clock_monotonic_ns() - begun_ns);
     shard_count(rc == SILT_OK ? &shard->counters.flushes : &shard->counters.flush_errors, 1);
+    atomic_store(&storage->flush_full, rc == SILT_NO_SPACE);
     if (rc == SILT_OK)
         atomic_fetch_add(&storage->flushes, 1);
     return rc;

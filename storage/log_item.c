@@ -22,6 +22,18 @@ static void settle(struct wal_entry *entry, enum silt_status status, const struc
     log_item_release(item);
 }
 
+static void stall(struct wal_entry *entry, const struct silt_error *err)
+{
+    struct log_item *item = (struct log_item *)(void *)entry;
+    struct index_thread *index = &item->storage->index;
+    pthread_mutex_lock(&index->lock);
+    item->stalled = true;
+    pthread_cond_broadcast(&index->cond);
+    pthread_mutex_unlock(&index->lock);
+    if (item->op)
+        write_op_stall(item->op, err);
+}
+
 struct log_item *log_item_create(struct silt_storage *storage, enum record_kind kind)
 {
     struct log_item *item = silt_calloc(1, sizeof(*item));
@@ -29,6 +41,7 @@ struct log_item *log_item_create(struct silt_storage *storage, enum record_kind 
     item->storage = storage;
     item->entry.kind = (uint8_t)kind;
     item->entry.done = settle;
+    item->entry.stalled = stall;
     return item;
 }
 
@@ -63,9 +76,9 @@ enum silt_status log_item_wait(struct log_item *item, struct silt_error *err)
 {
     struct index_thread *index = &item->storage->index;
     pthread_mutex_lock(&index->lock);
-    while (!item->settled)
+    while (!item->settled && !item->stalled)
         pthread_cond_wait(&index->cond, &index->lock);
-    enum silt_status status = item->status;
+    enum silt_status status = item->settled ? item->status : SILT_NO_SPACE;
     pthread_mutex_unlock(&index->lock);
     if (status == SILT_OK)
         return SILT_OK;

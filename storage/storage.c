@@ -329,5 +329,7 @@ void silt_storage_stats(struct silt_storage *storage, struct silt_storage_stats 
     out->rows_rejected = atomic_load(&storage->rows_rejected);
     out->flushes = atomic_load(&storage->flushes);
     out->compactions = atomic_load(&storage->compactions);
-    out->read_only = wal_check(storage->wal, &ignored) != SILT_OK;
+    enum silt_status writable = check_writable(storage, &ignored);
+    out->disk_full = writable == SILT_NO_SPACE;
+    out->read_only = out->disk_full || writable == SILT_IO;
 }

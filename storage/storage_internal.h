@@ -112,7 +112,7 @@ struct log_item {
     bool for_index;
     struct write_op *op;        /* rows: who waits */
     struct log_item *next;      /* in the index thread's queue */
-    bool settled;               /* under index.lock */
+    bool settled, stalled;      /* under index.lock; stalled: the disk is full, it will take its time */
     enum silt_status status;
 };
 
@@ -143,6 +143,7 @@ struct silt_storage {
     uint64_t epoch;
     struct silt_budget root, memtable_budget, index_budget;
     size_t soft_bytes, hard_bytes;
+    _Atomic bool flush_full; /* the last flush found no room on the disk */
 
     pthread_mutex_t change_lock;
     pthread_rwlock_t meta_lock; /* guards this group: */
@@ -226,6 +227,8 @@ void index_map_measurement(struct database *database, uint32_t measurement, uint
 enum silt_status flush_shard(struct silt_storage *storage, struct shard *shard, bool rotate, bool *did,
                              struct silt_error *err);
 /* Rotations and flushes that are due. */
+/* write.c: SILT_OK, or why no write is taken now. */
+enum silt_status check_writable(struct silt_storage *storage, struct silt_error *err);
 enum silt_status flush_step(struct silt_storage *storage, bool all, bool *did, struct silt_error *err);
 void trim_log(struct silt_storage *storage);
 /* The edit and the tombstones it needs, durable; then the change of the version. */

@@ -7,6 +7,8 @@
  * makes the next segment before it is needed, for filling 64 MiB takes longer than a sync. It ends after the log thread,
  * which may still need segments for what is queued. Replay is in wal_replay.c.
  *
+ * Without room for a segment or in it the log thread waits, with all that is queued, and tries again (wait_for_room).
+ *
  * Files go from the oldest on, so that what is left is always a run of numbers without holes: a hole is damage. So no
  * file is removed while a spare is being renamed, nor the other way round, and one that cannot be removed ends trimming.
  */
@@ -20,6 +22,8 @@
 #include <time.h>
 
 #define GROUP_BYTES_MAX ((size_t)8 << 20)
+#define ROOM_PAUSE_NS_MIN ((uint64_t)1000000)
+#define ROOM_PAUSE_NS_MAX ((uint64_t)256 * 1000000)
 
 void wal_segment_name(uint64_t number, char *name)
 {
@@ -81,6 +85,92 @@ enum silt_status wal_open(struct vfs *vfs, const struct wal_options *options, st
         qsort(wal->live, wal->live_count, sizeof(*wal->live), compare_live);
     *out = wal;
     return SILT_OK;
+}
+
+/* The moment that many nanoseconds from now, for pthread_cond_timedwait. */
+static void in_time(uint64_t ns, struct timespec *out)
+{
+    clock_gettime(CLOCK_MONOTONIC, out);
+    ns += (uint64_t)out->tv_nsec;
+    out->tv_sec += (time_t)(ns / 1000000000);
+    out->tv_nsec = (long)(ns % 1000000000);
+}
+
+/* ---------------------------------------------------------------- a full disk */
+
+/* What came meanwhile joins the round, at its end. */
+static void join_round(struct wal *wal)
+{
+    struct wal_entry *last = wal->round;
+    while (last->next)
+        last = last->next;
+    pthread_mutex_lock(&wal->lock);
+    last->next = wal->head;
+    wal->head = NULL;
+    wal->tail = &wal->head;
+    pthread_mutex_unlock(&wal->lock);
+}
+
+static void tell_stalled(struct wal_entry *entry, const struct silt_error *err)
+{
+    for (; entry; entry = entry->next)
+        if (!entry->told) {
+            entry->told = true;
+            if (entry->stalled)
+                entry->stalled(entry, err);
+        }
+}
+
+static void set_full(struct wal *wal, const struct silt_error *why)
+{
+    if (!atomic_load(&wal->full))
+        silt_log(SILT_LOG_ERROR, "No room for the log: writes are refused until there is", "error=\"%s\"", why->text);
+    pthread_mutex_lock(&wal->lock);
+    wal->failed_error = *why;
+    pthread_mutex_unlock(&wal->lock);
+    atomic_store(&wal->full, true);
+}
+
+static void set_not_full(struct wal *wal)
+{
+    if (atomic_exchange(&wal->full, false))
+        silt_log(SILT_LOG_INFO, "There is room for the log again: writes go on", "durable_seq=%llu",
+                 (unsigned long long)wal->durable_seq);
+}
+
+/* After SILT_NO_SPACE: whether to try once more. *pause_ns is 0 at the first time. Log thread, or wal_start, which does
+ * not wait. */
+static bool wait_for_room(struct wal *wal, const struct silt_error *why, uint64_t *pause_ns)
+{
+    struct silt_error told;
+    struct timespec until;
+    if (!wal->started)
+        return false;
+    set_full(wal, why);
+    wal_check(wal, &told);
+    join_round(wal);
+    tell_stalled(wal->round, &told);
+    *pause_ns = *pause_ns == 0 ? ROOM_PAUSE_NS_MIN : *pause_ns < ROOM_PAUSE_NS_MAX ? *pause_ns * 2 : *pause_ns;
+    pthread_mutex_lock(&wal->lock);
+    if (!wal->ending && !wal->head) {
+        in_time(*pause_ns, &until);
+        pthread_cond_timedwait(&wal->wake, &wal->lock, &until);
+    }
+    bool again = !wal->ending;
+    pthread_mutex_unlock(&wal->lock);
+    return again;
+}
+
+/* segment_write, however long the disk is full. */
+static enum silt_status write_segment(struct wal *wal, uint64_t offset, const void *bytes, size_t len,
+                                      struct silt_error *err)
+{
+    uint64_t pause_ns = 0;
+    enum silt_status rc;
+    do
+        rc = vfs_segment_write(wal->current, offset, bytes, len, err);
+    while (rc == SILT_NO_SPACE && wait_for_room(wal, err, &pause_ns));
+    return rc;
 }
 
 /* ---------------------------------------------------------------- the next segment */
@@ -209,8 +299,10 @@ static enum silt_status begin_segment(struct wal *wal, uint64_t first_seq, uint6
         return rc;
     vfs_segment_close(wal->current);
     wal->current = NULL;
-    uint64_t room = sizeof(struct wal_segment_header) + needed;
-    rc = room <= wal->options.segment_bytes ? take_next_segment(wal, err) : make_large_segment(wal, room, err);
+    uint64_t room = sizeof(struct wal_segment_header) + needed, pause_ns = 0;
+    do
+        rc = room <= wal->options.segment_bytes ? take_next_segment(wal, err) : make_large_segment(wal, room, err);
+    while (rc == SILT_NO_SPACE && wait_for_room(wal, err, &pause_ns));
     if (rc != SILT_OK)
         return rc;
     pthread_mutex_lock(&wal->files_lock);
@@ -228,7 +320,7 @@ static enum silt_status begin_segment(struct wal *wal, uint64_t first_seq, uint6
                                         .prev_seq = prev_seq};
     memcpy(header.magic, WAL_MAGIC, sizeof(header.magic));
     header.crc = silt_crc32c(0, &header, offsetof(struct wal_segment_header, crc));
-    rc = vfs_segment_write(wal->current, 0, &header, sizeof(header), err);
+    rc = write_segment(wal, 0, &header, sizeof(header), err);
     if (rc == SILT_OK) /* before any record, so that a later segment never stands alone */
         rc = vfs_segment_sync(wal->current, err);
     wal->offset = sizeof(header);
@@ -247,7 +339,7 @@ static enum silt_status flush_group(struct wal *wal, struct silt_error *err)
 {
     enum silt_status rc = SILT_OK;
     if (wal->group.len)
-        rc = vfs_segment_write(wal->current, wal->offset, wal->group.p, wal->group.len, err);
+        rc = write_segment(wal, wal->offset, wal->group.p, wal->group.len, err);
     wal->offset += wal->group.len;
     wal->group.len = 0;
     if (wal->group.capacity > 8 * GROUP_BYTES_MAX) /* one large record must not keep its room for ever */
@@ -291,9 +383,9 @@ static enum silt_status write_entries(struct wal *wal, const struct wal_entry *f
             return rc;
         }
         append_record(wal, entry);
+        if (!entry->next && (rc = flush_group(wal, err)) != SILT_OK) /* entries may join while it waits for room */
+            return rc;
     }
-    if ((rc = flush_group(wal, err)) != SILT_OK)
-        return rc;
     wal->unsynced = true;
     uint64_t now = silt_clock_monotonic_ns();
     bool due = wal->options.sync_mode == SILT_SYNC_FSYNC ||
@@ -393,10 +485,7 @@ static void wait_for_work_locked(struct wal *wal)
             continue;
         }
         struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        uint64_t ns = (uint64_t)until.tv_nsec + (uint64_t)wal->options.sync_interval_ms * 1000000;
-        until.tv_sec += (time_t)(ns / 1000000000);
-        until.tv_nsec = (long)(ns % 1000000000);
+        in_time((uint64_t)wal->options.sync_interval_ms * 1000000, &until);
         if (pthread_cond_timedwait(&wal->wake, &wal->lock, &until) == ETIMEDOUT)
             return;
     }
@@ -418,8 +507,11 @@ static void *run(void *arg)
         bool ending = wal->ending;
         pthread_mutex_unlock(&wal->lock);
         if (first) {
+            wal->round = first;
             if (status == SILT_OK)
                 status = write_entries(wal, first, &err);
+            if (status == SILT_OK)
+                set_not_full(wal);
         } else if (wal->unsynced && status == SILT_OK) {
             status = sync_current(wal, &err);
         }
@@ -501,6 +593,7 @@ uint64_t wal_enqueue_locked(struct wal *wal, struct wal_entry *entry)
     bool idle = wal->head == NULL;
     entry->seq = wal->next_seq++;
     entry->next = NULL;
+    entry->told = false;
     *wal->tail = entry;
     wal->tail = &entry->next;
     atomic_fetch_add_explicit(&wal->queued_bytes, entry->payload_bytes, memory_order_relaxed);
@@ -572,12 +665,14 @@ void wal_trim(struct wal *wal, uint64_t below_seq)
 
 enum silt_status wal_check(struct wal *wal, struct silt_error *err)
 {
-    if (!atomic_load(&wal->failed))
+    bool failed = atomic_load(&wal->failed);
+    if (!failed && !atomic_load(&wal->full))
         return SILT_OK;
     pthread_mutex_lock(&wal->lock);
     struct silt_error why = wal->failed_error;
     pthread_mutex_unlock(&wal->lock);
-    return silt_fail(err, why.status, "the log failed, writes are refused until restart: %.300s", why.text);
+    return failed ? silt_fail(err, SILT_IO, "the log failed, writes are refused until restart: %.300s", why.text)
+                  : silt_fail(err, SILT_NO_SPACE, "the disk is full, writes are refused until there is room: %.300s", why.text);
 }
 
 void wal_stats(struct wal *wal, struct wal_stats *out)

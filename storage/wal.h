@@ -7,7 +7,9 @@
  * when it is enqueued, under a lock that the caller holds, so that it can pin what the number stands for (a memtable
  * generation) in the same breath. Formats: docs/format/wal.md.
  *
- * After a failed write or sync the log refuses everything until it is opened again: what is durable is unknown.
+ * After a failed write or sync the log refuses everything until it is opened again: what is durable is unknown. A disk
+ * without room is another thing, for nothing is in doubt: what is queued stays queued, those who wait are told, wal_check
+ * says SILT_NO_SPACE, and the log thread tries again until there is room.
  *
  * Threads: any, but for open, replay and close. The lock is the last in the store's lock order; it is never held across
  * file operations.
@@ -35,6 +37,10 @@ struct wal_entry {
     /* From the log thread, exactly once, in seq order: durable (SILT_OK) or lost in an unknown state. The entry may be
      * freed in it. Must not block or call the log. */
     void (*done)(struct wal_entry *entry, enum silt_status status, const struct silt_error *err);
+    /* From the log thread, once at most and before done: the disk is full, done will take its time. NULL: not told.
+     * Must not block or call the log. */
+    void (*stalled)(struct wal_entry *entry, const struct silt_error *err);
+    bool told; /* the log's */
 };
 
 struct wal_options {
@@ -71,7 +77,7 @@ enum silt_status wal_append_wait(struct wal *wal, uint8_t kind, const void *payl
 /* Records below seq are needed no more: segments that hold only such are recycled or removed by the log thread. */
 void wal_trim(struct wal *wal, uint64_t below_seq);
 
-/* SILT_OK, or why the log refuses. */
+/* SILT_OK, or why the log refuses: SILT_NO_SPACE until there is room, else until it is opened again. */
 enum silt_status wal_check(struct wal *wal, struct silt_error *err);
 
 struct wal_stats {

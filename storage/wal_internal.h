@@ -28,7 +28,7 @@ struct wal {
     struct wal_entry *head, **tail;
     uint64_t next_seq;
     bool trim_asked;
-    struct silt_error failed_error;
+    struct silt_error failed_error; /* or why it is full */
     bool ending;
 
     pthread_mutex_t files_lock; /* guards this group: */
@@ -46,13 +46,14 @@ struct wal {
     struct silt_error next_error;
 
     /* the log thread's */
+    struct wal_entry *round; /* being written */
     struct vfs_segment *current;
     uint64_t current_number, current_bytes, offset;
     uint64_t appended_seq, written_seq, durable_seq, last_sync_ns;
     struct silt_buffer group;
     bool unsynced, trim_failed;
 
-    _Atomic bool failed;
+    _Atomic bool failed, full;
     _Atomic uint64_t trim_below, queued_bytes, syncs, entries;
     bool started, prepare_started;
     pthread_t thread, prepare_thread;

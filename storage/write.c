@@ -29,8 +29,15 @@ void write_op_settle(struct write_op *op, enum silt_status status, const struct 
     if (atomic_fetch_sub_explicit(&op->remaining, 1, memory_order_acq_rel) != 1)
         return;
     enum silt_status outcome = (enum silt_status)atomic_load(&op->status);
-    op->done(op->done_arg, outcome, outcome == SILT_OK ? NULL : &op->err);
+    if (!atomic_load(&op->told))
+        op->done(op->done_arg, outcome, outcome == SILT_OK ? NULL : &op->err);
     free(op);
+}
+
+void write_op_stall(struct write_op *op, const struct silt_error *err)
+{
+    if (!atomic_exchange(&op->told, true))
+        op->done(op->done_arg, err->status, err);
 }
 
 /* A layout of the batch as the store takes it: without the field "time", which cannot be stored. */
@@ -408,20 +415,40 @@ static void store_rows(struct write *w, silt_written_fn done, void *done_arg)
 
 /* ---------------------------------------------------------------- the call */
 
-static enum silt_status check_pressure(struct silt_storage *storage, bool may_wait, struct silt_error *err)
+static size_t waiting_bytes(struct silt_storage *storage)
 {
     struct wal_stats stats;
     wal_stats(storage->wal, &stats);
-    size_t used = atomic_load_explicit(&storage->memtable_budget.used_bytes, memory_order_relaxed) + stats.queued_bytes;
+    return atomic_load_explicit(&storage->memtable_budget.used_bytes, memory_order_relaxed) + stats.queued_bytes;
+}
+
+static enum silt_status check_room(struct silt_storage *storage, size_t used, struct silt_error *err)
+{
+    enum silt_status rc = wal_check(storage->wal, err);
+    if (rc != SILT_OK || used <= storage->hard_bytes)
+        return rc;
+    if (atomic_load(&storage->flush_full))
+        return silt_fail(err, SILT_NO_SPACE,
+                         "the disk is full, writes are refused until there is room: %zu bytes wait to be flushed", used);
+    return silt_fail(err, SILT_BUSY, "memory for recent points is used up: %zu of %zu bytes wait to be flushed", used,
+                     storage->hard_bytes);
+}
+
+enum silt_status check_writable(struct silt_storage *storage, struct silt_error *err)
+{
+    return check_room(storage, waiting_bytes(storage), err);
+}
+
+static enum silt_status check_pressure(struct silt_storage *storage, bool may_wait, struct silt_error *err)
+{
+    size_t used = waiting_bytes(storage);
     if (used > storage->soft_bytes / 4 && !atomic_load_explicit(&storage->flush_wanted, memory_order_relaxed)) {
         atomic_store(&storage->flush_wanted, true);
         upkeep_kick(storage, true, false);
     }
-    if (used > storage->hard_bytes)
-        return silt_fail(err, SILT_BUSY, "memory for recent points is used up: %zu of %zu bytes wait to be flushed", used,
-                         storage->hard_bytes);
-    if (used <= storage->soft_bytes)
-        return SILT_OK;
+    enum silt_status rc = check_room(storage, used, err);
+    if (rc != SILT_OK || used <= storage->soft_bytes)
+        return rc;
     if (!may_wait)
         return silt_fail(err, SILT_BUSY, "flushing is behind: the write has to wait");
     size_t over = used - storage->soft_bytes, room = storage->hard_bytes - storage->soft_bytes + 1;
@@ -479,9 +506,7 @@ enum silt_status silt_storage_write(struct silt_storage *storage, struct silt_st
 {
     struct write w = {.storage = storage, .batch = batch, .arena = arena, .report = report};
     memset(report, 0, sizeof(*report));
-    enum silt_status rc = wal_check(storage->wal, err);
-    if (rc == SILT_OK)
-        rc = check_pressure(storage, may_wait, err);
+    enum silt_status rc = check_pressure(storage, may_wait, err);
     if (rc != SILT_OK)
         return rc;
     size_t rows = batch->row_count ? batch->row_count : 1;

@@ -38,7 +38,7 @@ struct fault_vfs {
     size_t count, capacity;
     uint64_t random, operations, crash_at, fail_at;
     enum silt_status fail_status;
-    bool crashed;
+    bool crashed, full;
     char folder[64]; /* for SQLite's files; empty: not asked for yet */
     char path[VFS_NAME_BYTES_MAX + 64];
 };
@@ -134,6 +134,14 @@ static enum silt_status change(struct fault_vfs *fault, const char *what, bool *
     return SILT_OK;
 }
 
+static enum silt_status change_with_room(struct fault_vfs *fault, const char *what, bool *last, struct silt_error *err)
+{
+    *last = false;
+    if (fault->full && !fault->crashed)
+        return silt_fail(err, SILT_NO_SPACE, "%s: no room", what);
+    return change(fault, what, last, err);
+}
+
 static enum silt_status crash(const char *what, struct silt_error *err)
 {
     return silt_fail(err, SILT_IO, "%s: crashed", what);
@@ -163,7 +171,7 @@ static enum silt_status blob_append(struct vfs_blob_writer *base, const void *by
     struct fault_vfs *fault = fault_of(base->vfs);
     bool last;
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change(fault, writer->name, &last, err);
+    enum silt_status rc = change_with_room(fault, writer->name, &last, err);
     pthread_mutex_unlock(&fault->lock);
     if (rc != SILT_OK || last)
         return rc != SILT_OK ? rc : crash(writer->name, err);
@@ -277,7 +285,7 @@ static enum silt_status segment_create(struct vfs *vfs, const char *name, uint64
     struct fault_segment *segment = NULL;
     bool last;
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change(fault, name, &last, err);
+    enum silt_status rc = change_with_room(fault, name, &last, err);
     if (rc == SILT_OK && find(fault, name))
         rc = silt_fail(err, SILT_CONFLICT, "%s: exists", name);
     if (rc == SILT_OK && (!last || next_random(fault) & 1)) {
@@ -342,7 +350,7 @@ static enum silt_status segment_write(struct vfs_segment *base, uint64_t offset,
     bool last;
     silt_assert(offset <= thing->len && len <= thing->len - offset);
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change(fault, thing->name, &last, err);
+    enum silt_status rc = change_with_room(fault, thing->name, &last, err);
     if (rc == SILT_OK && len) {
         if (thing->pending_count == thing->pending_capacity) {
             thing->pending_capacity = thing->pending_capacity ? thing->pending_capacity * 2 : 8;
@@ -445,7 +453,7 @@ static enum silt_status register_swap(struct vfs *vfs, const char *name, uint64_
     struct fault_vfs *fault = fault_of(vfs);
     bool last;
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change(fault, name, &last, err);
+    enum silt_status rc = change_with_room(fault, name, &last, err);
     struct thing *thing = find(fault, name);
     if (rc == SILT_OK && (thing ? thing->version : 0) != expected)
         rc = silt_fail(err, SILT_CONFLICT, "%s: another version", name);
@@ -578,6 +586,13 @@ void fault_vfs_fail_at(struct vfs *vfs, uint64_t nth, enum silt_status status)
     pthread_mutex_lock(&fault_of(vfs)->lock);
     fault_of(vfs)->fail_at = nth;
     fault_of(vfs)->fail_status = status;
+    pthread_mutex_unlock(&fault_of(vfs)->lock);
+}
+
+void fault_vfs_full(struct vfs *vfs, bool full)
+{
+    pthread_mutex_lock(&fault_of(vfs)->lock);
+    fault_of(vfs)->full = full;
     pthread_mutex_unlock(&fault_of(vfs)->lock);
 }
 

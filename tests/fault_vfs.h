@@ -19,6 +19,8 @@ uint64_t fault_vfs_operations(struct vfs *vfs);
 void fault_vfs_crash_at(struct vfs *vfs, uint64_t nth);
 /* The n-th changing operation from now on fails with status and changes nothing; later ones work. */
 void fault_vfs_fail_at(struct vfs *vfs, uint64_t nth, enum silt_status status);
+/* The disk is full: operations that need room fail with SILT_NO_SPACE, until it is not. */
+void fault_vfs_full(struct vfs *vfs, bool full);
 bool fault_vfs_crashed(struct vfs *vfs);
 /* The process was killed and the machine stayed up: everything written is there to be read, but what was not synced can
  * still be lost in a later fault_vfs_restart. All handles must be closed. */

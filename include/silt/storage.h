@@ -108,7 +108,8 @@ struct silt_write_report {
 };
 
 /* Called exactly once per write that returned SILT_OK, from the WAL's thread or from within the write: the batch is
- * durable (SILT_OK) or its fate is an I/O error. Must not block. */
+ * durable (SILT_OK), its fate is an I/O error, or it waits for room on a full disk (SILT_NO_SPACE; it will be durable
+ * if the room comes). Must not block. */
 typedef void (*silt_written_fn)(void *arg, enum silt_status status, const struct silt_error *err);
 
 /*
@@ -117,7 +118,8 @@ typedef void (*silt_written_fn)(void *arg, enum silt_status status, const struct
  *   SILT_NOT_FOUND  no such database `database not found: "x"`, or policy `retention policy not found: x`
  *   SILT_BUSY       may_wait is false and a shard group has to be made: call again where waiting is allowed;
  *                   or the memtables are full (err->text starts with "memory")
- *   SILT_IO/NO_SPACE the log cannot take more: the store is read-only
+ *   SILT_IO         the log failed: the store is read-only until it is opened again
+ *   SILT_NO_SPACE   the disk is full: the store is read-only until there is room
  */
 enum silt_status silt_storage_write(struct silt_storage *storage, struct silt_str database, struct silt_str rp,
                                     const struct silt_batch *batch, bool may_wait, struct silt_arena *arena,
@@ -214,7 +216,8 @@ struct silt_storage_stats {
     uint64_t series_count, shard_count, file_count, file_bytes, wal_bytes, memtable_bytes, index_bytes;
     uint64_t rows_written, values_written, rows_rejected, wal_syncs, wal_batches, flushes, compactions;
     uint64_t values_on_disk;
-    bool read_only; /* the log failed: writes are refused until reopened */
+    bool read_only; /* writes are refused: the log failed, until reopened, or the disk is full, until there is room */
+    bool disk_full;
 };
 void silt_storage_stats(struct silt_storage *storage, struct silt_storage_stats *out);
 

@@ -491,7 +491,106 @@ START_TEST(a_failed_sync_refuses_everything_after)
     fault_vfs_fail_at(vfs, 2, SILT_NO_SPACE);
     ck_assert_int_eq(append(wal, 2, 100, NULL), SILT_NO_SPACE);
     ck_assert_int_eq(append(wal, 3, 100, NULL), SILT_NO_SPACE);
-    ck_assert_int_eq(wal_check(wal, &err), SILT_NO_SPACE);
+    ck_assert_int_eq(wal_check(wal, &err), SILT_IO);
+    wal_close(wal);
+    fault_vfs_destroy(vfs);
+}
+END_TEST
+
+struct told_entry {
+    struct wal_entry entry;
+    uint64_t value;
+    _Atomic int stalls, done; /* done: 1 + the status */
+};
+
+static void note_stalled(struct wal_entry *entry, const struct silt_error *err)
+{
+    struct told_entry *told = (struct told_entry *)entry;
+    ck_assert_int_eq(err->status, SILT_NO_SPACE);
+    atomic_fetch_add(&told->stalls, 1);
+}
+
+static void note_done(struct wal_entry *entry, enum silt_status status, const struct silt_error *err)
+{
+    (void)err;
+    atomic_store(&((struct told_entry *)entry)->done, 1 + (int)status);
+}
+
+static void queue_told(struct wal *wal, struct told_entry *told, uint64_t value)
+{
+    told->value = value;
+    told->entry = (struct wal_entry){.kind = (uint8_t)value, .payload = &told->value, .payload_bytes = 8,
+                                     .done = note_done, .stalled = note_stalled};
+    wal_lock(wal);
+    wal_enqueue_locked(wal, &told->entry);
+    wal_unlock(wal);
+}
+
+static bool comes(_Atomic int *what, int value)
+{
+    for (int i = 0; i < 10000 && atomic_load(what) != value; i++)
+        usleep(1000);
+    return atomic_load(what) == value;
+}
+
+START_TEST(a_full_disk_stalls_and_room_goes_on)
+{
+    enum { ROUNDS = 3, QUEUED = 300 };
+    struct vfs *vfs = fault_vfs_create(10);
+    struct seen seen = {0};
+    struct silt_error err;
+    struct told_entry *told = calloc(QUEUED, sizeof(*told));
+    struct wal *wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+    uint64_t value = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        ck_assert_int_eq(append(wal, ++value, 100, NULL), SILT_OK);
+        fault_vfs_full(vfs, true);
+        memset(told, 0, QUEUED * sizeof(*told));
+        for (int i = 0; i < QUEUED; i++) /* of several segments, and some come while it waits */
+            queue_told(wal, &told[i], ++value);
+        ck_assert(comes(&told[QUEUED - 1].stalls, 1));
+        ck_assert_int_eq(wal_check(wal, &err), SILT_NO_SPACE);
+        ck_assert_ptr_nonnull(strstr(err.text, "the disk is full"));
+        for (int i = 0; i < QUEUED; i++) {
+            ck_assert_int_eq(atomic_load(&told[i].done), 0);
+            ck_assert_int_le(atomic_load(&told[i].stalls), 1);
+        }
+        fault_vfs_full(vfs, false);
+        ck_assert(comes(&told[QUEUED - 1].done, 1 + SILT_OK));
+        for (int i = 0; i < QUEUED; i++) {
+            ck_assert_int_eq(atomic_load(&told[i].done), 1 + SILT_OK);
+            ck_assert_int_le(atomic_load(&told[i].stalls), 1);
+        }
+        ck_assert_int_eq(wal_check(wal, &err), SILT_OK);
+    }
+    wal_close(wal);
+    wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+    ck_assert_ptr_nonnull(wal);
+    ck_assert_uint_eq(seen.count, value);
+    wal_close(wal);
+    fault_vfs_destroy(vfs);
+    free(told);
+}
+END_TEST
+
+START_TEST(a_log_without_room_closes)
+{
+    struct vfs *vfs = fault_vfs_create(11);
+    struct seen seen = {0};
+    struct told_entry told[2] = {0};
+    struct wal *wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+    ck_assert_int_eq(append(wal, 1, 100, NULL), SILT_OK);
+    fault_vfs_full(vfs, true);
+    queue_told(wal, &told[0], 2);
+    ck_assert(comes(&told[0].stalls, 1));
+    queue_told(wal, &told[1], 3);
+    wal_close(wal);
+    ck_assert_int_eq(told[0].done, 1 + SILT_NO_SPACE);
+    ck_assert_int_eq(told[1].done, 1 + SILT_NO_SPACE);
+    fault_vfs_full(vfs, false);
+    wal = open_wal(vfs, SILT_SYNC_FSYNC, &seen, 0);
+    ck_assert_ptr_nonnull(wal);
+    ck_assert_uint_ge(seen.count, 1);
     wal_close(wal);
     fault_vfs_destroy(vfs);
 }
@@ -578,6 +677,8 @@ int main(void)
     tcase_add_test(tcase, many_lives_lose_nothing_acknowledged);
     tcase_add_test(tcase, flipped_bits_before_the_end_are_damage);
     tcase_add_test(tcase, a_failed_sync_refuses_everything_after);
+    tcase_add_test(tcase, a_full_disk_stalls_and_room_goes_on);
+    tcase_add_test(tcase, a_log_without_room_closes);
     tcase_add_test(tcase, many_writers_share_syncs);
     tcase_add_test(tcase, interval_and_off_modes_keep_what_a_clean_close_wrote);
     suite_add_tcase(suite, tcase);
