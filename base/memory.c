@@ -42,10 +42,15 @@ char *silt_strdup(struct silt_str str)
 void silt_budget_init(struct silt_budget *budget, const char *name, size_t limit_bytes, struct silt_budget *parent)
 {
     budget->name = name;
-    budget->limit_bytes = limit_bytes;
+    atomic_init(&budget->limit_bytes, limit_bytes);
     atomic_init(&budget->used_bytes, 0);
     atomic_init(&budget->peak_bytes, 0);
     budget->parent = parent;
+}
+
+void silt_budget_set_limit(struct silt_budget *budget, size_t limit_bytes)
+{
+    atomic_store_explicit(&budget->limit_bytes, limit_bytes, memory_order_relaxed);
 }
 
 static void note_peak(struct silt_budget *budget, size_t used)
@@ -60,12 +65,13 @@ enum silt_status silt_budget_charge(struct silt_budget *budget, size_t bytes, st
 {
     for (struct silt_budget *at = budget; at; at = at->parent) {
         size_t before = atomic_fetch_add_explicit(&at->used_bytes, bytes, memory_order_relaxed);
-        if (bytes > at->limit_bytes || before > at->limit_bytes - bytes) {
+        size_t limit = atomic_load_explicit(&at->limit_bytes, memory_order_relaxed);
+        if (bytes > limit || before > limit - bytes) {
             struct silt_budget *end = at->parent;
             for (struct silt_budget *undo = budget; undo != end; undo = undo->parent)
                 atomic_fetch_sub_explicit(&undo->used_bytes, bytes, memory_order_relaxed);
             return silt_fail(err, SILT_LIMIT, "%s limit exceeded: %zu bytes in use, %zu more wanted, limit %zu",
-                             at->name, before, bytes, at->limit_bytes);
+                             at->name, before, bytes, limit);
         }
         note_peak(at, before + bytes);
     }

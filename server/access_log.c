@@ -8,6 +8,8 @@
  */
 #include "server/http.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -25,6 +27,31 @@ struct access_log {
     char stamp[40];
     char buffer[BUFFER_BYTES];
 };
+
+enum silt_status access_log_open(const struct silt_server_options *options, int *fd, struct silt_error *err)
+{
+    const char *path = options->access_log_path;
+
+    if (!options->access_log || !*path)
+        *fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    else
+        *fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    return *fd < 0 ? silt_fail_errno(err, errno, "http.access-log-path: %s", path) : SILT_OK;
+}
+
+/* The number stays, so that loops which write to it meanwhile need not be told. */
+enum silt_status access_log_reopen(int fd, const struct silt_server_options *options, struct silt_error *err)
+{
+    int fresh;
+    enum silt_status rc = access_log_open(options, &fresh, err);
+
+    if (rc != SILT_OK)
+        return rc;
+    if (dup3(fresh, fd, O_CLOEXEC) < 0)
+        rc = silt_fail_errno(err, errno, "dup3");
+    close(fresh);
+    return rc;
+}
 
 struct access_log *access_log_create(int fd)
 {
@@ -151,6 +178,11 @@ static void on_request_done(h2o_logger_t *self, h2o_req_t *req)
 
     if (!log || !connection)
         return;
+    if (!loop->server->options->access_log) {
+        connection->begun_ns = 0;
+        connection->request_id = connection->user = h2o_iovec_init(NULL, 0);
+        return;
+    }
     stamp_now(log);
     uint64_t now = silt_clock_monotonic_ns();
     uint64_t micros = connection->begun_ns ? (now - connection->begun_ns) / 1000 : 0;

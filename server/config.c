@@ -8,7 +8,7 @@
  *     access-log = true
  *
  * The environment gives the same values without quotes. A setting made with LIVE is changed in a running server by
- * SIGHUP; its member of struct silt_server_options is atomic where more than the main thread reads it.
+ * SIGHUP (reload.c); its member of struct silt_server_options is atomic where more than the main thread reads it.
  */
 #include "server/config_internal.h"
 

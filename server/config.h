@@ -21,6 +21,11 @@ enum silt_status config_read_environment(struct silt_server_options *options, ch
 enum silt_status config_load(struct silt_server_options *options, int argc, char *const *argv,
                              char *const *environment, enum config_action *action, struct silt_error *err);
 
+/* What fresh changes: live settings are taken over, so that other threads may read them meanwhile, and named in
+ * `changed`; the others are named in `restart`. Names as section.key, with blanks between. */
+void config_take_live(struct silt_server_options *options, const struct silt_server_options *fresh,
+                      struct silt_buffer *changed, struct silt_buffer *restart);
+
 /* A siltd.toml with every key and its value in force; reads back to the same options. */
 void config_print(const struct silt_server_options *options, struct silt_buffer *out);
 void config_help(struct silt_buffer *out);

@@ -42,8 +42,8 @@ static const struct setting *find(struct silt_server_options *options, struct si
             if (!silt_str_equal(name, silt_str_from(candidate)))
                 continue;
             *base = (char *)options + (list ? (size_t)k * list->stride : 0);
-            if (list && *config_list_count(options, list) <= (uint64_t)k)
-                *config_list_count(options, list) = (uint64_t)k + 1;
+            if (list && config_list_count(options, list) <= (uint64_t)k)
+                config_list_set_count(options, list, (uint64_t)k + 1);
             return &config_settings[i];
         }
     }

@@ -32,14 +32,15 @@ static enum silt_status enter_section(struct silt_server_options *options, struc
         return item->repeated ? silt_fail(err, SILT_INVALID, "%s:%u: [%.*s] stands once, in single brackets", at->path,
                                           item->line, SILT_FMT(item->section))
                               : SILT_OK;
-    uint64_t *count = config_list_count(options, at->list);
+    uint64_t count = config_list_count(options, at->list);
     if (!item->repeated)
         return silt_fail(err, SILT_INVALID, "%s:%u: a section of this kind is written [[%.*s]]", at->path, item->line,
                          SILT_FMT(item->section));
-    if (*count == at->list->max)
+    if (count == at->list->max)
         return silt_fail(err, SILT_INVALID, "%s:%u: more than %zu of [[%.*s]]", at->path, item->line, at->list->max,
                          SILT_FMT(item->section));
-    at->base += (*count)++ * at->list->stride;
+    at->base += count * at->list->stride;
+    config_list_set_count(options, at->list, count + 1);
     for (size_t i = 0; i < config_setting_count; i++)
         if (silt_str_equal(item->section, silt_str_from(config_settings[i].section)))
             at->seen[i] = false;
@@ -71,7 +72,8 @@ static enum silt_status take_pair(struct place *at, const struct toml_item *item
         wrong = inner.text;
     if (!wrong)
         return SILT_OK;
-    return silt_fail(err, SILT_INVALID, "%s:%u: %s.%s: %s", at->path, item->line, setting->section, setting->key, wrong);
+    return silt_fail(err, SILT_INVALID, "%s:%u: %s.%s: %s", at->path, item->line, setting->section, setting->key,
+                     wrong);
 }
 
 enum silt_status config_read_text(struct silt_server_options *options, const char *path, struct silt_str text,

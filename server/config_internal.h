@@ -7,6 +7,7 @@
  *     config_file.c         siltd.toml
  *     config_environment.c  SILT_*
  *     config_print.c        --print-config and --help
+ *     config_change.c       two configurations' difference, for SIGHUP
  */
 #ifndef SERVER_CONFIG_INTERNAL_H
 #define SERVER_CONFIG_INTERNAL_H
@@ -19,7 +20,7 @@ struct setting {
     const char *section, *key;
     enum kind kind;
     size_t offset, bytes; /* in struct silt_server_options; of a list's first element */
-    bool live;            /* can be changed in a running server */
+    bool live;            /* SIGHUP changes it in a running server */
     uint64_t min, max;    /* of numbers, in bytes or milliseconds; of a text's length: min */
     const char *initial, *help;
 };
@@ -37,9 +38,14 @@ const struct setting *config_find(struct silt_str section, struct silt_str key);
 bool config_known_section(struct silt_str section);
 const struct setting_list *config_find_list(struct silt_str section); /* NULL: it stands once */
 
-static inline uint64_t *config_list_count(struct silt_server_options *options, const struct setting_list *list)
+static inline uint64_t config_list_count(const struct silt_server_options *options, const struct setting_list *list)
 {
-    return (uint64_t *)(void *)((char *)options + list->count_offset);
+    return *(const uint64_t *)(const void *)((const char *)options + list->count_offset);
+}
+static inline void config_list_set_count(struct silt_server_options *options, const struct setting_list *list,
+                                         uint64_t count)
+{
+    *(uint64_t *)(void *)((char *)options + list->count_offset) = count;
 }
 
 /* base: the options; for element i of a list, i * stride further. err says only what is wrong, the caller where. */

@@ -61,7 +61,7 @@ static void print_setting(const struct silt_server_options *defaults, const void
     print_form(out, setting);
     silt_buffer_printf(out, "; default ");
     config_print_value(defaults, setting, out);
-    silt_buffer_printf(out, ")\n%s = ", setting->key);
+    silt_buffer_printf(out, "%s)\n%s = ", setting->live ? "; taken on SIGHUP" : "", setting->key);
     config_print_value(base, setting, out);
     silt_buffer_char(out, '\n');
 }
@@ -85,7 +85,8 @@ void config_print(const struct silt_server_options *options, struct silt_buffer 
 
     silt_server_options_init(defaults);
     silt_buffer_printf(out, "# siltd.toml, looked for at --config, $SILT_CONFIG, ./siltd.toml, /etc/siltd/siltd.toml.\n"
-                            "# SILT_SECTION_KEY in the environment goes before the file.\n");
+                            "# SILT_SECTION_KEY in the environment goes before the file. What is not marked as taken\n"
+                            "# on SIGHUP needs a restart.\n");
     for (size_t i = 0; i < config_setting_count; i++) {
         if (i && same_section(i - 1, i))
             continue;
@@ -94,8 +95,7 @@ void config_print(const struct silt_server_options *options, struct silt_buffer 
             print_section(defaults, options, i, "\n[%s]\n", out);
             continue;
         }
-        uint64_t count = *(const uint64_t *)(const void *)((const char *)options + list->count_offset);
-        for (uint64_t k = 0; k < count; k++)
+        for (uint64_t k = 0; k < config_list_count(options, list); k++)
             print_section(defaults, (const char *)options + k * list->stride, i, "\n[[%s]]\n", out);
     }
     free(defaults);

@@ -492,8 +492,7 @@ static void register_path(struct http_server *server, h2o_hostconf_t *host, cons
     handler->route = route;
     http_register_error_filter(path);
     h2o_create_logger(path, sizeof(h2o_logger_t))->log_access = on_request_counted; /* before the other forgets the time */
-    if (server->options->access_log)
-        access_log_register(path);
+    access_log_register(path);
 }
 
 /* ---------------------------------------------------------------- loops */
@@ -673,7 +672,7 @@ static void *start_loop(void *arg)
     h2o_multithread_register_receiver(loop->context.queue, &loop->receiver, on_messages);
     loop->accept = (h2o_accept_ctx_t){.ctx = &loop->context, .hosts = loop->server->config.hosts};
     loop->stop.run = on_stop;
-    loop->log = loop->server->options->access_log ? access_log_create(loop->server->log_fd) : NULL;
+    loop->log = access_log_create(loop->server->log_fd);
     loop->listener = h2o_evloop_socket_create(loop->evloop, loop->listen_fd, H2O_SOCKET_FLAG_DONT_READ);
     loop->listener->data = loop;
     h2o_socket_read_start(loop->listener, on_accept);

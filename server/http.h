@@ -103,7 +103,7 @@ struct http_server {
     pthread_barrier_t ready; /* all loops listen */
     unsigned loop_count;
     uint16_t port;
-    int log_fd;
+    int log_fd; /* of the access log; a number of its own even for standard error, so that it can be led elsewhere */
     _Atomic size_t connection_count;
     _Atomic bool stopping;
 };
@@ -179,6 +179,10 @@ void handle_write_free_spares(struct http_loop *loop);
 
 /* ---------------------------------------------------------------- access log (access_log.c) */
 
+/* *fd: the file of the options, standard error where they name none; -1 on failure. */
+enum silt_status access_log_open(const struct silt_server_options *options, int *fd, struct silt_error *err);
+/* fd leads to the file of that name as it is now; on failure it stays what it was. Any thread. */
+enum silt_status access_log_reopen(int fd, const struct silt_server_options *options, struct silt_error *err);
 struct access_log *access_log_create(int fd);
 void access_log_destroy(struct access_log *log); /* flushes; NULL is fine */
 void access_log_flush(struct access_log *log);

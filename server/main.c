@@ -2,7 +2,7 @@
  * main.c - siltd: settings, signals, one server.
  *
  * SIGTERM and SIGINT stop it in order, exit status 0. A second one, or a stop that takes too long, ends it at once:
- * what was acknowledged is in the log and comes back with the next start.
+ * what was acknowledged is in the log and comes back with the next start. SIGHUP reads the configuration again.
  */
 #include "server/config.h"
 
@@ -46,23 +46,39 @@ static void *guard_stop(void *arg)
     _exit(1);
 }
 
-static int run(const struct silt_server_options *options)
+/* A configuration that cannot be read leaves everything as it was. */
+static void reload(struct silt_server *server, int argc, char **argv)
+{
+    static struct silt_server_options fresh;
+    enum config_action action;
+    struct silt_error err;
+
+    if (config_load(&fresh, argc, argv, environ, &action, &err) != SILT_OK)
+        silt_log(SILT_LOG_ERROR, "configuration not reloaded: the old one stays in force", "error=\"%s\"", err.text);
+    else
+        silt_server_reload(server, &fresh);
+}
+
+static int run(const struct silt_server_options *options, int argc, char **argv)
 {
     struct silt_server *server;
     struct silt_error err;
     struct guard guard;
     pthread_t thread;
+    sigset_t awaited;
     int received = 0;
 
     /* Bodies of a megabyte pass between threads all the time: without this, each is mapped and unmapped anew. */
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, 512 << 20);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
+    signal(SIGHUP, SIG_DFL); /* not ignored, or it could not be waited for */
     sigemptyset(&guard.signals);
     sigaddset(&guard.signals, SIGTERM);
     sigaddset(&guard.signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &guard.signals, NULL); /* threads made from here on inherit it */
+    awaited = guard.signals;
+    sigaddset(&awaited, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &awaited, NULL); /* threads made from here on inherit it */
 
     silt_log_set_level(options->log_level);
     if (silt_server_start(options, &server, &err) != SILT_OK) {
@@ -71,8 +87,13 @@ static int run(const struct silt_server_options *options)
     }
     silt_log(SILT_LOG_INFO, "listening", "version=" SILT_VERSION " bind=\"%s\" port=%u data=\"%s\"",
              options->http_bind, silt_server_port(server), options->data_dir);
-    while (sigwait(&guard.signals, &received) != 0)
-        ;
+    for (;;) {
+        if (sigwait(&awaited, &received) != 0)
+            continue;
+        if (received != SIGHUP)
+            break;
+        reload(server, argc, argv);
+    }
     silt_log(SILT_LOG_INFO, "stopping", "signal=%d", received);
     guard.seconds = (time_t)(options->stop_ms / 1000) + FLUSH_SECONDS_MAX;
     if (pthread_create(&thread, NULL, guard_stop, &guard) == 0)
@@ -109,5 +130,5 @@ int main(int argc, char **argv)
     case CONFIG_RUN:
         break;
     }
-    return run(&options);
+    return run(&options, argc, argv);
 }

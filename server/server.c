@@ -6,10 +6,9 @@
  */
 #include "server/http.h"
 #include "server/monitor.h"
+#include "server/reload.h"
 #include "server/statement.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -56,17 +55,6 @@ static enum silt_status open_storage(struct silt_server *server, struct silt_err
     return rc == SILT_OK ? create_internal_database(server->http.storage, err) : rc;
 }
 
-static enum silt_status open_access_log(struct silt_server *server, struct silt_error *err)
-{
-    const char *path = server->options.access_log_path;
-
-    server->http.log_fd = STDERR_FILENO;
-    if (!server->options.access_log || !*path)
-        return SILT_OK;
-    server->http.log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-    return server->http.log_fd < 0 ? silt_fail_errno(err, errno, "http.access-log-path: %s", path) : SILT_OK;
-}
-
 static void start_pools(struct silt_server *server)
 {
     const struct silt_server_options *options = &server->options;
@@ -99,7 +87,7 @@ static enum silt_status close_all(struct silt_server *server, bool flush, struct
     statement_admin_destroy(http->admin);
     query_registry_deinit(&http->queries);
     free(http->stats.counters);
-    if (http->log_fd > STDERR_FILENO)
+    if (http->log_fd >= 0)
         close(http->log_fd);
     free(server);
     return rc;
@@ -114,7 +102,7 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
     server->options = *options;
     server->http.options = &server->options;
     query_registry_init(&server->http.queries);
-    if ((rc = open_access_log(server, err)) != SILT_OK || (rc = open_storage(server, err)) != SILT_OK) {
+    if ((rc = access_log_open(&server->options, &server->http.log_fd, err)) != SILT_OK || (rc = open_storage(server, err)) != SILT_OK) {
         close_all(server, false, NULL);
         return rc;
     }
@@ -127,6 +115,11 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
         server->monitor = monitor_start(&server->http.stats, options->monitor_interval_ms);
     *out = server;
     return SILT_OK;
+}
+
+void silt_server_reload(struct silt_server *server, const struct silt_server_options *fresh)
+{
+    reload_apply(&server->http, &server->options, fresh);
 }
 
 uint16_t silt_server_port(const struct silt_server *server)

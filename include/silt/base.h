@@ -129,13 +129,14 @@ uint64_t silt_clock_monotonic_ns(void); /* for measuring and deadlines, any thre
 /* A bound on memory, shared by whoever is charged to it; charges go up to the parents. Any thread. */
 struct silt_budget {
     const char *name; /* for messages: "query memory" */
-    size_t limit_bytes; /* SIZE_MAX: no bound */
+    _Atomic size_t limit_bytes; /* SIZE_MAX: no bound */
     _Atomic size_t used_bytes;
     _Atomic size_t peak_bytes;
     struct silt_budget *parent; /* NULL at the top */
 };
 
 void silt_budget_init(struct silt_budget *budget, const char *name, size_t limit_bytes, struct silt_budget *parent);
+void silt_budget_set_limit(struct silt_budget *budget, size_t limit_bytes); /* for charges from now on */
 /* SILT_LIMIT, with nothing charged anywhere, when this bound or a parent's would be passed. */
 enum silt_status silt_budget_charge(struct silt_budget *budget, size_t bytes, struct silt_error *err);
 void silt_budget_release(struct silt_budget *budget, size_t bytes);

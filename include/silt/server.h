@@ -68,6 +68,9 @@ struct silt_server;
 /* Open the store and listen. On failure err says why and nothing is left behind. */
 enum silt_status silt_server_start(const struct silt_server_options *options, struct silt_server **out,
                                    struct silt_error *err);
+/* Take from fresh what can change while the server runs; the log tells what did, and what waits for a restart. One
+ * thread at a time. */
+void silt_server_reload(struct silt_server *server, const struct silt_server_options *fresh);
 uint16_t silt_server_port(const struct silt_server *server);
 struct silt_storage *silt_server_storage(struct silt_server *server);
 /* Stop listening, let requests under way finish (for stop_ms at most), flush the store, close it. NULL is fine. */
