@@ -17,7 +17,10 @@ struct generator { /* in the request's pool */
 };
 
 struct stream {
-    struct output output; /* worker */
+    /* worker only; a word apart from the loop's flags, which compilers read several at a time */
+    struct output output;
+    bool lost; /* a buffer could not be handed over: the body cannot be made whole any more */
+
     struct http_pending pending;
     struct http_message message;
     _Atomic int references;
@@ -25,9 +28,6 @@ struct stream {
     /* loop only */
     struct generator *generator;
     bool started, sending, ended;
-
-    /* worker only */
-    bool lost; /* a buffer could not be handed over: the body cannot be made whole any more */
 
     /* worker until the first flush, then read only */
     const char *content_type;
