@@ -89,6 +89,11 @@ const struct setting config_settings[] = {
     {"monitor", "store-interval", KIND_DURATION, FIELD(monitor_interval_ms), 100, DAYS_MS, "10s",
      "how often statistics are written"},
 
+    {"retention", "enabled", KIND_BOOLEAN, FIELD(retention), 0, 0, "true",
+     "shard groups older than their policy's duration are dropped"},
+    {"retention", "check-interval", KIND_DURATION, FIELD(retention_interval_ms), 100, 365 * DAYS_MS, "30m",
+     "how often they are looked for"},
+
     {"server", "stop-timeout", KIND_DURATION, FIELD(stop_ms), 0, DAYS_MS, "20s",
      "what requests under way may still take when the server is asked to stop"},
     {"server", "log-level", KIND_LEVEL, LIVE(log_level), 0, 0, "info", "the least that is logged"},

@@ -51,6 +51,8 @@ static enum silt_status open_storage(struct silt_server *server, struct silt_err
     options.sync_interval_ms = (uint32_t)server->options.sync_interval_ms;
     options.memtable_soft_bytes = server->options.memtable_soft_bytes;
     options.memtable_hard_bytes = server->options.memtable_hard_bytes;
+    options.retention_off = !server->options.retention;
+    options.retention_interval_ms = server->options.retention_interval_ms;
     enum silt_status rc = silt_storage_open(&options, &server->http.storage, err);
     return rc == SILT_OK ? create_internal_database(server->http.storage, err) : rc;
 }

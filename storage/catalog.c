@@ -561,7 +561,13 @@ enum silt_status catalog_update_policy(struct catalog *catalog, const struct cat
 enum silt_status catalog_drop_policy(struct catalog *catalog, uint32_t id, struct silt_error *err)
 {
     static const enum statement all[] = {DROP_TYPES_OF_POLICY, DROP_SHARDS_OF_POLICY, DROP_SUBSCRIPTIONS_OF_POLICY, DROP_POLICY};
-    return drop_in_one(catalog, all, sizeof(all) / sizeof(all[0]), id, err);
+    enum silt_status rc = catalog_change_begin(catalog, err);
+    if (rc != SILT_OK)
+        return rc;
+    rc = run_all(catalog, all, sizeof(all) / sizeof(all[0]), id, err);
+    if (rc == SILT_OK)
+        rc = put_meta(catalog, "lonely", 1, err);
+    return catalog_change_end(catalog, rc, err);
 }
 
 enum silt_status catalog_create_shard(struct catalog *catalog, uint32_t database_id, uint32_t policy_id, silt_time start,
@@ -576,10 +582,33 @@ enum silt_status catalog_create_shard(struct catalog *catalog, uint32_t database
     return catalog_change_end(catalog, rc, err);
 }
 
-enum silt_status catalog_drop_shard(struct catalog *catalog, uint64_t id, struct silt_error *err)
+enum silt_status catalog_drop_shards(struct catalog *catalog, const uint64_t *ids, size_t count, struct silt_error *err)
 {
     static const enum statement all[] = {DROP_TYPES_OF_SHARD, DROP_SHARD};
-    return drop_in_one(catalog, all, sizeof(all) / sizeof(all[0]), (int64_t)id, err);
+    enum silt_status rc = catalog_change_begin(catalog, err);
+    if (rc != SILT_OK)
+        return rc;
+    for (size_t i = 0; i < count && rc == SILT_OK; i++)
+        rc = run_all(catalog, all, sizeof(all) / sizeof(all[0]), (int64_t)ids[i], err);
+    if (rc == SILT_OK)
+        rc = put_meta(catalog, "lonely", 1, err);
+    return catalog_change_end(catalog, rc, err);
+}
+
+enum silt_status catalog_set_lonely(struct catalog *catalog, bool lonely, struct silt_error *err)
+{
+    enum silt_status rc = catalog_change_begin(catalog, err);
+    return rc != SILT_OK ? rc : catalog_change_end(catalog, put_meta(catalog, "lonely", lonely, err), err);
+}
+
+enum silt_status catalog_lonely(struct catalog *catalog, bool *lonely, struct silt_error *err)
+{
+    int64_t value;
+    pthread_mutex_lock(&catalog->lock);
+    enum silt_status rc = get_meta(catalog, "lonely", &value, err);
+    pthread_mutex_unlock(&catalog->lock);
+    *lonely = value != 0;
+    return rc;
 }
 
 /* ---------------------------------------------------------------- batches */

@@ -76,10 +76,14 @@ enum silt_status catalog_create_policy(struct catalog *catalog, const struct cat
                                        uint32_t *id, struct silt_error *err);
 enum silt_status catalog_update_policy(struct catalog *catalog, const struct catalog_policy *policy, bool make_default,
                                        struct silt_error *err);
-enum silt_status catalog_drop_policy(struct catalog *catalog, uint32_t id, struct silt_error *err); /* with its shards */
+enum silt_status catalog_drop_policy(struct catalog *catalog, uint32_t id, struct silt_error *err); /* with its shards; sets the mark */
 enum silt_status catalog_create_shard(struct catalog *catalog, uint32_t database_id, uint32_t policy_id, silt_time start,
                                       silt_time end, uint64_t *id, struct silt_error *err);
-enum silt_status catalog_drop_shard(struct catalog *catalog, uint64_t id, struct silt_error *err); /* with its types */
+/* With their types; sets the mark. */
+enum silt_status catalog_drop_shards(struct catalog *catalog, const uint64_t *ids, size_t count, struct silt_error *err);
+/* The mark: series may be without points, because shards were dropped. */
+enum silt_status catalog_set_lonely(struct catalog *catalog, bool lonely, struct silt_error *err);
+enum silt_status catalog_lonely(struct catalog *catalog, bool *lonely, struct silt_error *err);
 
 /* ---------------------------------------------------------------- users, continuous queries, subscriptions
  * (catalog_definitions.c): lists in the order things were made, changes durable on return. */

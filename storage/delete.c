@@ -74,164 +74,6 @@ static enum silt_status carry_out(struct silt_storage *storage, struct database 
     return rc;
 }
 
-/* ---------------------------------------------------------------- series without points */
-
-enum silt_status version_series(const struct version *version, roaring_bitmap_t *out, struct silt_error *err)
-{
-    for (size_t i = 0; i < version->file_count; i++) {
-        uint64_t count = tsm_summary(version->files[i]->tsm)->series;
-        silt_series_id *ids = silt_malloc((count + 1) * sizeof(*ids));
-        enum silt_status rc = tsm_series_ids(version->files[i]->tsm, ids, err);
-        if (rc == SILT_OK)
-            roaring_bitmap_add_many(out, count, ids);
-        free(ids);
-        if (rc != SILT_OK)
-            return rc;
-    }
-    for (size_t i = 0; i < version->generation_count; i++)
-        for (silt_series_id id = memtable_next_series(version->generations[i]->mt, 0); id != 0;
-             id = memtable_next_series(version->generations[i]->mt, id))
-            roaring_bitmap_add(out, id);
-    return SILT_OK;
-}
-
-/* Whether a row of the series is to be seen in a version. */
-static enum silt_status is_visible(struct silt_storage *storage, struct database *database, struct merge *merge,
-                                   const struct version *version, silt_series_id series, bool *visible,
-                                   struct silt_error *err)
-{
-    uint32_t measurement = series_index_measurement_of(database->index, series);
-    uint32_t count = measurement ? field_dict_count(database->dict, measurement) : 0;
-    struct field_ref *fields = silt_malloc((count + 1) * sizeof(*fields));
-    struct merge_batch batch = {0};
-    (void)storage;
-    for (uint32_t i = 0; i < count; i++)
-        fields[i] = (struct field_ref){i + 1, SILT_TYPE_NONE};
-    enum silt_status rc = merge_start(merge, series, fields, count, INT64_MIN, INT64_MAX, false, err);
-    for (size_t i = 0; i < version->file_count && rc == SILT_OK; i++) {
-        struct merge_source source = {version->files[i]->tsm, NULL, version->files[i]->facts.seq};
-        rc = merge_add(merge, &source, version->tombstones, version->tombstone_count, err);
-    }
-    for (size_t i = 0; i < version->generation_count && rc == SILT_OK; i++) {
-        uint64_t seq = i + 1 < version->generation_count ? version->generations[i]->boundary : UINT64_MAX;
-        struct merge_source source = {NULL, version->generations[i]->mt, seq};
-        rc = merge_add(merge, &source, version->tombstones, version->tombstone_count, err);
-    }
-    if (rc == SILT_OK)
-        rc = merge_next(merge, &batch, err);
-    *visible = batch.count > 0;
-    free(fields);
-    return rc;
-}
-
-struct looked_at { /* what of a shard the search without locks has seen */
-    struct shard *shard;
-    struct version *version;
-    uint64_t boundary; /* files up to this age were files or old generations then */
-};
-
-static enum silt_status look_at(struct silt_storage *storage, struct database *database, struct looked_at *at,
-                                roaring_bitmap_t *candidates, struct silt_error *err)
-{
-    struct version *version = at->version;
-    roaring_bitmap_t *here = roaring_bitmap_create();
-    enum silt_status rc = version_series(version, here, err);
-    if (rc == SILT_OK && version->tombstone_count > 0) {
-        struct merge *merge = merge_create(NULL);
-        roaring_bitmap_t *both = roaring_bitmap_and(here, candidates);
-        roaring_uint32_iterator_t *it = roaring_create_iterator(both);
-        for (; rc == SILT_OK && it->has_value; roaring_advance_uint32_iterator(it)) {
-            bool visible = false;
-            rc = is_visible(storage, database, merge, version, it->current_value, &visible, err);
-            if (!visible)
-                roaring_bitmap_remove(here, it->current_value);
-        }
-        roaring_free_uint32_iterator(it);
-        roaring_bitmap_free(both);
-        merge_destroy(merge);
-    }
-    if (rc == SILT_OK)
-        roaring_bitmap_andnot_inplace(candidates, here);
-    roaring_bitmap_free(here);
-    return rc;
-}
-
-/* What came while nobody was kept from writing; with meta_lock's write side. */
-static void look_again(const struct looked_at *at, roaring_bitmap_t *candidates)
-{
-    struct version *now = shard_pin(at->shard);
-    roaring_bitmap_t *back = roaring_bitmap_create();
-    roaring_uint32_iterator_t *it = roaring_create_iterator(candidates);
-    for (; it->has_value; roaring_advance_uint32_iterator(it)) {
-        bool has = false;
-        for (size_t i = 0; i < now->generation_count && !has; i++)
-            if (i + 1 == now->generation_count || now->generations[i]->boundary > at->boundary)
-                has = memtable_has_series(now->generations[i]->mt, it->current_value);
-        for (size_t i = 0; i < now->file_count && !has; i++) {
-            struct silt_error err;
-            if (now->files[i]->facts.seq > at->boundary
-                && tsm_has_series(now->files[i]->tsm, it->current_value, &has, &err) != SILT_OK)
-                has = true; /* a series too many is the lesser harm */
-        }
-        if (has)
-            roaring_bitmap_add(back, it->current_value);
-    }
-    roaring_free_uint32_iterator(it);
-    roaring_bitmap_andnot_inplace(candidates, back);
-    roaring_bitmap_free(back);
-    version_release(now);
-}
-
-enum silt_status remove_lonely_series(struct silt_storage *storage, struct database *database,
-                                      roaring_bitmap_t *candidates, struct silt_error *err)
-{
-    struct looked_at *seen = NULL;
-    size_t count = 0;
-    enum silt_status rc = SILT_OK;
-    for (size_t p = 0; p < database->policy_count; p++) {
-        for (size_t s = 0; s < database->policies[p]->shard_count; s++) {
-            seen = silt_realloc(seen, (count + 1) * sizeof(*seen));
-            struct looked_at *at = &seen[count++];
-            at->shard = database->policies[p]->shards[s];
-            at->version = shard_pin(at->shard);
-            at->boundary = 0;
-            for (size_t i = 0; i < at->version->file_count; i++)
-                if (at->version->files[i]->facts.seq > at->boundary)
-                    at->boundary = at->version->files[i]->facts.seq;
-            for (size_t i = 0; i + 1 < at->version->generation_count; i++)
-                if (at->version->generations[i]->boundary > at->boundary)
-                    at->boundary = at->version->generations[i]->boundary;
-            if (rc == SILT_OK)
-                rc = look_at(storage, database, at, candidates, err);
-        }
-    }
-    struct record_delete what = {database->id, RECORD_REMOVE, 0, 0, SILT_STR(""), candidates};
-    struct log_item *item = NULL;
-    if (rc == SILT_OK && !roaring_bitmap_is_empty(candidates)) {
-        pthread_rwlock_wrlock(&storage->meta_lock);
-        for (size_t i = 0; i < count; i++)
-            look_again(&seen[i], candidates);
-        if (!roaring_bitmap_is_empty(candidates)) {
-            item = log_item_create(storage, RECORD_DELETE);
-            item->for_index = true;
-            record_put_delete(&item->payload, &what);
-            wal_lock(storage->wal);
-            uint64_t seq = log_item_enqueue_locked(item);
-            wal_unlock(storage->wal);
-            delete_apply(storage, database, &what, seq + 1, false);
-        }
-        pthread_rwlock_unlock(&storage->meta_lock);
-    }
-    for (size_t i = 0; i < count; i++)
-        version_release(seen[i].version);
-    free(seen);
-    if (item) {
-        rc = log_item_wait(item, err);
-        log_item_release(item);
-    }
-    return rc;
-}
-
 /* ---------------------------------------------------------------- the calls */
 
 static enum silt_status select_series(struct database *database, const struct silt_series_choice *choice,
@@ -268,6 +110,12 @@ static enum silt_status select_all(struct database *database, const struct silt_
     }
     silt_arena_destroy(arena);
     return rc;
+}
+
+enum silt_status database_series(struct database *database, roaring_bitmap_t *out, struct silt_error *err)
+{
+    const struct silt_series_choice all = {SILT_STR(""), NULL};
+    return select_all(database, &all, 1, out, err);
 }
 
 /* measurement: of the types that go, if they do. */

@@ -201,7 +201,7 @@ static enum silt_status apply_batch(struct silt_storage *storage, bool *did, str
     *did = false;
     for (struct log_item *item = index->first; is_ready(item) && bytes < BATCH_BYTES; item = item->next) {
         count++;
-        bytes += item->payload.len;
+        bytes += item->payload.len + item->index_weight;
         last = item->seq;
     }
     if (count == 0)
@@ -258,14 +258,8 @@ static bool post_some(struct silt_storage *storage)
 {
     bool more = false;
     pthread_mutex_unlock(&storage->index.lock);
-    for (size_t i = 0;; i++) {
-        struct database *database = NULL;
-        pthread_rwlock_rdlock(&storage->meta_lock);
-        if (i < storage->database_count)
-            database = database_acquire(storage->databases[i]);
-        pthread_rwlock_unlock(&storage->meta_lock);
-        if (!database)
-            break;
+    struct database *database;
+    for (size_t i = 0; (database = nth_database(storage, i)); i++) {
         bool left = true;
         for (unsigned slice = 0; left && slice < POST_SLICES; slice++) {
             if (slice > 0)

@@ -398,7 +398,7 @@ void memtable_apply(struct memtable *mt, const struct memtable_row *rows, size_t
         if (starts[i + 1] > starts[i])
             apply_stripe(mt, &mt->stripes[i], rows, order + starts[i], starts[i + 1] - starts[i], maps);
     }
-    atomic_fetch_add_explicit(&mt->rows, count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&mt->rows, count, memory_order_release);
     atomic_fetch_add_explicit(&mt->values, values, memory_order_relaxed);
 }
 
@@ -414,6 +414,11 @@ void memtable_stats(const struct memtable *mt, struct memtable_stats *out)
         .min = atomic_load(&mt->min),
         .max = atomic_load(&mt->max),
     };
+}
+
+uint64_t memtable_rows(const struct memtable *mt)
+{
+    return atomic_load_explicit(&mt->rows, memory_order_acquire);
 }
 
 size_t memtable_bytes(const struct memtable *mt)

@@ -50,6 +50,8 @@ struct memtable_stats {
 };
 void memtable_stats(const struct memtable *mt, struct memtable_stats *out);
 size_t memtable_bytes(const struct memtable *mt);
+/* All rows that are counted show to whoever reads after this. */
+uint64_t memtable_rows(const struct memtable *mt);
 /* Pieces were taken that the budget did not cover. */
 bool memtable_over_budget(const struct memtable *mt);
 

@@ -1,9 +1,8 @@
 /*
  * policy.c - databases, retention policies, shard groups: InfluxDB 1.x's rules and texts.
  *
- * A change is made durable in the catalog first, under change_lock alone, and then published under meta_lock. What is
- * dropped leaves the catalog first, then the lists, then the disk; a crash in between leaves folders that no catalog row
- * names, which the next start removes.
+ * A change is made durable in the catalog first, under change_lock alone, and then published under meta_lock. Dropping is
+ * in drop.c.
  */
 #include "storage/storage_internal.h"
 
@@ -43,6 +42,14 @@ struct database *find_database_id(struct silt_storage *storage, uint32_t id)
         if (storage->databases[i]->id == id)
             return storage->databases[i];
     return NULL;
+}
+
+struct database *nth_database(struct silt_storage *storage, size_t place)
+{
+    pthread_rwlock_rdlock(&storage->meta_lock);
+    struct database *database = place < storage->database_count ? database_acquire(storage->databases[place]) : NULL;
+    pthread_rwlock_unlock(&storage->meta_lock);
+    return database;
 }
 
 struct policy *find_policy(const struct database *database, struct silt_str name)
@@ -134,7 +141,7 @@ struct database *database_acquire(struct database *database)
     return database;
 }
 
-static void policy_destroy(struct policy *policy)
+void policy_destroy(struct policy *policy)
 {
     for (size_t i = 0; i < policy->shard_count; i++)
         shard_release(policy->shards[i]);
@@ -215,7 +222,7 @@ void policy_add_shard(struct silt_storage *storage, struct policy *policy, struc
     storage->shard_count++;
 }
 
-static void forget_shard(struct silt_storage *storage, struct shard *shard)
+void forget_shard(struct silt_storage *storage, struct shard *shard)
 {
     size_t place = shard_place(storage, shard->id);
     if (place == storage->shard_count || storage->shards[place] != shard)
@@ -466,179 +473,6 @@ enum silt_status ensure_shard(struct silt_storage *storage, struct silt_str data
         rc = policy_not_found(database, policy_name, err);
     else if (!policy_shard_at(policy, time))
         rc = make_shard(storage, database, policy, time, err);
-    pthread_mutex_unlock(&storage->change_lock);
-    return rc;
-}
-
-/* ---------------------------------------------------------------- dropping */
-
-/* After the lists have forgotten it: nobody begins anything with it any more. */
-static void remove_shard_files(struct silt_storage *storage, struct shard *shard)
-{
-    char folder[VFS_NAME_BYTES_MAX];
-    struct silt_error err;
-    shard_folder(shard->id, folder);
-    pthread_mutex_lock(&shard->flush_lock);
-    pthread_mutex_lock(&shard->compact_lock);
-    if (storage->vfs->ops->remove_folder(storage->vfs, folder, &err) != SILT_OK)
-        silt_log(SILT_LOG_WARN, "cannot remove a dropped shard's files", "shard=%llu error=\"%s\"",
-                 (unsigned long long)shard->id, err.text);
-    pthread_mutex_unlock(&shard->compact_lock);
-    pthread_mutex_unlock(&shard->flush_lock);
-    shard_release(shard);
-}
-
-/* With meta_lock's write side: out of both lists; the policy's reference goes to the caller. */
-static struct shard *take_shard(struct silt_storage *storage, struct policy *policy, size_t place)
-{
-    struct shard *shard = policy->shards[place];
-    policy->shard_count--;
-    memmove(policy->shards + place, policy->shards + place + 1, (policy->shard_count - place) * sizeof(*policy->shards));
-    forget_shard(storage, shard);
-    return shard;
-}
-
-/* Drops one shard of a database; its series may be left without points. change_lock is held. */
-static enum silt_status drop_shard(struct silt_storage *storage, struct database *database, struct policy *policy,
-                                   size_t place, struct silt_error *err)
-{
-    struct shard *shard = policy->shards[place];
-    enum silt_status rc = catalog_drop_shard(storage->catalog, shard->id, err);
-    if (rc != SILT_OK)
-        return rc;
-    pthread_rwlock_wrlock(&storage->meta_lock);
-    take_shard(storage, policy, place);
-    pthread_rwlock_unlock(&storage->meta_lock);
-
-    roaring_bitmap_t *candidates = roaring_bitmap_create();
-    struct version *version = shard_pin(shard);
-    rc = version_series(version, candidates, err);
-    version_release(version);
-    if (rc == SILT_OK)
-        rc = remove_lonely_series(storage, database, candidates, err);
-    roaring_bitmap_free(candidates);
-    remove_shard_files(storage, shard);
-    return rc;
-}
-
-static void free_shards(struct silt_storage *storage, struct shard **shards, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        remove_shard_files(storage, shards[i]);
-    free(shards);
-}
-
-enum silt_status silt_storage_drop_database(struct silt_storage *storage, struct silt_str name, struct silt_error *err)
-{
-    struct shard **shards = NULL;
-    size_t count = 0;
-    pthread_mutex_lock(&storage->change_lock);
-    struct database *database = find_database(storage, name);
-    enum silt_status rc = database ? catalog_drop_database(storage->catalog, database->id, err) : SILT_OK;
-    if (database && rc == SILT_OK) {
-        pthread_rwlock_wrlock(&storage->meta_lock);
-        atomic_store(&database->dropped, true);
-        for (size_t i = 0; i < storage->database_count; i++) {
-            if (storage->databases[i] == database) {
-                memmove(storage->databases + i, storage->databases + i + 1,
-                        (storage->database_count - i - 1) * sizeof(*storage->databases));
-                storage->database_count--;
-                break;
-            }
-        }
-        for (size_t p = 0; p < database->policy_count; p++) {
-            struct policy *policy = database->policies[p];
-            shards = silt_realloc(shards, (count + policy->shard_count + 1) * sizeof(*shards));
-            while (policy->shard_count > 0)
-                shards[count++] = take_shard(storage, policy, policy->shard_count - 1);
-        }
-        pthread_rwlock_unlock(&storage->meta_lock);
-        users_forget_database(storage, database->id);
-    }
-    pthread_mutex_unlock(&storage->change_lock);
-    free_shards(storage, shards, count);
-    if (database && rc == SILT_OK)
-        database_release(database);
-    return rc;
-}
-
-enum silt_status silt_storage_drop_policy(struct silt_storage *storage, struct silt_str database_name,
-                                          struct silt_str name, struct silt_error *err)
-{
-    enum silt_status rc = SILT_OK;
-    pthread_mutex_lock(&storage->change_lock);
-    struct database *database = find_database(storage, database_name);
-    struct policy *policy = database && name.len > 0 ? find_policy(database, name) : NULL;
-    while (policy && rc == SILT_OK && policy->shard_count > 0)
-        rc = drop_shard(storage, database, policy, policy->shard_count - 1, err);
-    if (policy && rc == SILT_OK)
-        rc = catalog_drop_policy(storage->catalog, policy->id, err);
-    if (policy && rc == SILT_OK) {
-        pthread_rwlock_wrlock(&storage->meta_lock);
-        for (size_t i = 0; i < database->policy_count; i++) {
-            if (database->policies[i] == policy) {
-                memmove(database->policies + i, database->policies + i + 1,
-                        (database->policy_count - i - 1) * sizeof(*database->policies));
-                database->policy_count--;
-                break;
-            }
-        }
-        pthread_rwlock_unlock(&storage->meta_lock);
-        policy_destroy(policy);
-    }
-    pthread_mutex_unlock(&storage->change_lock);
-    return rc;
-}
-
-/* Where the shard stands; change_lock is held. */
-static bool locate_shard(struct silt_storage *storage, uint64_t id, struct database **database, struct policy **policy,
-                         size_t *place)
-{
-    for (size_t d = 0; d < storage->database_count; d++) {
-        *database = storage->databases[d];
-        for (size_t p = 0; p < (*database)->policy_count; p++) {
-            *policy = (*database)->policies[p];
-            for (*place = 0; *place < (*policy)->shard_count; (*place)++)
-                if ((*policy)->shards[*place]->id == id)
-                    return true;
-        }
-    }
-    return false;
-}
-
-enum silt_status silt_storage_drop_shard(struct silt_storage *storage, uint64_t shard_id, struct silt_error *err)
-{
-    struct database *database;
-    struct policy *policy;
-    size_t place;
-    enum silt_status rc = SILT_OK;
-    pthread_mutex_lock(&storage->change_lock);
-    if (locate_shard(storage, shard_id, &database, &policy, &place))
-        rc = drop_shard(storage, database, policy, place, err);
-    pthread_mutex_unlock(&storage->change_lock);
-    return rc;
-}
-
-enum silt_status retention_step(struct silt_storage *storage, bool *did, struct silt_error *err)
-{
-    silt_time now = storage_now(storage);
-    enum silt_status rc = SILT_OK;
-    pthread_mutex_lock(&storage->change_lock);
-    for (size_t d = 0; d < storage->database_count; d++) {
-        struct database *database = storage->databases[d];
-        for (size_t p = 0; p < database->policy_count; p++) {
-            struct policy *policy = database->policies[p];
-            size_t i = 0;
-            while (rc == SILT_OK && policy->duration_ns != 0 && i < policy->shard_count) {
-                if ((__int128)policy->shards[i]->end + policy->duration_ns >= now) {
-                    i++;
-                    continue;
-                }
-                rc = drop_shard(storage, database, policy, i, err);
-                *did = true;
-            }
-        }
-    }
     pthread_mutex_unlock(&storage->change_lock);
     return rc;
 }

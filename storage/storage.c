@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TICK_SECONDS 5
-#define RETENTION_TICKS 360 /* half an hour */
+#define TICK_MS 5000u
+#define RETENTION_MS_DEFAULT 1800000u
 #define SOFT_BYTES_MIN ((size_t)64 << 20)
 #define SOFT_BYTES_MAX ((size_t)4 << 30)
 #define FILES_MAX_DEFAULT 6u
@@ -37,18 +37,23 @@ void upkeep_kick(struct silt_storage *storage, bool flush, bool compact)
     pthread_mutex_unlock(&storage->upkeep_mutex);
 }
 
-/* Until there is a kick, a tick has passed or it is time to stop; returns whether to go on. */
-static bool wait_for_work(struct silt_storage *storage, const uint64_t *kicks, uint64_t *seen)
+/* Until there is a kick, the time has passed or it is time to stop; returns whether to go on. */
+static bool wait_for_work(struct silt_storage *storage, const uint64_t *kicks, uint64_t *seen, uint64_t most_ms)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += TICK_SECONDS;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(most_ms / 1000);
+    until.tv_nsec += (long)(most_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
     pthread_mutex_lock(&storage->upkeep_mutex);
     int rc = 0;
-    while (!storage->upkeep_stop && *kicks == *seen && rc == 0)
+    while (!atomic_load(&storage->upkeep_stop) && *kicks == *seen && rc == 0)
         rc = pthread_cond_timedwait(&storage->upkeep_cond, &storage->upkeep_mutex, &until);
     *seen = *kicks;
-    bool go_on = !storage->upkeep_stop;
+    bool go_on = !atomic_load(&storage->upkeep_stop);
     pthread_mutex_unlock(&storage->upkeep_mutex);
     return go_on;
 }
@@ -63,14 +68,11 @@ static void report(const char *what, enum silt_status rc, const struct silt_erro
 static void *run_flusher(void *arg)
 {
     struct silt_storage *storage = arg;
-    uint64_t seen = 0, ticks = 0;
-    bool failing = false, retention_failing = false;
-    while (wait_for_work(storage, &storage->flush_kicks, &seen)) {
+    uint64_t seen = 0;
+    bool failing = false;
+    while (wait_for_work(storage, &storage->flush_kicks, &seen, TICK_MS)) {
         struct silt_error err;
         bool did = false;
-        if (ticks++ % RETENTION_TICKS == 0)
-            report("retention failed", retention_step(storage, &did, &err), &err, &retention_failing);
-        did = false;
         enum silt_status rc = flush_step(storage, false, &did, &err);
         atomic_store(&storage->flush_wanted, false);
         report("a flush failed", rc, &err, &failing);
@@ -89,11 +91,11 @@ static void *run_compactor(void *arg)
     struct silt_storage *storage = arg;
     uint64_t seen = 0;
     bool failing = false;
-    while (wait_for_work(storage, &storage->compact_kicks, &seen)) {
+    while (wait_for_work(storage, &storage->compact_kicks, &seen, TICK_MS)) {
         struct silt_error err;
         bool did = true;
         enum silt_status rc = SILT_OK;
-        while (did && rc == SILT_OK && !storage->upkeep_stop) {
+        while (did && rc == SILT_OK && !atomic_load(&storage->upkeep_stop)) {
             did = false;
             rc = compact_step(storage, &did, &err);
         }
@@ -101,6 +103,22 @@ static void *run_compactor(void *arg)
         if (rc != SILT_OK)
             usleep(200000);
     }
+    return NULL;
+}
+
+/* A thread of its own: dropping many shard groups takes a while, and flushes must not wait for it. */
+static void *run_retention(void *arg)
+{
+    struct silt_storage *storage = arg;
+    uint64_t seen = 0;
+    const uint64_t never = 0;
+    bool failing = false;
+    do {
+        struct silt_error err;
+        bool did = false;
+        report("retention failed", retention_step(storage, &did, &err), &err, &failing);
+    } while (!storage->options.retention_off
+             && wait_for_work(storage, &never, &seen, storage->options.retention_interval_ms));
     return NULL;
 }
 
@@ -117,14 +135,16 @@ static enum silt_status start_thread(struct upkeep_thread *thread, void *(*run)(
 static void stop_threads(struct silt_storage *storage)
 {
     pthread_mutex_lock(&storage->upkeep_mutex);
-    storage->upkeep_stop = true;
+    atomic_store(&storage->upkeep_stop, true);
     pthread_cond_broadcast(&storage->upkeep_cond);
     pthread_mutex_unlock(&storage->upkeep_mutex);
     if (storage->flusher.running)
         pthread_join(storage->flusher.thread, NULL);
     if (storage->compactor.running)
         pthread_join(storage->compactor.thread, NULL);
-    storage->flusher.running = storage->compactor.running = false;
+    if (storage->retention.running)
+        pthread_join(storage->retention.thread, NULL);
+    storage->flusher.running = storage->compactor.running = storage->retention.running = false;
 }
 
 /* ---------------------------------------------------------------- open and close */
@@ -180,6 +200,7 @@ static void destroy(struct silt_storage *storage)
 static void init_locks(struct silt_storage *storage)
 {
     pthread_rwlockattr_t attributes;
+    pthread_condattr_t monotonic;
     pthread_mutex_init(&storage->change_lock, NULL);
     pthread_rwlockattr_init(&attributes);
     pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -188,7 +209,10 @@ static void init_locks(struct silt_storage *storage)
     pthread_mutex_init(&storage->index.lock, NULL);
     pthread_cond_init(&storage->index.cond, NULL);
     pthread_mutex_init(&storage->upkeep_mutex, NULL);
-    pthread_cond_init(&storage->upkeep_cond, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&storage->upkeep_cond, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 enum silt_status silt_storage_open(const struct silt_storage_options *options, struct silt_storage **out,
@@ -206,6 +230,8 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     silt_budget_init(&storage->index_budget, "series index memory", SIZE_MAX, &storage->root);
     if (storage->options.compact_files_max == 0)
         storage->options.compact_files_max = FILES_MAX_DEFAULT;
+    if (storage->options.retention_interval_ms == 0)
+        storage->options.retention_interval_ms = RETENTION_MS_DEFAULT;
     if (options->vfs) {
         storage->vfs = (struct vfs *)(uintptr_t)options->vfs;
     } else {
@@ -224,11 +250,16 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     if (rc == SILT_OK)
         rc = recover(storage, err);
     if (rc == SILT_OK)
+        rc = catalog_lonely(storage->catalog, &storage->drops_left, err);
+    storage->drops_open = storage->drops_left;
+    if (rc == SILT_OK)
         rc = index_start(storage, err);
     if (rc == SILT_OK && !options->background_off)
         rc = start_thread(&storage->flusher, run_flusher, storage, err);
     if (rc == SILT_OK && !options->background_off)
         rc = start_thread(&storage->compactor, run_compactor, storage, err);
+    if (rc == SILT_OK && !options->background_off)
+        rc = start_thread(&storage->retention, run_retention, storage, err);
     if (rc != SILT_OK) {
         stop_threads(storage);
         destroy(storage);

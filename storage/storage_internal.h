@@ -110,6 +110,7 @@ struct log_item {
     struct silt_buffer payload;
     uint64_t seq;
     bool for_index;
+    size_t index_weight; /* in a batch of the index thread, besides its bytes */
     struct write_op *op;        /* rows: who waits */
     struct log_item *next;      /* in the index thread's queue */
     bool settled, stalled;      /* under index.lock; stalled: the disk is full, it will take its time */
@@ -146,6 +147,9 @@ struct silt_storage {
     _Atomic bool flush_full; /* the last flush found no room on the disk */
 
     pthread_mutex_t change_lock;
+    size_t drops_open;   /* under change_lock: drops whose series without points are still looked for */
+    bool drops_failed;   /* under change_lock: some were not found; the next start looks again */
+    bool drops_left;     /* retention_step's alone: an earlier run had drops open */
     pthread_rwlock_t meta_lock; /* guards this group: */
     struct database **databases; /*   in creation order */
     size_t database_count;
@@ -156,10 +160,9 @@ struct silt_storage {
     struct index_thread index;
     pthread_mutex_t upkeep_mutex; /* guards this group: */
     pthread_cond_t upkeep_cond;
-    bool upkeep_stop;
     uint64_t flush_kicks, compact_kicks;
-    struct upkeep_thread flusher, compactor;
-    _Atomic bool flush_wanted;
+    struct upkeep_thread flusher, compactor, retention;
+    _Atomic bool flush_wanted, upkeep_stop;
 
     _Atomic uint64_t rows_written, values_written, rows_rejected, wal_batches, flushes, compactions;
 };
@@ -184,9 +187,17 @@ struct policy *add_policy(struct database *database, const struct catalog_policy
 /* Makes the shard group that covers `time` when there is none. No lock held. May wait. */
 enum silt_status ensure_shard(struct silt_storage *storage, struct silt_str database, struct silt_str policy,
                               silt_time time, struct silt_error *err);
-/* Shard groups whose time is over. */
-enum silt_status retention_step(struct silt_storage *storage, bool *did, struct silt_error *err);
 silt_time storage_now(struct silt_storage *storage);
+void policy_destroy(struct policy *policy);
+/* Out of the list of all shards, which gives its reference back. With meta_lock's write side. */
+void forget_shard(struct silt_storage *storage, struct shard *shard);
+/* No lock held; with a reference; NULL: there are no more. */
+struct database *nth_database(struct silt_storage *storage, size_t place);
+
+/* ---------------------------------------------------------------- drop.c */
+
+/* Drops the shard groups whose time is over, and finishes what an earlier run had to leave. One thread at a time. */
+enum silt_status retention_step(struct silt_storage *storage, bool *did, struct silt_error *err);
 
 /* All shards, each with a reference, in a malloc'd array. */
 size_t all_shards(struct silt_storage *storage, struct shard ***shards);
@@ -288,9 +299,15 @@ enum silt_status reader_series_cost(struct silt_reader *reader, struct silt_str 
  * below it. */
 void delete_apply(struct silt_storage *storage, struct database *database, const struct record_delete *what,
                   uint64_t boundary, bool replay);
+/* Every series of the index. */
+enum silt_status database_series(struct database *database, roaring_bitmap_t *out, struct silt_error *err);
+
+/* ---------------------------------------------------------------- lonely.c */
+
 /* Every series that a version may have data of. */
 enum silt_status version_series(const struct version *version, roaring_bitmap_t *out, struct silt_error *err);
-/* Those of the candidates that have no points left leave the index. change_lock is held; candidates are used up. */
+/* Those of the candidates that have no points left leave the index; candidates are used up. change_lock may be held.
+ * SILT_CANCELLED: the store is being closed. */
 enum silt_status remove_lonely_series(struct silt_storage *storage, struct database *database,
                                       roaring_bitmap_t *candidates, struct silt_error *err);
 

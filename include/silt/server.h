@@ -56,6 +56,10 @@ struct silt_server_options {
     bool monitor_store;
     uint64_t monitor_interval_ms;
 
+    /* [retention] */
+    bool retention;
+    uint64_t retention_interval_ms; /* between two looks for shard groups whose time is over */
+
     /* [server] */
     uint64_t stop_ms; /* what requests under way may still take after the signal to stop */
     enum silt_log_level log_level;

@@ -32,6 +32,8 @@ struct silt_storage_options {
     size_t memtable_hard_bytes;        /* above it writes are refused with SILT_BUSY; 0: default */
     uint64_t wal_segment_bytes;        /* 0: default, 64 MiB; small ones make starts cheap where there is little to log */
     uint32_t compact_files_max;        /* files a shard may have before a merge is due; 0: default 6 */
+    bool retention_off;                /* shard groups stay however old they are */
+    uint64_t retention_interval_ms;    /* between two looks for shard groups whose time is over; 0: default, half an hour */
     bool background_off;               /* tests: no threads but the WAL's; call silt_storage_step yourself */
     silt_time (*now)(void *arg);       /* NULL: silt_clock_now */
     void *now_arg;

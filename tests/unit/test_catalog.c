@@ -221,7 +221,7 @@ START_TEST(a_database_takes_all_of_its_own_with_it)
     ck_assert_uint_eq(types.count, 1);
     ck_assert_int_eq(catalog_fields(catalog, on_field, &fields, &err), SILT_OK);
     ck_assert_uint_eq(fields.count, 1);
-    ck_assert_int_eq(catalog_drop_shard(catalog, shards[1], &err), SILT_OK);
+    ck_assert_int_eq(catalog_drop_shards(catalog, &shards[1], 1, &err), SILT_OK);
     ck_assert_int_eq(catalog_types(catalog, on_type, &left, &err), SILT_OK);
     ck_assert_uint_eq(left.count, 0);
     uint64_t next;

@@ -7,6 +7,7 @@
 #include "silt/reader.h"
 #include "silt/storage.h"
 #include "silt/text.h"
+#include "storage/catalog.h"
 #include "tests/wait_write.h"
 
 #include <check.h>
@@ -23,6 +24,7 @@
 static char folder[64];
 static struct silt_storage *storage;
 static silt_time clock_now;
+static bool retention_off;
 
 static silt_time test_clock(void *arg)
 {
@@ -46,6 +48,7 @@ static void open_store(void)
     options.background_off = true;
     options.wal_segment_bytes = 256 << 10;
     options.now = test_clock;
+    options.retention_off = retention_off;
     must(silt_storage_open(&options, &storage, &err), &err);
 }
 
@@ -61,6 +64,7 @@ static void setup(void)
     strcpy(folder, "/tmp/test_retention_XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     clock_now = BASE + HOUR / 2;
+    retention_off = false;
     open_store();
 }
 
@@ -298,6 +302,89 @@ START_TEST(altered_duration)
 }
 END_TEST
 
+static uint64_t series_count(void)
+{
+    struct silt_storage_stats stats;
+    silt_storage_stats(storage, &stats);
+    return stats.series_count;
+}
+
+/* A crash between the two steps of a drop: the group is gone from the catalog, its series are not looked for yet. */
+START_TEST(crash_in_a_drop)
+{
+    struct silt_shard_info list[8];
+    struct silt_error err;
+    char path[128];
+    create(0, HOUR);
+    ck_assert(write_hours("m,s=old", 0, 1, 0));
+    ck_assert(write_hours("m,s=both", 0, 2, 0));
+    ck_assert_uint_eq(shards(list, 8), 2);
+    must(silt_storage_close(storage, true, &err), &err);
+    struct catalog *catalog;
+    snprintf(path, sizeof(path), "%s/meta.sqlite", folder);
+    must(catalog_open(path, &catalog, &err), &err);
+    must(catalog_drop_shards(catalog, &list[0].id, 1, &err), &err);
+    catalog_close(catalog);
+    retention_off = true; /* this much is done all the same */
+    open_store();
+    ck_assert_uint_eq(shards(list, 8), 1);
+    ck_assert_uint_eq(series_count(), 2);
+    step();
+    ck_assert_uint_eq(series_count(), 1);
+    ck_assert_uint_eq(rows_of("m,s=both", 0, 0), 60);
+    reopen(false);
+    ck_assert_uint_eq(series_count(), 1);
+}
+END_TEST
+
+/* Very many series of a group that goes: all of them, in several slices, and none that was written elsewhere. */
+START_TEST(many_series_go)
+{
+    struct silt_shard_info list[8];
+    struct silt_error err;
+    char name[32];
+    create(0, HOUR);
+    ck_assert(write_hours("m,s=first", 5, 6, 0));
+    for (int i = 0; i < 5000; i++) {
+        snprintf(name, sizeof(name), "m,s=%d", i);
+        ck_assert(write_hours(name, 0, 1, 0));
+        if (i % 1000 == 7)
+            ck_assert(write_hours(name, 5, 6, 0));
+    }
+    must(silt_storage_flush(storage, &err), &err);
+    ck_assert(write_hours("m,s=8", 5, 6, 0)); /* in memory alone */
+    ck_assert_uint_eq(series_count(), 5001);
+    ck_assert_uint_eq(shards(list, 8), 2);
+    uint64_t first = list[0].start < list[1].start ? list[0].id : list[1].id;
+    must(silt_storage_drop_shard(storage, first, &err), &err);
+    ck_assert_uint_eq(series_count(), 7);
+    ck_assert_uint_eq(rows_of("m,s=8", 0, 0), 60);
+    ck_assert_uint_eq(rows_of("m,s=4007", 0, 0), 60);
+    ck_assert_uint_eq(rows_of("m,s=9", 0, 0), 0);
+    reopen(false);
+    ck_assert_uint_eq(series_count(), 7);
+    ck_assert(write_hours("m,s=9", 5, 6, 0));
+    ck_assert_uint_eq(rows_of("m,s=9", 0, 0), 60);
+}
+END_TEST
+
+START_TEST(switched_off)
+{
+    struct silt_shard_info list[8];
+    retention_off = true;
+    reopen(false);
+    create(2 * HOUR, HOUR);
+    ck_assert(write_hours("m,s=a", 0, 1, 0));
+    clock_now = BASE + 100 * HOUR;
+    step();
+    ck_assert_uint_eq(shards(list, 8), 1);
+    retention_off = false;
+    reopen(false);
+    step();
+    ck_assert_uint_eq(shards(list, 8), 0);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- overlapping groups */
 
 /* Hours 1 and 5 get groups of one hour; then groups of four hours are made around them for what lies beside. */
@@ -378,6 +465,9 @@ int main(void)
     tcase_add_test(tests, old_groups_go);
     tcase_add_test(tests, old_groups_in_the_log);
     tcase_add_test(tests, altered_duration);
+    tcase_add_test(tests, crash_in_a_drop);
+    tcase_add_test(tests, many_series_go);
+    tcase_add_test(tests, switched_off);
     tcase_add_test(tests, overlapping_groups);
     tcase_add_test(tests, overlapping_groups_go);
     suite_add_tcase(suite, tests);
