@@ -173,7 +173,8 @@ static const char *flag_value(const char *name, int argc, char *const *argv, int
 }
 
 enum silt_status config_load(struct silt_server_options *options, int argc, char *const *argv,
-                             char *const *environment, enum config_action *action, struct silt_error *err)
+                             char *const *environment, enum config_action *action, struct silt_buffer *warnings,
+                             struct silt_error *err)
 {
     const char *config_path = NULL, *values[2] = {NULL, NULL};
     enum silt_status rc;
@@ -215,9 +216,11 @@ enum silt_status config_load(struct silt_server_options *options, int argc, char
         must = false;
         config_path = "siltd.toml";
     }
-    if ((rc = config_read_file(options, config_path, must, &found, err)) != SILT_OK)
+    if ((rc = config_read_file(options, config_path, must, &found, warnings, err)) != SILT_OK)
         return rc;
-    if (!found && (rc = config_read_file(options, "/etc/siltd/siltd.toml", false, &found, err)) != SILT_OK)
+    if (!found && (rc = config_read_file(options, "/etc/siltd/siltd.toml", false, &found, warnings, err)) != SILT_OK)
+        return rc;
+    if ((rc = config_read_influx_environment(options, environment, warnings, err)) != SILT_OK)
         return rc;
     if ((rc = config_read_environment(options, environment, err)) != SILT_OK)
         return rc;
@@ -228,6 +231,8 @@ enum silt_status config_load(struct silt_server_options *options, int argc, char
         if (values[k] && config_set(options, setting, silt_str_from(values[k]), &inner) != SILT_OK)
             return silt_fail(err, SILT_INVALID, "%s: %s", flags[k].name, inner.text);
     }
+    if ((rc = config_check_influx_data(options, err)) != SILT_OK)
+        return rc;
     if (options->memtable_soft_bytes && options->memtable_hard_bytes &&
         options->memtable_soft_bytes > options->memtable_hard_bytes)
         return silt_fail(err, SILT_INVALID, "data.memtable-soft is above data.memtable-hard");

@@ -96,7 +96,7 @@ enum silt_status config_read_text(struct silt_server_options *options, const cha
 }
 
 enum silt_status config_read_file(struct silt_server_options *options, const char *path, bool must, bool *found,
-                                  struct silt_error *err)
+                                  struct silt_buffer *warnings, struct silt_error *err)
 {
     struct silt_buffer text = {0};
     enum silt_status rc = SILT_OK;
@@ -121,8 +121,10 @@ enum silt_status config_read_file(struct silt_server_options *options, const cha
         }
     }
     close(fd);
+    struct silt_str all = {text.p, text.len};
     if (rc == SILT_OK)
-        rc = config_read_text(options, path, (struct silt_str){text.p, text.len}, err);
+        rc = config_is_influx(path, all) ? config_read_influx(options, path, all, warnings, err)
+                                         : config_read_text(options, path, all, err);
     silt_buffer_free(&text);
     return rc;
 }

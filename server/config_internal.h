@@ -6,6 +6,7 @@
  *     config_toml.c         a file's text, an item at a time
  *     config_file.c         siltd.toml
  *     config_environment.c  SILT_*
+ *     config_influx.c       influxdb.conf and INFLUXDB_*
  *     config_print.c        --print-config and --help
  *     config_change.c       two configurations' difference, for SIGHUP
  */
@@ -56,9 +57,18 @@ void config_print_value(const void *base, const struct setting *setting, struct 
 bool config_parse_duration_ms(struct silt_str text, uint64_t *out);
 bool config_parse_size(struct silt_str text, uint64_t *out);
 
-/* A whole siltd.toml. *found is false where there is no such file and `must` is not set. */
+/* A whole siltd.toml or influxdb.conf. *found is false where there is no such file and `must` is not set. */
 enum silt_status config_read_file(struct silt_server_options *options, const char *path, bool must, bool *found,
-                                  struct silt_error *err);
+                                  struct silt_buffer *warnings, struct silt_error *err);
+
+/* InfluxDB's names. Warnings: a line each, of what is without effect. */
+bool config_is_influx(const char *path, struct silt_str text);
+enum silt_status config_read_influx(struct silt_server_options *options, const char *path, struct silt_str text,
+                                    struct silt_buffer *warnings, struct silt_error *err);
+enum silt_status config_read_influx_environment(struct silt_server_options *options, char *const *environment,
+                                                struct silt_buffer *warnings, struct silt_error *err);
+/* SILT_INVALID: data.dir is InfluxDB's own. */
+enum silt_status config_check_influx_data(const struct silt_server_options *options, struct silt_error *err);
 /* SILT_HTTP_MAX_BODY_SIZE for http.max-body-size, SILT_UDP_0_DATABASE for an element of a list (index < 0: none). */
 void config_environment_name(const char *prefix, const struct setting *setting, int index, char *out, size_t bytes);
 

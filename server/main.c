@@ -46,17 +46,27 @@ static void *guard_stop(void *arg)
     _exit(1);
 }
 
+static void log_warnings(struct silt_buffer *warnings)
+{
+    silt_buffer_char(warnings, '\0');
+    for (char *rest = NULL, *line = strtok_r(warnings->p, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        silt_log(SILT_LOG_WARN, "configuration", "warning=\"%s\"", line);
+    silt_buffer_free(warnings);
+}
+
 /* A configuration that cannot be read leaves everything as it was. */
 static void reload(struct silt_server *server, int argc, char **argv)
 {
     static struct silt_server_options fresh;
+    struct silt_buffer warnings = {0};
     enum config_action action;
     struct silt_error err;
 
-    if (config_load(&fresh, argc, argv, environ, &action, &err) != SILT_OK)
+    if (config_load(&fresh, argc, argv, environ, &action, &warnings, &err) != SILT_OK)
         silt_log(SILT_LOG_ERROR, "configuration not reloaded: the old one stays in force", "error=\"%s\"", err.text);
     else
         silt_server_reload(server, &fresh);
+    log_warnings(&warnings);
 }
 
 static int run(const struct silt_server_options *options, int argc, char **argv)
@@ -109,14 +119,17 @@ static int run(const struct silt_server_options *options, int argc, char **argv)
 int main(int argc, char **argv)
 {
     static struct silt_server_options options;
-    struct silt_buffer text = {0};
+    struct silt_buffer text = {0}, warnings = {0};
     enum config_action action;
     struct silt_error err;
 
-    if (config_load(&options, argc, argv, environ, &action, &err) != SILT_OK) {
+    if (config_load(&options, argc, argv, environ, &action, &warnings, &err) != SILT_OK) {
+        log_warnings(&warnings);
         fprintf(stderr, "siltd: %s\n", err.text);
         return 1;
     }
+    if (action == CONFIG_RUN || action == CONFIG_PRINT)
+        log_warnings(&warnings);
     switch (action) {
     case CONFIG_VERSION:
         silt_buffer_printf(&text, "siltd " SILT_VERSION " (InfluxDB " SILT_INFLUX_VERSION " interface)\n");

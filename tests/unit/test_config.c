@@ -124,17 +124,18 @@ START_TEST(test_flags_win)
     char *environment[] = {"SILT_DATA_DIR=env", "SILT_HTTP_BIND_ADDRESS=:1", NULL};
     char *args[] = {"siltd", "--data-dir", "flag", "--print-config", NULL};
     enum config_action action;
-    ck_assert_int_eq(config_load(&options, 4, args, environment, &action, &err), SILT_OK);
+    struct silt_buffer warnings = {0};
+    ck_assert_int_eq(config_load(&options, 4, args, environment, &action, &warnings, &err), SILT_OK);
     ck_assert_int_eq(action, CONFIG_PRINT);
     ck_assert_str_eq(options.data_dir, "flag");
     ck_assert_str_eq(options.http_bind, ":1");
     char *equals[] = {"siltd", "--http-bind=h:2", NULL};
-    ck_assert_int_eq(config_load(&options, 2, equals, environment, &action, &err), SILT_OK);
+    ck_assert_int_eq(config_load(&options, 2, equals, environment, &action, &warnings, &err), SILT_OK);
     ck_assert_str_eq(options.http_bind, "h:2");
     char *unknown[] = {"siltd", "--data-dirs=x", NULL};
-    ck_assert_int_eq(config_load(&options, 2, unknown, environment, &action, &err), SILT_INVALID);
+    ck_assert_int_eq(config_load(&options, 2, unknown, environment, &action, &warnings, &err), SILT_INVALID);
     char *missing[] = {"siltd", "--config", NULL};
-    ck_assert_int_eq(config_load(&options, 2, missing, environment, &action, &err), SILT_INVALID);
+    ck_assert_int_eq(config_load(&options, 2, missing, environment, &action, &warnings, &err), SILT_INVALID);
     ck_assert_str_eq(err.text, "--config: a value is missing");
 }
 END_TEST
