@@ -248,17 +248,33 @@ static int by_order_key(const void *a, const void *b)
     return silt_str_compare(x->order_key, y->order_key);
 }
 
-static bool group_in_shard(const struct scan *scan, const struct scan_group *group, uint32_t shard)
+static bool group_in_shard(const struct scan *scan, const struct scan_group *group, uint32_t source, uint32_t shard)
 {
-    for (size_t i = group->first; i < group->first + group->count; i++) {
-        struct silt_reader *reader = scan->plan->sources[scan->series[i].source].reader;
-        if (reader->ops->shard_has_series(reader, shard, scan->series[i].id))
+    struct silt_reader *reader = scan->plan->sources[source].reader;
+
+    for (size_t i = group->first; i < group->first + group->count; i++)
+        if (scan->series[i].source == source && (scan->plan->sources[source].in_memory ||
+                                                 reader->ops->shard_has_series(reader, shard, scan->series[i].id)))
             return true;
-    }
     return false;
 }
 
-/* Marks, per measurement and shard, the groups that SLIMIT and SOFFSET leave. */
+/* Gives every source of a measurement its place in the bitmaps of the groups [first, next); gives the bits in all. */
+static size_t place_sources(struct scan *scan, struct silt_str name)
+{
+    size_t bits = 0;
+
+    for (size_t i = 0; i < scan->plan->source_count; i++) {
+        const struct plan_source *source = &scan->plan->sources[i];
+        if (!silt_str_equal(source->name, name))
+            continue;
+        scan->shard_base[i] = bits;
+        bits += source->in_memory ? 1 : source->reader->ops->shard_count(source->reader);
+    }
+    return bits;
+}
+
+/* Marks, per measurement, source and shard, the groups that SLIMIT and SOFFSET leave: all that are in memory. */
 static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
 {
     struct exec *exec = scan->plan->exec;
@@ -272,33 +288,36 @@ static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
     }
     if (slimit == 0 && soffset == 0)
         return SILT_OK;
-    if ((rc = exec_alloc(exec, scan->group_count + 1, sizeof(struct scan_group *), &sorted, err)) != SILT_OK)
+    if ((rc = exec_alloc(exec, scan->group_count + 1, sizeof(struct scan_group *), &sorted, err)) != SILT_OK ||
+        (rc = exec_alloc(exec, scan->plan->source_count + 1, sizeof(*scan->shard_base), &scan->shard_base, err)) != SILT_OK)
         return rc;
     for (size_t first = 0, next; first < scan->group_count; first = next) {
         for (next = first; next < scan->group_count; next++)
             if (!silt_str_equal(scan->groups[next].name, scan->groups[first].name))
                 break;
-        uint32_t source = scan->series[scan->groups[first].first].source;
-        struct silt_reader *reader = scan->plan->sources[source].reader;
-        if (scan->plan->sources[source].in_memory)
-            continue; /* no shards, no counting */
-        uint32_t shards = reader->ops->shard_count(reader);
-        size_t words = shards / 64 + 1;
+        size_t words = place_sources(scan, scan->groups[first].name) / 64 + 1;
         for (size_t i = first; i < next; i++) {
             if ((rc = exec_alloc(exec, words, 8, &scan->groups[i].shards, err)) != SILT_OK)
                 return rc;
             memset(scan->groups[i].shards, 0, words * 8);
             scan->groups[i].shard_words = words;
         }
-        for (uint32_t shard = 0; shard < shards; shard++) {
-            size_t count = 0;
-            for (size_t i = first; i < next; i++)
-                if (group_in_shard(scan, &scan->groups[i], shard))
-                    sorted[count++] = &scan->groups[i];
-            if (count > 1)
-                qsort(sorted, count, sizeof(*sorted), by_order_key);
-            for (size_t i = soffset < count ? (size_t)soffset : count; i < count && i < soffset + slimit; i++)
-                sorted[i]->shards[shard / 64] |= (uint64_t)1 << (shard % 64);
+        for (uint32_t source = 0; source < scan->plan->source_count; source++) {
+            const struct plan_source *from = &scan->plan->sources[source];
+            if (!silt_str_equal(from->name, scan->groups[first].name))
+                continue;
+            uint32_t shards = from->in_memory ? 1 : from->reader->ops->shard_count(from->reader);
+            for (uint32_t shard = 0; shard < shards; shard++) {
+                size_t count = 0, bit = scan->shard_base[source] + shard;
+                for (size_t i = first; i < next; i++)
+                    if (group_in_shard(scan, &scan->groups[i], source, shard))
+                        sorted[count++] = &scan->groups[i];
+                if (count > 1)
+                    qsort(sorted, count, sizeof(*sorted), by_order_key);
+                uint64_t from_group = from->in_memory ? 0 : soffset, to_group = from->in_memory ? count : soffset + slimit;
+                for (uint64_t i = from_group; i < count && i < to_group; i++)
+                    sorted[i]->shards[bit / 64] |= (uint64_t)1 << (bit % 64);
+            }
         }
     }
     return SILT_OK;

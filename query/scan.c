@@ -159,6 +159,16 @@ enum silt_status lane_seek(struct lane *lane, size_t index, const struct scan_gr
                                   min, max, descending, err);
 }
 
+/* By SLIMIT, in this shard. */
+static bool left_out(const struct lane *lane, uint32_t shard)
+{
+    const struct scan *scan = lane->scan;
+    uint32_t source = scan->series[lane->series].source;
+    size_t bit = scan->shard_base[source] + shard;
+
+    return !scan->plan->sources[source].in_memory && !(lane->group->shards[bit / 64] >> (bit % 64) & 1);
+}
+
 enum silt_status lane_next(struct lane *lane, struct lane_batch *batch, struct silt_error *err)
 {
     struct exec *exec = lane->scan->plan->exec;
@@ -170,8 +180,7 @@ enum silt_status lane_next(struct lane *lane, struct lane_batch *batch, struct s
             return rc;
         if ((rc = lane->ops->cursor_next(lane->cursor, &rows, err)) != SILT_OK)
             return rc;
-    } while (rows.count && lane->group && lane->group->shards &&
-             !(lane->group->shards[rows.shard / 64] >> (rows.shard % 64) & 1));
+    } while (rows.count && lane->group && lane->group->shards && left_out(lane, rows.shard));
     const struct scan *scan = lane->scan;
     for (size_t i = 0; i < scan->plan->slot_count; i++)
         lane->columns[i].loaded = false;

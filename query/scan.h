@@ -27,7 +27,7 @@ struct scan_group {
     const struct silt_tag *tags; /* the plan's dimensions */
     size_t first, count;         /* its series */
     struct silt_str order_key;   /* of the tags that are there: what SLIMIT counts by */
-    uint64_t *shards;            /* bit per shard that SLIMIT left; NULL: all */
+    uint64_t *shards;            /* bit per source and its shard that SLIMIT left; NULL: all */
     size_t shard_words;
 };
 
@@ -37,6 +37,7 @@ struct scan {
     size_t series_count;
     struct scan_group *groups;
     size_t group_count;
+    size_t *shard_base; /* per source, its first bit in the groups' shards */
 };
 
 enum silt_status scan_make(const struct plan *plan, struct scan **out, struct silt_error *err);
