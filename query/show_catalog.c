@@ -78,7 +78,10 @@ static enum silt_status shard_rows(struct exec *exec, struct table *table, const
             cells[n++] = cell_integer((int64_t)shard->group_id);
         cells[n++] = time_cell(exec, shard->start);
         cells[n++] = time_cell(exec, shard->end);
-        cells[n++] = time_cell(exec, shard->end + shard->policy_duration_ns);
+        silt_time expiry;
+        if (__builtin_add_overflow(shard->end, shard->policy_duration_ns, &expiry))
+            expiry = SILT_TIME_MAX;
+        cells[n++] = time_cell(exec, expiry);
         if (!groups)
             cells[n++] = cell_string(SILT_STR(""));
         rc = table_row(table, cells);

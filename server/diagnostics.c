@@ -94,6 +94,8 @@ static void add_config(struct builder *b, const struct silt_server_options *opti
         COLUMN("https-enabled", boolean_cell(false)),
         COLUMN("max-connection-limit", number_cell(options->connections_max)),
         COLUMN("max-row-limit", number_cell(options->rows_max)));
+    ADD(b, "config-retention", COLUMN("check-interval", duration_cell(b, options->retention_interval_ms)),
+        COLUMN("enabled", boolean_cell(options->retention)));
 }
 
 /* As Go calls it. */

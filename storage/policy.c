@@ -401,9 +401,10 @@ static enum silt_status alter_policy(struct silt_storage *storage, struct silt_s
     struct database *database = find_database(storage, database_name);
     if (!database)
         return database_not_found(database_name, err);
-    struct policy *policy = name.len > 0 ? find_policy(database, name) : NULL;
+    struct policy *policy = find_policy(database, name); /* no name: the default one, as in InfluxDB */
     if (!policy)
         return silt_fail(err, SILT_NOT_FOUND, "retention policy not found: %.*s", SILT_FMT(name));
+    name = str(policy->name);
     struct catalog_policy want = {policy->id, database->id, name, policy->duration_ns, policy->shard_duration_ns,
                                   policy->replication};
     if (change->has_duration)

@@ -51,14 +51,6 @@ static enum silt_status source_policies(struct silt_source *source, struct silt_
     return rc;
 }
 
-static int compare_starts(const void *a, const void *b)
-{
-    const struct silt_shard_info *x = a, *y = b;
-    if (x->start != y->start)
-        return x->start < y->start ? -1 : 1;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
-
 static enum silt_status source_shards(struct silt_source *source, struct silt_arena *arena,
                                       struct silt_shard_info **shards, size_t *count)
 {
@@ -76,7 +68,6 @@ static enum silt_status source_shards(struct silt_source *source, struct silt_ar
                 (*shards)[*count + s] = (struct silt_shard_info){
                     policy->shards[s]->id, policy->shards[s]->id, database_name, policy_name,
                     policy->shards[s]->start, policy->shards[s]->end, policy->duration_ns};
-            qsort(*shards + *count, policy->shard_count, sizeof(**shards), compare_starts);
             *count += policy->shard_count;
         }
     }

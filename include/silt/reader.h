@@ -51,7 +51,7 @@ struct silt_source {
     /* Policies of a database in creation order. SILT_NOT_FOUND: `database not found: x`. */
     enum silt_status (*policies)(struct silt_source *source, struct silt_str database, struct silt_arena *arena,
                                  struct silt_policy **policies, size_t *count, struct silt_error *err);
-    /* All shards, by database, policy, start. */
+    /* All shards, by database, policy, end and start. */
     enum silt_status (*shards)(struct silt_source *source, struct silt_arena *arena, struct silt_shard_info **shards,
                                size_t *count);
     /* Pin a view of the shards of one policy that overlap [min, max] (both inclusive). rp empty: the default policy.
