@@ -1,0 +1,56 @@
+/*
+ * json_answer.h - /query's JSON answer as events, row by row, as it arrives.
+ *
+ *     {"results":[{"statement_id":0,                                   result_begin
+ *       "series":[{"name":"cpu","tags":{..},"columns":["time","v"],    series_begin
+ *                  "values":[[0,1],[1,2]],"partial":true}],            row, row, series_end
+ *       "messages":[{"level":"warning","text":".."}],                  message
+ *       "error":".."}]}                                                result_end
+ *     {"error":".."}                                                   failure
+ *
+ * Memory: one row and one series' head. One thread.
+ */
+#ifndef SHELL_JSON_ANSWER_H
+#define SHELL_JSON_ANSWER_H
+
+#include "shell/json_tokens.h"
+
+enum cell_kind { CELL_NULL, CELL_BOOLEAN, CELL_NUMBER, CELL_STRING };
+
+struct cell {
+    enum cell_kind kind;
+    struct silt_str text; /* number as sent, true or false, string unescaped; empty for null */
+};
+
+struct answer_tag {
+    struct silt_str key, value;
+};
+
+struct answer_series {
+    struct silt_str name;
+    const struct answer_tag *tags; /* by key */
+    size_t tag_count;
+    const struct silt_str *columns;
+    size_t column_count;
+};
+
+/* What is given is borrowed for the call; a series' head until series_end. Any member may be NULL. */
+struct answer_events {
+    void (*result_begin)(void *context);
+    void (*message)(void *context, struct silt_str level, struct silt_str text);
+    void (*series_begin)(void *context, const struct answer_series *series);
+    void (*row)(void *context, const struct cell *cells, size_t count);
+    void (*series_end)(void *context, bool partial);
+    void (*result_end)(void *context, struct silt_str error); /* error.p NULL: none */
+    void (*failure)(void *context, struct silt_str error);    /* the whole request's */
+};
+
+struct answer_reader;
+
+struct answer_reader *answer_reader_create(const struct answer_events *events, void *context);
+void answer_reader_destroy(struct answer_reader *reader);
+/* false: what came is no JSON. */
+bool answer_reader_feed(struct answer_reader *reader, const char *bytes, size_t len);
+bool answer_reader_complete(const struct answer_reader *reader);
+
+#endif

@@ -1,0 +1,127 @@
+/*
+ * main.c - silt, the shell: reads what was asked for, connects, and hands on to one way of working.
+ */
+#include "shell/command.h"
+#include "shell/edit.h"
+#include "shell/interactive.h"
+#include "shell/words.h"
+
+#include <locale.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Every line of -execute is a command or statements, as if it had been typed. */
+static int run_execute(struct session *s, const char *text)
+{
+    while (*text && !s->quit) {
+        size_t len = strcspn(text, "\n");
+        enum command_outcome outcome = command_run(s, (struct silt_str){text, len});
+        if (outcome != COMMAND_DONE) {
+            fflush(stdout);
+            fprintf(stderr, "%.*s\n",
+                    SILT_FMT(outcome == COMMAND_BLANK ? SILT_STR("empty input") : words_view(&s->failure)));
+            return 1;
+        }
+        text += len;
+        if (*text && *++text == 0) { /* a line of its own that is empty */
+            fputs("empty input\n", stderr);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int run_script(struct session *s)
+{
+    if (command_script(s, stdin) != COMMAND_FAILED)
+        return 0;
+    fflush(stdout);
+    fprintf(stderr, "%.*s\n", SILT_FMT(words_view(&s->failure)));
+    return 1;
+}
+
+static char *ask_password(struct options *options)
+{
+    if (!options->password_given || *options->password)
+        return NULL;
+    char *password = edit_ask("password: ", true);
+    if (password)
+        options->password = password;
+    return password;
+}
+
+static int connect_and_run(struct options *options)
+{
+    struct session session;
+    struct silt_error err;
+    int status = 1;
+    session_init(&session, options);
+    if (!printer_find(words_view(&session.format)))
+        fprintf(stderr, "unknown format \"%s\"; formats: column, csv, json, table, vertical, line\n", options->format);
+    else if (session_connect(&session, &err) != SILT_OK)
+        fprintf(stderr,
+                "Failed to connect to %s: %s\nPlease check your connection settings and ensure 'siltd' is running.\n",
+                client_address(session.client), err.text);
+    else {
+        struct silt_buffer precision = {0};
+        silt_buffer_printf(&precision, "precision %s", options->precision);
+        (void)command_run(&session, words_view(&precision)); /* checks it, and says so */
+        silt_buffer_free(&precision);
+        bool person = isatty(STDIN_FILENO);
+        session.terminal = person && isatty(STDOUT_FILENO);
+        if (*options->execute)
+            status = run_execute(&session, options->execute);
+        else if (!person)
+            status = run_script(&session);
+        else {
+            if (session.terminal && !options->format_given)
+                session_set(&session.format, SILT_STR("table"));
+            status = interactive_run(&session, !options->no_rc);
+        }
+    }
+    session_deinit(&session);
+    if (fflush(stdout) != 0 && status == 0) {
+        perror("silt: standard output");
+        status = 1;
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct silt_error err;
+    setlocale(LC_CTYPE, "");
+    if (options_parse(&options, argc, argv, &err) != SILT_OK) {
+        fprintf(stderr, "%s\n%s", err.text, options_usage);
+        return 2;
+    }
+    if (options.help) {
+        fputs(options_usage, stdout);
+        return 0;
+    }
+    if (options.version) {
+        printf("SiltDB shell version: %s\n", SILT_VERSION);
+        return 0;
+    }
+    if (options.operand_count) {
+        fprintf(stderr, "unknown argument: %s\n%s", options.operands[0], options_usage);
+        return 1;
+    }
+    if (options_complete(&options, &err) != SILT_OK) {
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    if (options.password_given && !*options.password && !isatty(STDIN_FILENO)) {
+        fputs("unable to prompt for a password with no TTY\n", stderr);
+        return 1;
+    }
+    char *password = ask_password(&options);
+    client_setup();
+    int status = connect_and_run(&options);
+    client_teardown();
+    if (password)
+        explicit_bzero(password, strlen(password));
+    free(password);
+    return status;
+}
