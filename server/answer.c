@@ -65,7 +65,9 @@ static enum silt_status put_rows(struct answer *a, const struct silt_cell *cells
     if (row_count == 0)
         return SILT_OK;
     a->series_rows += row_count;
-    a->rows_written += row_count;
+    /* One writer: no locked addition per call. */
+    uint64_t before = atomic_load_explicit(&a->rows_written, memory_order_relaxed);
+    atomic_store_explicit(&a->rows_written, before + row_count, memory_order_relaxed);
     return a->format->rows(a, cells, row_count);
 }
 

@@ -56,7 +56,7 @@ struct answer {
     uint64_t series_rows; /* in this document's series */
 
     /* rows_max */
-    uint64_t rows_written;
+    _Atomic uint64_t rows_written; /* other threads read it for SHOW QUERIES */
     uint64_t series_count; /* of the open result */
     bool full;             /* reached; the series may turn out to have more */
     bool cut;              /* it had: the rest is dropped */

@@ -77,7 +77,7 @@ static const struct influx_key {
     {"coordinator", "max-select-buckets", SAME, NULL, NULL},
     {"coordinator", "termination-query-log", SAME, NULL, NULL},
 
-    {"retention", "enabled", MUST_BE_ON, NULL, NULL}, /* or data would go that was to stay */
+    {"retention", "enabled", SAME, NULL, NULL},
     {"retention", "check-interval", SAME, NULL, NULL},
 
     {"shard-precreation", "enabled", SAME, NULL, NULL},

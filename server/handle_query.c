@@ -16,7 +16,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-#define LOGGED_BYTES_MAX 4096 /* of a slow query's text */
+#define LOGGED_BYTES_MAX 1400 /* of a slow query's text: a line of the log has 2,048 */
 
 struct query_job {
     struct silt_job job;
@@ -159,7 +159,6 @@ static void set_options(struct query_request *request, struct http_server *serve
     to->source = silt_storage_source(server->storage);
     to->admin = server->admin;
     to->pool = server->compute_pool;
-    to->budget = &server->query_budget;
     to->limits.memory_bytes = from->query_memory_bytes;
     to->limits.select_points = from->select_points_max;
     to->limits.select_series = from->select_series_max;
@@ -174,45 +173,79 @@ static void set_options(struct query_request *request, struct http_server *serve
 
 /* ---------------------------------------------------------------- running */
 
-/* One line for a request that took longer than log-queries-after says, passwords as [REDACTED]. */
-static void log_slow(struct query_request *request, struct http_server *server, const struct query_task *task)
+/* A request's queries while they run, as others see them. */
+struct running {
+    struct query_task task;
+    struct silt_budget memory;
+    bool ran; /* false: too many others do */
+};
+
+/* In quotes, so that the line can be taken apart again. */
+static void put_quoted(struct silt_buffer *out, struct silt_str text)
 {
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.p[i] == '"' || text.p[i] == '\\')
+            silt_buffer_char(out, '\\');
+        silt_buffer_char(out, text.p[i]);
+    }
+}
+
+/* One line for a request that took longer than log-queries-after says, passwords as [REDACTED]. The text comes last: it
+ * is what a line that grows too long loses. */
+static void log_slow(struct query_request *request, struct http_server *server, const struct running *running,
+                     uint64_t bytes)
+{
+    const struct query_task *task = &running->task;
     uint64_t limit_ms = server->options->log_queries_after_ms;
     uint64_t ms = (silt_clock_monotonic_ns() - task->begun_ns) / 1000000;
-    struct silt_buffer text = {0};
+    struct silt_buffer text = {0}, database = {0};
 
-    if (limit_ms == 0 || ms < limit_ms)
+    if (!running->ran || limit_ms == 0 || ms < limit_ms)
         return;
     for (size_t i = 0; i < silt_query_statement_count(request->query) && text.len < LOGGED_BYTES_MAX; i++) {
         if (i)
             silt_buffer_append(&text, "; ", 2);
-        silt_buffer_str(&text, silt_query_statement_text(request->query, i, request->arena));
+        put_quoted(&text, silt_query_statement_text(request->query, i, request->arena));
     }
     if (text.len > LOGGED_BYTES_MAX)
         text.len = LOGGED_BYTES_MAX;
-    silt_log(SILT_LOG_WARN, "slow query", "query=\"%.*s\" qid=%llu database=\"%.*s\" ms=%llu threshold_ms=%llu",
-             (int)text.len, text.p, (unsigned long long)task->id, SILT_FMT(task->database), (unsigned long long)ms,
-             (unsigned long long)limit_ms);
+    put_quoted(&database, (struct silt_str){task->database.p, task->database.len < 256 ? task->database.len : 256});
+    silt_log(SILT_LOG_WARN, "slow query",
+             "qid=%llu database=\"%.*s\" ms=%llu threshold_ms=%llu rows=%llu bytes=%llu peak_memory=%zu query=\"%.*s\"",
+             (unsigned long long)task->id, (int)database.len, database.len ? database.p : "", (unsigned long long)ms,
+             (unsigned long long)limit_ms, (unsigned long long)(task->rows ? *task->rows : 0),
+             (unsigned long long)bytes, (size_t)running->memory.peak_bytes, (int)text.len, text.p);
     silt_buffer_free(&text);
+    silt_buffer_free(&database);
 }
 
-/* Runs the statements into sink, or says that too many queries run already. */
-static void run_statements(struct query_request *request, struct http_server *server, struct silt_sink *sink)
+/* Runs the statements into sink, or says that too many queries run already. rows, bytes: counters of what the client
+ * gets; NULL: there is none. */
+static void run_statements(struct running *running, struct query_request *request, struct http_server *server,
+                           struct silt_sink *sink, const _Atomic uint64_t *rows, const _Atomic uint64_t *bytes)
 {
-    struct query_task task = {.query = request->query, .database = request->database};
+    struct query_task *task = &running->task;
     struct silt_error err;
 
-    if (query_registry_enter(&server->queries, &task, (size_t)server->options->queries_max, &err) != SILT_OK) {
+    running->task = (struct query_task){.query = request->query,
+                                        .database = request->database,
+                                        .rows = rows,
+                                        .bytes = bytes,
+                                        .memory = &running->memory};
+    silt_budget_init(&running->memory, "memory of the request", SIZE_MAX, &server->query_budget);
+    running->ran = false;
+    if (query_registry_enter(&server->queries, task, (size_t)server->options->queries_max, &err) != SILT_OK) {
         if (sink->begin(sink, 0) == SILT_OK) {
             sink->error(sink, silt_str_from(err.text));
             sink->end(sink);
         }
         return;
     }
-    request->options.killed = &task.killed;
+    running->ran = true;
+    request->options.killed = &task->killed;
+    request->options.budget = &running->memory;
     silt_query_run(request->query, &request->options, sink); /* why it ended, the sink knows */
-    log_slow(request, server, &task);
-    query_registry_leave(&server->queries, &task);
+    query_registry_leave(&server->queries, task);
 }
 
 static void init_sink(union any_sink *sink, const struct query_request *request, struct http_server *server,
@@ -235,18 +268,20 @@ static void run_into_stream(struct query_request *request, struct http_server *s
 {
     union any_sink sink;
     struct gzip_output *gzip = NULL;
-    struct output *output;
+    struct output *output, *body;
+    struct running running;
 
     stream_set_type(stream, http_content_type(request->kind), request->gzip);
-    output = stream_output(stream);
+    output = body = stream_output(stream);
     if (request->gzip) {
         gzip = gzip_output_create(output);
         output = gzip_output_base(gzip);
     }
     set_options(request, server, stream_gone(stream));
     init_sink(&sink, request, server, output);
-    run_statements(request, server, &sink.answer.base);
+    run_statements(&running, request, server, &sink.answer.base, &sink.answer.rows_written, stream_bytes(stream));
     enum silt_status rc = answer_finish(&sink.answer);
+    log_slow(request, server, &running, *stream_bytes(stream) + (uint64_t)(body->next - body->start));
     answer_deinit(&sink.answer);
     gzip_output_destroy(gzip);
     if (rc == SILT_OK) {
@@ -292,6 +327,7 @@ static enum silt_status drop_end(struct silt_sink *sink)
 
 static void run_async(struct query_request *request, struct http_server *server)
 {
+    struct running running;
     struct silt_sink sink = {.begin = drop_begin,
                              .series = drop_series,
                              .rows = drop_rows,
@@ -300,7 +336,8 @@ static void run_async(struct query_request *request, struct http_server *server)
                              .end = drop_end};
 
     set_options(request, server, &server->stopping);
-    run_statements(request, server, &sink);
+    run_statements(&running, request, server, &sink, NULL, NULL);
+    log_slow(request, server, &running, 0);
 }
 
 static void run_on_worker(struct silt_job *base)

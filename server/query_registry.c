@@ -110,14 +110,23 @@ static struct silt_str query_text(const struct silt_query *query, struct silt_ar
     return (struct silt_str){text, (size_t)(p - text)};
 }
 
+static struct silt_cell count_cell(const _Atomic uint64_t *count)
+{
+    return (struct silt_cell){.kind = SILT_CELL_INTEGER,
+                              .i64 = count ? (int64_t)atomic_load_explicit(count, memory_order_relaxed) : 0};
+}
+
 void query_registry_show(struct query_registry *registry, struct silt_arena *arena, struct silt_table *out)
 {
-    static const struct silt_str columns[] = {{"qid", 3}, {"query", 5}, {"database", 8}, {"duration", 8}, {"status", 6}};
+    /* New ones stand at the end: clients of InfluxDB go by position as well as by name. */
+    static const struct silt_str columns[] = {{"qid", 3},    {"query", 5}, {"database", 8}, {"duration", 8},
+                                              {"status", 6}, {"rows", 4},  {"bytes", 5},    {"memory", 6}};
+    const size_t column_count = sizeof(columns) / sizeof(columns[0]);
     uint64_t now = silt_clock_monotonic_ns();
 
-    *out = (struct silt_table){.head = {.columns = columns, .column_count = 5}};
+    *out = (struct silt_table){.head = {.columns = columns, .column_count = column_count}};
     pthread_mutex_lock(&registry->lock);
-    struct silt_cell *cell = silt_arena_alloc(arena, (registry->running * 5 + 1) * sizeof(*cell));
+    struct silt_cell *cell = silt_arena_alloc(arena, (registry->running * column_count + 1) * sizeof(*cell));
     out->cells = cell;
     for (const struct query_task *task = registry->first; task; task = task->next, out->row_count++) {
         bool killed = atomic_load(&task->killed);
@@ -126,6 +135,10 @@ void query_registry_show(struct query_registry *registry, struct silt_arena *are
         *cell++ = (struct silt_cell){.kind = SILT_CELL_STRING, .string = silt_arena_str(arena, task->database)};
         *cell++ = (struct silt_cell){.kind = SILT_CELL_STRING, .string = duration_text(now - task->begun_ns, arena)};
         *cell++ = (struct silt_cell){.kind = SILT_CELL_STRING, .string = killed ? SILT_STR("killed") : SILT_STR("running")};
+        *cell++ = count_cell(task->rows);
+        *cell++ = count_cell(task->bytes);
+        size_t memory = task->memory ? atomic_load_explicit(&task->memory->used_bytes, memory_order_relaxed) : 0;
+        *cell++ = (struct silt_cell){.kind = SILT_CELL_INTEGER, .i64 = (int64_t)memory};
     }
     pthread_mutex_unlock(&registry->lock);
 }

@@ -1,7 +1,7 @@
 /*
  * query_registry.h - the queries that run now: SHOW QUERIES lists them, KILL QUERY ends one, and their number is bounded.
  *
- *     qid 7 -> query_task (on its worker's stack): query, database, begun, killed
+ *     qid 7 -> query_task (on its worker's stack): query, database, begun, killed; rows, bytes, memory so far
  *
  * A task is the queries of one request. It is in the list from query_registry_enter to query_registry_leave; who lists
  * or kills holds the lock meanwhile, so that the task and the parsed query in it stay.
@@ -20,6 +20,9 @@ struct query_task {
     const struct silt_query *query;
     struct silt_str database;
     uint64_t begun_ns; /* monotonic */
+    /* What it has given and holds; counted by its worker, read by anybody. NULL: not counted. */
+    const _Atomic uint64_t *rows, *bytes;
+    const struct silt_budget *memory;
     _Atomic bool killed;
     struct query_task *next, **previous;
 };
@@ -46,7 +49,7 @@ void query_registry_leave(struct query_registry *registry, struct query_task *ta
 
 /* SILT_NOT_FOUND "no such query id: 7", SILT_CONFLICT "already killed". */
 enum silt_status query_registry_kill(struct query_registry *registry, uint64_t id, struct silt_error *err);
-/* qid, query, database, duration, status. */
+/* qid, query, database, duration, status as in InfluxDB; then rows, bytes, memory. */
 void query_registry_show(struct query_registry *registry, struct silt_arena *arena, struct silt_table *out);
 void query_registry_counts(struct query_registry *registry, struct query_registry_counts *out);
 

@@ -19,6 +19,7 @@ struct generator { /* in the request's pool */
 struct stream {
     /* worker only; a word apart from the loop's flags, which compilers read several at a time */
     struct output output;
+    _Atomic uint64_t bytes; /* handed on; any thread reads it */
     bool lost; /* a buffer could not be handed over: the body cannot be made whole any more */
 
     struct http_pending pending;
@@ -238,9 +239,11 @@ static enum silt_status flush(struct output *output, enum output_flush why)
         pthread_mutex_unlock(&stream->lock);
         return SILT_OK;
     }
-    stream->lens[stream->written % STREAM_BUFFER_COUNT] = (size_t)(output->next - output->start);
+    size_t len = (size_t)(output->next - output->start);
+    stream->lens[stream->written % STREAM_BUFFER_COUNT] = len;
     stream->written++;
     output->flushed++;
+    atomic_fetch_add_explicit(&stream->bytes, len, memory_order_relaxed);
     post_locked(stream, &post);
     unsigned index = stream->written;
     pthread_mutex_unlock(&stream->lock);
@@ -287,6 +290,11 @@ h2o_req_t *stream_request(struct stream *stream)
 const _Atomic bool *stream_gone(struct stream *stream)
 {
     return &stream->pending.gone;
+}
+
+const _Atomic uint64_t *stream_bytes(const struct stream *stream)
+{
+    return &stream->bytes;
 }
 
 void stream_set_type(struct stream *stream, const char *content_type, bool gzip)

@@ -26,6 +26,8 @@ const _Atomic bool *stream_gone(struct stream *stream);
 /* Static text, and whether the body is packed: before the first flush. */
 void stream_set_type(struct stream *stream, const char *content_type, bool gzip);
 struct output *stream_output(struct stream *stream);
+/* Of the body, handed on so far. Any thread while the stream is. */
+const _Atomic uint64_t *stream_bytes(const struct stream *stream);
 
 /* Instead of a body. 204: nothing; else an error. Gives the stream up. */
 void stream_reply(struct stream *stream, int status, struct silt_str text);

@@ -23,7 +23,8 @@ class Queries(unittest.TestCase):
 
     def rows(self, q="SHOW QUERIES", **params):
         series = self.server.query_json(q, **params)["results"][0]["series"]
-        self.assertEqual(series[0]["columns"], ["qid", "query", "database", "duration", "status"])
+        self.assertEqual(series[0]["columns"], ["qid", "query", "database", "duration", "status",
+                                                "rows", "bytes", "memory"])
         return series[0]["values"]
 
     def error(self, q):
@@ -31,7 +32,7 @@ class Queries(unittest.TestCase):
 
     def test_lists_itself(self):
         rows = self.rows("SHOW QUERIES; SHOW USERS", db="some where")
-        self.assertEqual([row[1:3] + row[4:] for row in rows], [["SHOW QUERIES;\nSHOW USERS", "some where", "running"]])
+        self.assertEqual([row[1:3] + row[4:5] for row in rows], [["SHOW QUERIES;\nSHOW USERS", "some where", "running"]])
         self.assertRegex(rows[0][3], "^[0-9]+(ns|µs|ms|s)$")
 
     def test_no_password_is_listed(self):
@@ -60,6 +61,10 @@ class Queries(unittest.TestCase):
             self.assertTrue(slow[0][1].startswith("SELECT v, v, "))
             self.assertEqual(slow[0][4], "running")
             time.sleep(0.3)
+            rows, size, memory = [row for row in self.rows() if row[2] == "d"][0][5:]
+            self.assertTrue(0 < rows <= 25000, rows)
+            self.assertTrue(65536 <= size < 15 << 20, size)
+            self.assertTrue(0 < memory < 1 << 30, memory)
             self.assertIsNone(self.error('KILL QUERY %d ON "here"' % slow[0][0]))
             self.assertEqual([row[4] for row in self.rows() if row[0] == slow[0][0]], ["killed"])
             self.assertEqual(self.error("KILL QUERY %d" % slow[0][0]), "already killed")

@@ -140,7 +140,6 @@ static const struct {
     {"[data]\ndir = \"\"", "i.conf:2: data.dir: must not be empty"},
     {"[logging]\nlevel = \"loud\"", "i.conf:2: logging.level: \"loud\" is none of debug, info, warn, error"},
     {"[http]\nenabled = false", "i.conf:2: http.enabled: siltd cannot do that: it has to be true"},
-    {"[retention]\nenabled = false", "i.conf:2: retention.enabled: siltd cannot do that: it has to be true"},
     {"[meta]\ndir = \"x", "i.conf:2: the string is not closed on its line"},
     {"[meta]\ndir", "i.conf:2: a setting is written key = value"},
     {"[[graphite]]\nenabled = 1", "i.conf:2: graphite.enabled: \"1\" is neither true nor false"},

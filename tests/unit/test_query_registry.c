@@ -28,7 +28,7 @@ static void teardown(void)
 static struct silt_str cell(const struct silt_table *table, size_t row, size_t column)
 {
     ck_assert_uint_lt(row, table->row_count);
-    return table->cells[row * 5 + column].string;
+    return table->cells[row * 8 + column].string;
 }
 
 START_TEST(listed_while_they_run)
@@ -42,13 +42,13 @@ START_TEST(listed_while_they_run)
     query_registry_show(&registry, arena, &table);
     ck_assert_uint_eq(table.row_count, 2);
     ck_assert_int_eq(table.cells[0].i64, 1);
-    ck_assert_int_eq(table.cells[5].i64, 3);
+    ck_assert_int_eq(table.cells[8].i64, 3);
     ck_assert(silt_str_equal(cell(&table, 0, 1), SILT_STR("SELECT v FROM m;\nSHOW USERS")));
     ck_assert(silt_str_equal(cell(&table, 1, 2), SILT_STR("d")));
     query_registry_leave(&registry, &c);
     ck_assert_int_eq(query_registry_enter(&registry, &b, 0, &err), SILT_OK); /* at the end, which was c's */
     query_registry_show(&registry, arena, &table);
-    ck_assert_int_eq(table.cells[5].i64, 4);
+    ck_assert_int_eq(table.cells[8].i64, 4);
     query_registry_leave(&registry, &a);
     query_registry_leave(&registry, &b);
     query_registry_show(&registry, arena, &table);
@@ -58,6 +58,28 @@ START_TEST(listed_while_they_run)
     ck_assert_uint_eq(counts.active, 0);
     ck_assert_uint_eq(counts.executed, 4);
     ck_assert_uint_eq(counts.finished, 4);
+}
+END_TEST
+
+START_TEST(shows_what_was_counted)
+{
+    _Atomic uint64_t rows = 7, bytes = 70;
+    struct silt_budget memory;
+    struct silt_table table;
+    silt_budget_init(&memory, "m", SIZE_MAX, NULL);
+    struct query_task a = {.query = query, .rows = &rows, .bytes = &bytes, .memory = &memory}, b = {.query = query};
+    ck_assert_int_eq(query_registry_enter(&registry, &a, 0, &err), SILT_OK);
+    ck_assert_int_eq(query_registry_enter(&registry, &b, 0, &err), SILT_OK);
+    ck_assert_int_eq(silt_budget_charge(&memory, 700, &err), SILT_OK);
+    rows = 8;
+    query_registry_show(&registry, arena, &table);
+    ck_assert_uint_eq(table.head.column_count, 8);
+    ck_assert_int_eq(table.cells[5].i64, 8);
+    ck_assert_int_eq(table.cells[6].i64, 70);
+    ck_assert_int_eq(table.cells[7].i64, 700);
+    ck_assert_int_eq(table.cells[15].i64, 0);
+    query_registry_leave(&registry, &a);
+    query_registry_leave(&registry, &b);
 }
 END_TEST
 
@@ -136,6 +158,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, listed_while_they_run);
+    tcase_add_test(tcase, shows_what_was_counted);
     tcase_add_test(tcase, not_more_than_allowed);
     tcase_add_test(tcase, killed_once);
     tcase_add_test(tcase, many_threads);
