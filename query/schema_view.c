@@ -12,7 +12,10 @@ size_t strings_sort_unique(struct silt_str *items, size_t count)
 {
     size_t kept = 0;
 
-    if (count > 1)
+    bool sorted = true;
+    for (size_t i = 1; i < count && sorted; i++)
+        sorted = silt_str_compare(items[i - 1], items[i]) <= 0;
+    if (!sorted)
         qsort(items, count, sizeof(*items), by_text);
     for (size_t i = 0; i < count; i++)
         if (kept == 0 || !silt_str_equal(items[i], items[kept - 1]))
@@ -160,8 +163,8 @@ static bool has_data(struct silt_reader *reader, silt_series_id id)
 }
 
 enum silt_status schema_series_keys(const struct schema_view *view, struct silt_str measurement,
-                                    const struct silt_tag_filter *filter, bool in_shards, struct silt_str **out,
-                                    size_t *count, struct silt_error *err)
+                                    const struct silt_tag_filter *filter, bool in_shards, size_t most,
+                                    struct silt_str **out, size_t *count, struct silt_error *err)
 {
     struct strings keys = {.exec = view->exec};
     struct silt_arena *arena = view->exec->arena;
@@ -173,9 +176,10 @@ enum silt_status schema_series_keys(const struct schema_view *view, struct silt_
         struct silt_str *found;
         size_t found_count = 0;
         if ((rc = reader->ops->series(reader, measurement, filter, arena, &set, err)) != SILT_OK ||
-            (rc = exec_alloc(view->exec, set.count + 1, sizeof(*found), &found, err)) != SILT_OK)
+            (rc = exec_alloc(view->exec, (set.count < most ? set.count : most) + 1, sizeof(*found), &found, err)) != SILT_OK)
             return rc;
-        for (size_t k = 0; k < set.count; k++) {
+        /* In the order of their keys: the first ones of each reader are enough for the first ones of all. */
+        for (size_t k = 0; k < set.count && found_count < most; k++) {
             struct silt_tag *tags;
             size_t tag_count;
             if (in_shards && !has_data(reader, set.ids[k]))
@@ -186,6 +190,47 @@ enum silt_status schema_series_keys(const struct schema_view *view, struct silt_
             return rc;
     }
     return strings_give(&keys, out, count);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    silt_series_id x = *(const silt_series_id *)a, y = *(const silt_series_id *)b;
+    return x < y ? -1 : x > y;
+}
+
+enum silt_status schema_series_count(const struct schema_view *view, struct silt_str measurement, size_t *count,
+                                     struct silt_error *err)
+{
+    silt_series_id *all = NULL;
+    size_t total = 0, distinct = 0;
+    enum silt_status rc;
+
+    *count = 0;
+    for (size_t i = 0; i < view->reader_count; i++) {
+        struct silt_reader *reader = view->readers[i];
+        struct silt_series_set set;
+        silt_series_id *joined;
+        if ((rc = reader->ops->series(reader, measurement, NULL, view->exec->arena, &set, err)) != SILT_OK)
+            return rc;
+        if (view->reader_count == 1) {
+            *count = set.count;
+            return SILT_OK;
+        }
+        if ((rc = exec_alloc(view->exec, total + set.count + 1, sizeof(*joined), &joined, err)) != SILT_OK)
+            return rc;
+        if (total)
+            memcpy(joined, all, total * sizeof(*joined));
+        if (set.count)
+            memcpy(joined + total, set.ids, set.count * sizeof(*joined));
+        all = joined;
+        total += set.count;
+    }
+    if (total > 1)
+        qsort(all, total, sizeof(*all), by_id);
+    for (size_t i = 0; i < total; i++)
+        distinct += i == 0 || all[i] != all[i - 1];
+    *count = distinct;
+    return SILT_OK;
 }
 
 static int by_name_then_type(const void *a, const void *b)

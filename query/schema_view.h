@@ -28,10 +28,13 @@ enum silt_status schema_tag_keys(const struct schema_view *view, struct silt_str
 enum silt_status schema_tag_values(const struct schema_view *view, struct silt_str measurement, struct silt_str key,
                                    const struct silt_tag_filter *filter, struct silt_str **out, size_t *count,
                                    struct silt_error *err);
-/* in_shards: only series that have data in the shards of the view. */
+/* in_shards: only series that have data in the shards of the view. most: more than so many are not wanted; each costs. */
 enum silt_status schema_series_keys(const struct schema_view *view, struct silt_str measurement,
-                                    const struct silt_tag_filter *filter, bool in_shards, struct silt_str **out,
-                                    size_t *count, struct silt_error *err);
+                                    const struct silt_tag_filter *filter, bool in_shards, size_t most,
+                                    struct silt_str **out, size_t *count, struct silt_error *err);
+/* How many there are, whether they have data or not. */
+enum silt_status schema_series_count(const struct schema_view *view, struct silt_str measurement, size_t *count,
+                                     struct silt_error *err);
 enum silt_status schema_fields(const struct schema_view *view, struct silt_str measurement, struct silt_field **out,
                                size_t *count, struct silt_error *err);
 

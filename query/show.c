@@ -297,14 +297,14 @@ static enum silt_status series_rows(struct show *show, const struct place_list *
     for (size_t i = 0; rc == SILT_OK && i < places->measurement_count && table.left > 0; i++) {
         const struct placed *placed = &places->measurements[i], *before = i ? placed - 1 : NULL;
         struct silt_str *keys;
-        size_t count;
+        size_t count, wanted = table.left > SIZE_MAX - table.skip ? SIZE_MAX : table.skip + table.left;
         if (before && silt_str_equal(before->name, placed->name) && !placed->place->only_in_shards &&
             !before->place->only_in_shards && silt_str_equal(before->place->database, placed->place->database))
             continue; /* both show all policies */
         if ((rc = exec_check(show->exec, show->err)) == SILT_OK &&
             (rc = schema_series_keys(&placed->place->view, placed->name,
                                      schema_filter_for(show->exec, show->filter, placed->name),
-                                     placed->place->only_in_shards, &keys, &count, show->err)) == SILT_OK)
+                                     placed->place->only_in_shards, wanted, &keys, &count, show->err)) == SILT_OK)
             rc = table_strings(&table, keys, count);
     }
     return rc;

@@ -417,12 +417,11 @@ static enum silt_status count_all(struct counting *c)
 static enum silt_status estimate(struct counting *c)
 {
     uint64_t total = 0;
-    struct silt_str *keys;
     size_t count;
     enum silt_status rc = SILT_OK;
 
     for (size_t i = 0; rc == SILT_OK && i < c->view.measurement_count; i++) {
-        rc = schema_series_keys(&c->view, c->view.measurements[i], NULL, false, &keys, &count, c->err);
+        rc = schema_series_count(&c->view, c->view.measurements[i], &count, c->err);
         if (rc == SILT_OK)
             total += c->kind == STATEMENT_SHOW_SERIES_CARDINALITY ? count : count > 0;
     }

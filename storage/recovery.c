@@ -19,6 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define POST_SLICE 8192u
+#define POST_NS_MOST 250000000u
+
 struct loaded { /* of one database, while loading */
     uint32_t *measurements; /* stored number -> the index's */
     size_t measurement_count;
@@ -190,6 +193,12 @@ static void *load_all_series(void *arg)
     r->series_status = SILT_OK;
     for (size_t i = 0; i < storage->database_count && r->series_status == SILT_OK; i++)
         r->series_status = catalog_series(storage->catalog, storage->databases[i]->id, load_series, r, &r->series_error);
+    /* Beside the replay, for the first queries: millions a second. What is left is posted behind the start. */
+    uint64_t loaded = silt_clock_monotonic_ns();
+    for (size_t i = 0; i < storage->database_count && r->series_status == SILT_OK; i++)
+        while (silt_clock_monotonic_ns() - loaded < POST_NS_MOST
+               && series_index_post(storage->databases[i]->index, POST_SLICE))
+            ;
     r->series_ns = silt_clock_monotonic_ns() - begun;
     return NULL;
 }

@@ -66,6 +66,11 @@ def main():
                   "%.0f bytes per series" % (used / series))
             values = timed("racks", server, "SHOW TAG VALUES WITH KEY = rack")["series"][0]["values"]
             check("SHOW TAG VALUES", len(values) == 100)
+            keys = timed("keys", server, "SHOW SERIES LIMIT 3 OFFSET 10")["series"][0]["values"]
+            wanted = sorted("m,id=id%d,rack=r%d,zone=z%d" % (i, i % 100, i % 7) for i in range(series))[10:13]
+            check("SHOW SERIES LIMIT", [key for key, in keys] == wanted, str(keys))
+            estimate = timed("estimate", server, "SHOW SERIES CARDINALITY")["series"][0]["values"]
+            check("SHOW SERIES CARDINALITY", estimate == [[series]], str(estimate))
             one = timed("one", server, "SELECT v FROM m WHERE id = 'id%d'" % (series // 2))["series"][0]["values"]
             check("one series", len(one) == 11 and one[0] == [1600000000, series // 2])
             server.kill()
