@@ -88,6 +88,40 @@ static void put_object(struct silt_buffer *out, const struct statistic *stat, st
     silt_buffer_char(out, '}');
 }
 
+static void put_zeros(struct silt_buffer *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        silt_buffer_str(out, i ? SILT_STR(",0") : SILT_STR("[0"));
+    silt_buffer_char(out, ']');
+}
+
+/* What Go's runtime tells of its memory, in its names and types; 0 where there is no such thing. Telegraf reads it. */
+static void put_memstats(struct silt_buffer *out, const struct statistic *runtime)
+{
+    static const char *const names[] = {
+        "Alloc",       "TotalAlloc", "Sys",         "Lookups",    "Mallocs",      "Frees",        "HeapAlloc",
+        "HeapSys",     "HeapIdle",   "HeapInUse",   "HeapReleased", "HeapObjects", "StackInuse",  "StackSys",
+        "MSpanInuse",  "MSpanSys",   "MCacheInuse", "MCacheSys",  "BuckHashSys",  "GCSys",        "OtherSys",
+        "NextGC",      "LastGC",     "PauseTotalNs", "NumGC",     "NumForcedGC",  "GCCPUFraction",
+    };
+
+    silt_buffer_str(out, SILT_STR(",\n\"memstats\": {"));
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        int64_t value = 0;
+        for (size_t k = 0; k < runtime->field_count; k++)
+            if (silt_str_equal(runtime->fields[k].name, silt_str_from(names[i])))
+                value = runtime->fields[k].value;
+        /* The one name that InfluxDB's statistics spell otherwise. */
+        bool in_use = strcmp(names[i], "HeapInUse") == 0;
+        silt_buffer_printf(out, "\"%s\":%lld,", in_use ? "HeapInuse" : names[i], (long long)value);
+    }
+    silt_buffer_str(out, SILT_STR("\"PauseNs\":"));
+    put_zeros(out, 256);
+    silt_buffer_str(out, SILT_STR(",\"PauseEnd\":"));
+    put_zeros(out, 256);
+    silt_buffer_str(out, SILT_STR(",\"EnableGC\":false,\"DebugGC\":false,\"BySize\":[]}"));
+}
+
 void stats_write_vars(const struct stats_source *source, struct silt_arena *arena, struct silt_buffer *out)
 {
     struct statistic *stats;
@@ -101,13 +135,8 @@ void stats_write_vars(const struct stats_source *source, struct silt_arena *aren
     put_time(out, source->started);
     silt_buffer_printf(out, ",\"uptime\":%lld},\n\"cmdline\": [\"siltd\"]", (long long)((now - source->started) / 1000000000));
     for (size_t i = 0; i < count; i++) {
-        if (!silt_str_equal(stats[i].name, SILT_STR("runtime"))) {
-            put_object(out, &stats[i], arena);
-            continue;
-        }
-        /* What Go's runtime tells of its memory; the names that InfluxDB's statistics share with it. */
-        silt_buffer_str(out, SILT_STR(",\n\"memstats\": "));
-        put_members(out, &stats[i]);
+        if (silt_str_equal(stats[i].name, SILT_STR("runtime")))
+            put_memstats(out, &stats[i]);
         put_object(out, &stats[i], arena);
     }
     silt_buffer_str(out, SILT_STR("\n}\n"));
