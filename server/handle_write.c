@@ -1,5 +1,5 @@
 /*
- * handle_write.c - POST /write: line protocol to the store.
+ * handle_write.c - POST /write, and whoever else has line protocol for the store (handle_v2.c).
  *
  *     small plain body:   loop: parse, store                          -> durable -> 204
  *     large or packed:    loop -> worker: unpack, parse, store        -> durable -> loop: 204
@@ -305,30 +305,50 @@ static bool is_consistency(struct silt_str name)
     return name.len == 0;
 }
 
+/* /write?db=&rp=&precision= */
+static int address_of(const struct params *params, struct silt_arena *arena, struct write_address *out,
+                      struct silt_error *err)
+{
+    out->database = params_get_url(params, "db");
+    out->rp = params_get_url(params, "rp");
+    out->precision_ns = precision_ns(params_get_url(params, "precision"));
+    if (out->database.len)
+        return 0;
+    silt_fail(err, SILT_INVALID, "database is required");
+    return 400;
+}
+
 void handle_write(struct http_loop *loop, h2o_req_t *req)
+{
+    handle_write_to(loop, req, address_of);
+}
+
+void handle_write_to(struct http_loop *loop, h2o_req_t *req, write_address_fn address_fn)
 {
     struct write_job *job = take_job(loop);
     struct params params = {0};
+    struct write_address address = {0};
     struct silt_error err;
     struct silt_str encoding = http_header(req, "content-encoding");
-    const char *refused = NULL;
+    int refused = 0;
 
     http_note_user(req);
     if (params_add_urlencoded(&params, http_query_string(req), true, job->arena, &err) != SILT_OK)
-        refused = err.text;
-    job->database = params_get_url(&params, "db");
-    job->rp = params_get_url(&params, "rp");
-    if (!refused && job->database.len == 0)
-        refused = "database is required";
-    if (!refused && !is_consistency(params_get_url(&params, "consistency")))
-        refused = "invalid consistency level";
+        refused = 400;
+    else if ((refused = address_fn(&params, job->arena, &address, &err)) == 0 &&
+             !is_consistency(params_get_url(&params, "consistency"))) {
+        refused = 400;
+        silt_fail(&err, SILT_INVALID, "invalid consistency level");
+    }
     if (refused) {
-        http_error(req, 400, silt_str_from(refused));
+        http_error(req, refused, silt_str_from(err.text));
         give_back(loop, job);
         return;
     }
+    job->database = address.database;
+    job->rp = address.rp;
     job->options.now = silt_clock_now();
-    job->options.precision_ns = precision_ns(params_get_url(&params, "precision"));
+    job->options.precision_ns = address.precision_ns;
     job->body = http_str(req->entity);
     job->gzip = encoding.len == 4 && strncasecmp(encoding.p, "gzip", 4) == 0;
     job->message.run = on_message;

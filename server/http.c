@@ -375,6 +375,9 @@ static const struct route routes[] = {
     {"/health", "GET", false, handle_health, COUNT_HTTPD_REQ},
     {"/debug/vars", "GET, HEAD, POST", false, handle_debug_vars, COUNT_HTTPD_REQ},
     {"/metrics", "GET, HEAD", false, handle_metrics, COUNT_HTTPD_REQ},
+    {"/api/v2/write", "OPTIONS, POST", true, handle_v2_write, COUNT_HTTPD_WRITE_REQ},
+    {"/api/v2/delete", "POST", false, handle_v2_delete, COUNT_HTTPD_REQ},
+    {"/api/v2/query", "POST", false, handle_v2_query, COUNT_HTTPD_REQ},
 };
 static const struct route elsewhere = {.path = "", .requests = COUNT_HTTPD_REQ};
 

@@ -159,6 +159,7 @@ void http_error(h2o_req_t *req, int status, struct silt_str text);
 enum answer_kind http_answer_kind(const h2o_req_t *req);
 const char *http_content_type(enum answer_kind kind);
 void http_not_found(h2o_req_t *req);
+void http_text_error(h2o_req_t *req, int status, struct silt_str text); /* plain, with its newline */
 void http_method_not_allowed(h2o_req_t *req, const char *allowed);
 const char *http_reason(int status);
 /* Who asks, for the access log; reads the header and the query string. */
@@ -169,6 +170,9 @@ void http_register_error_filter(h2o_pathconf_t *path);
 /* ---------------------------------------------------------------- routes (handle_*.c) */
 
 void handle_write(struct http_loop *loop, h2o_req_t *req);
+void handle_v2_write(struct http_loop *loop, h2o_req_t *req);
+void handle_v2_delete(struct http_loop *loop, h2o_req_t *req);
+void handle_v2_query(struct http_loop *loop, h2o_req_t *req);
 void handle_query(struct http_loop *loop, h2o_req_t *req);
 void handle_ping(struct http_loop *loop, h2o_req_t *req);
 void handle_status(struct http_loop *loop, h2o_req_t *req);
@@ -176,6 +180,17 @@ void handle_health(struct http_loop *loop, h2o_req_t *req);
 void handle_debug_vars(struct http_loop *loop, h2o_req_t *req);
 void handle_metrics(struct http_loop *loop, h2o_req_t *req);
 void handle_write_free_spares(struct http_loop *loop);
+
+/* Where a body of line protocol goes. */
+struct write_address {
+    struct silt_str database, rp; /* rp empty: the default one */
+    int64_t precision_ns;
+};
+struct params;
+/* 0, or the HTTP status of a request that is refused, with err. */
+typedef int (*write_address_fn)(const struct params *params, struct silt_arena *arena, struct write_address *out,
+                                struct silt_error *err);
+void handle_write_to(struct http_loop *loop, h2o_req_t *req, write_address_fn address_fn);
 
 /* ---------------------------------------------------------------- access log (access_log.c) */
 

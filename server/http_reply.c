@@ -304,7 +304,7 @@ void http_error(h2o_req_t *req, int status, struct silt_str text)
     send_whole(req, status, http_content_type(kind), error_body(req, kind, text));
 }
 
-static void send_text_error(h2o_req_t *req, int status, struct silt_str text)
+void http_text_error(h2o_req_t *req, int status, struct silt_str text)
 {
     add_version_headers(req);
     ADD_STATIC(req, "x-content-type-options", "X-Content-Type-Options", "nosniff");
@@ -313,13 +313,13 @@ static void send_text_error(h2o_req_t *req, int status, struct silt_str text)
 
 void http_not_found(h2o_req_t *req)
 {
-    send_text_error(req, 404, SILT_STR("404 page not found\n"));
+    http_text_error(req, 404, SILT_STR("404 page not found\n"));
 }
 
 void http_method_not_allowed(h2o_req_t *req, const char *allowed)
 {
     http_add_header(req, "Allow", silt_str_from(allowed));
-    send_text_error(req, 405, SILT_STR("Method Not Allowed\n"));
+    http_text_error(req, 405, SILT_STR("Method Not Allowed\n"));
 }
 
 /* ---------------------------------------------------------------- the library's own errors */
