@@ -239,7 +239,7 @@ static enum silt_status parse_resample_duration(struct parser *p, enum token key
     if (lexed.token != TOKEN_DURATIONVAL)
         return parse_unexpected(p, &lexed, "duration");
     if (parse_duration_text(lexed.text, out, &cause) != SILT_OK)
-        return parse_error_at(p, lexed.pos, cause.text);
+        return parse_error_at(p, lexed.pos, silt_error_text(&cause).p);
     return SILT_OK;
 }
 

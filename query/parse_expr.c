@@ -53,7 +53,7 @@ enum silt_status parse_regex(struct parser *p, bool *found, struct silt_str *pat
     if (lexed.token != TOKEN_REGEX)
         return parse_unexpected(p, &lexed, "regex");
     if (silt_regex_check(lexed.text, &cause) != SILT_OK)
-        return parse_error_at(p, lexed.pos, cause.text);
+        return parse_error_at(p, lexed.pos, silt_error_text(&cause).p);
     *found = true;
     *pattern = lexed.text;
     return SILT_OK;
@@ -326,7 +326,7 @@ static enum silt_status parse_unary(struct parser *p, struct expr **out)
     case TOKEN_REGEX: { /* a bound parameter where none was looked for */
         struct silt_error cause;
         if (silt_regex_check(lexed.text, &cause) != SILT_OK)
-            return parse_error_at(p, lexed.pos, cause.text);
+            return parse_error_at(p, lexed.pos, silt_error_text(&cause).p);
         *out = make(p, EXPR_REGEX);
         (*out)->regex = lexed.text;
         return SILT_OK;

@@ -191,7 +191,7 @@ static struct silt_str panic_text(struct exec *exec, const struct silt_query *qu
             silt_buffer_append(&text, ";\n", 2);
         statement_print(&text, &statement);
     }
-    silt_buffer_printf(&text, " [panic:%s]", err->text);
+    silt_buffer_printf(&text, " [panic:%s]", silt_error_text(err).p);
     struct silt_str result = silt_arena_str(exec->arena, (struct silt_str){text.p, text.len});
     silt_buffer_free(&text);
     return result;
@@ -200,7 +200,7 @@ static struct silt_str panic_text(struct exec *exec, const struct silt_query *qu
 static void tell_error(struct exec *exec, const struct silt_query *query, size_t index, enum silt_status rc,
                        const struct silt_error *err)
 {
-    struct silt_str text = silt_str_from(err->text[0] ? err->text : silt_status_name(rc));
+    struct silt_str text = err->text[0] ? silt_error_text(err) : silt_str_from(silt_status_name(rc));
 
     exec->sink->error(exec->sink, exec->panicked ? panic_text(exec, query, index, err) : text);
 }

@@ -125,7 +125,7 @@ static int read_request(struct query_request *request, struct http_server *serve
     if (json.len && json_read_params(json, request->arena, &bound, &bound_count, err) != SILT_OK)
         return 400;
     if (silt_query_parse(request->text, bound, bound_count, request->arena, &request->query, &inner) != SILT_OK) {
-        silt_fail(err, SILT_INVALID, "error parsing query: %s", inner.text);
+        silt_fail(err, SILT_INVALID, "error parsing query: %s", silt_error_text(&inner).p);
         return 400;
     }
     if (silt_arena_exceeded(request->arena)) {
@@ -236,7 +236,7 @@ static void run_statements(struct running *running, struct query_request *reques
     running->ran = false;
     if (query_registry_enter(&server->queries, task, (size_t)server->options->queries_max, &err) != SILT_OK) {
         if (sink->begin(sink, 0) == SILT_OK) {
-            sink->error(sink, silt_str_from(err.text));
+            sink->error(sink, silt_error_text(&err));
             sink->end(sink);
         }
         return;
@@ -348,7 +348,7 @@ static void run_on_worker(struct silt_job *base)
     int status = read_request(&request, job->server, stream_request(job->stream), &err);
 
     if (status) {
-        stream_reply(job->stream, status, silt_str_from(err.text));
+        stream_reply(job->stream, status, silt_error_text(&err));
     } else if (request.async) {
         stream_reply(job->stream, 204, SILT_STR(""));
         run_async(&request, job->server);

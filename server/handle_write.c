@@ -190,7 +190,7 @@ static void fail_write(struct write_job *job, enum silt_status rc, const struct 
     default:
         break;
     }
-    fail(job, status, err->text);
+    fail(job, status, silt_error_text(err).p);
 }
 
 /* ---------------------------------------------------------------- the work */
@@ -207,14 +207,14 @@ static bool prepare(struct write_job *job)
     if (job->gzip) {
         rc = inflate_gzip(job->body, job->server->options->inflated_bytes_max, &job->inflated, &err);
         if (rc != SILT_OK) {
-            fail(job, rc == SILT_LIMIT ? 413 : 400, err.text);
+            fail(job, rc == SILT_LIMIT ? 413 : 400, silt_error_text(&err).p);
             return false;
         }
         job->body = (struct silt_str){job->inflated.p ? job->inflated.p : "", job->inflated.len};
     }
     rc = lp_parse(job->body.p, job->body.len, &job->options, job->arena, &job->batch, &job->errors, &err);
     if (rc != SILT_OK) {
-        fail(job, rc == SILT_LIMIT ? 413 : 400, err.text);
+        fail(job, rc == SILT_LIMIT ? 413 : 400, silt_error_text(&err).p);
         return false;
     }
     job->parsed = true;

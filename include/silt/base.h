@@ -39,10 +39,12 @@ enum silt_status {
 
 const char *silt_status_name(enum silt_status status);
 
-/* The caller's, always the last argument. text is complete and for people; status is for code to branch on. */
+/* The caller's, always the last argument. text is for people, complete unless a name in it is very long: then
+ * silt_error_text has the whole; status is for code to branch on. */
 struct silt_error {
     enum silt_status status;
     int sys_errno; /* 0 when no system call was at fault */
+    uint64_t whole; /* silt_error_text's; 0: text is complete */
     char text[512];
 };
 
@@ -52,6 +54,10 @@ enum silt_status silt_fail(struct silt_error *err, enum silt_status status, cons
 /* The same with errno's text appended; SILT_NO_SPACE for ENOSPC and EDQUOT, else SILT_IO. */
 enum silt_status silt_fail_errno(struct silt_error *err, int sys_errno, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The text, ended by a NUL, up to a megabyte of it; for what goes to a client or into another error. Valid until this
+ * thread fails with a long text again; in another thread than the one that failed, err->text. */
+struct silt_str silt_error_text(const struct silt_error *err);
 
 /* A broken promise of our own: prints where and aborts, in release builds too. */
 #define silt_assert(condition) ((condition) ? (void)0 : silt_assert_failed(#condition, __FILE__, __LINE__))

@@ -121,6 +121,29 @@ START_TEST(crc32c_equals_the_definition)
 }
 END_TEST
 
+START_TEST(long_texts_of_errors)
+{
+    struct silt_error first, second, copy;
+    char name[2001];
+    memset(name, 'n', 2000);
+    name[2000] = '\0';
+    silt_fail(&first, SILT_INVALID, "no such name: %s", name);
+    ck_assert_uint_eq(strlen(first.text), sizeof(first.text) - 1);
+    copy = first;
+    struct silt_str text = silt_error_text(&copy);
+    ck_assert_uint_eq(text.len, 2014);
+    ck_assert(text.p[0] == 'n' && text.p[2013] == 'n' && text.p[2014] == '\0');
+    silt_fail(&second, SILT_INVALID, "wrapped: %s", silt_error_text(&first).p); /* made of the text it replaces */
+    ck_assert_uint_eq(silt_error_text(&second).len, 2023);
+    ck_assert_uint_eq(silt_error_text(&first).len, sizeof(first.text) - 1); /* no longer kept: what lies in the struct */
+    silt_fail(&first, SILT_INVALID, "short");
+    ck_assert_str_eq(silt_error_text(&first).p, "short");
+    ck_assert_uint_eq(silt_error_text(&second).len, 2023);
+    silt_fail(&first, SILT_INVALID, "%0*d", 3 << 20, 1);
+    ck_assert_uint_eq(silt_error_text(&first).len, 1 << 20);
+}
+END_TEST
+
 START_TEST(errors_carry_text_and_errno)
 {
     struct silt_error err;
@@ -176,6 +199,7 @@ int main(void)
     tcase_add_test(tcase, json_strings_are_gos);
     tcase_add_test(tcase, crc32c_equals_the_definition);
     tcase_add_test(tcase, errors_carry_text_and_errno);
+    tcase_add_test(tcase, long_texts_of_errors);
     tcase_add_test(tcase, pool_loops_visit_each_item_once);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
