@@ -4,6 +4,7 @@
  * SHOW SERIES and FIELD KEYS look at one policy, the default one when none is named, and may look at several databases;
  * the others at all policies of one database, whatever stands in front of a measurement's name.
  */
+#include "query/row_filter.h"
 #include "query/show_cardinality.h"
 #include "query/show_table.h"
 
@@ -30,12 +31,17 @@ static struct silt_str database_of(const struct exec *exec, struct silt_str name
     return named.len ? named : exec->options->database;
 }
 
-/* The statement's range and filter. */
 static enum silt_status show_split(struct show *show)
 {
-    enum silt_status rc = condition_split(show->exec, show->statement->condition, NULL, &show->condition, show->err);
+    return condition_split(show->exec, show->statement->condition, NULL, &show->condition, show->err);
+}
 
-    if (rc == SILT_OK && (rc = schema_tag_filter(show->exec, show->condition.rest, &show->filter, show->err)) != SILT_OK)
+/* The filter, once the place is known. */
+static enum silt_status show_filter(struct show *show)
+{
+    enum silt_status rc = schema_tag_filter(show->exec, show->condition.rest, &show->filter, show->err);
+
+    if (rc != SILT_OK)
         show->exec->goes_on = show->errors_pass;
     return rc;
 }
@@ -88,6 +94,10 @@ static enum silt_status measurement_condition_check(struct show *show, const str
                          (int)expr->ref.type);
     if (expr->kind == EXPR_BOOLEAN)
         return silt_fail(show->err, SILT_INVALID, "&influxql.BooleanLiteral{Val:%s}", expr->boolean ? "true" : "false");
+    if (expr->kind == EXPR_STRING)
+        return silt_fail(show->err, SILT_INVALID, "&influxql.StringLiteral{Val:\"%.*s\"}", SILT_FMT(expr->string));
+    if (expr->kind == EXPR_INTEGER)
+        return silt_fail(show->err, SILT_INVALID, "&influxql.IntegerLiteral{Val:%lld}", (long long)expr->integer);
     if (expr->kind != EXPR_BINARY)
         return silt_fail(show->err, SILT_INVALID, "invalid tag comparison operator");
     const struct expr *left = expr->binary.left, *right = expr->binary.right;
@@ -154,7 +164,7 @@ enum silt_status show_check(const struct statement *statement, struct silt_error
 {
     if (statement->kind == STATEMENT_SHOW_MEASUREMENTS && expr_mentions_time(statement->show.condition))
         return silt_fail(err, SILT_INVALID, "SHOW MEASUREMENTS doesn't support time in WHERE clause");
-    return SILT_OK;
+    return show_cardinality_check(statement, err);
 }
 
 static enum silt_status show_measurements(struct show *show)
@@ -277,7 +287,14 @@ static enum silt_status places_open(struct show *show, struct place_list *places
     }
     if (places->count > 1)
         qsort(places->measurements, places->measurement_count, sizeof(*places->measurements), by_name);
-    return SILT_OK;
+    if (!series || !expr_mentions_time(statement->condition))
+        return show_filter(show);
+    struct field_names fields = {0}; /* with a time InfluxDB looks at rows, as the counts do */
+    for (size_t i = 0; i < places->measurement_count; i++)
+        if ((rc = field_names_add(&fields, &places->measurements[i].place->view, places->measurements[i].name, show->err)) !=
+            SILT_OK)
+            return rc;
+    return row_filter(show->exec, show->condition.rest, false, &fields, &show->filter, show->err);
 }
 
 static void places_close(struct place_list *places)
@@ -384,6 +401,8 @@ static enum silt_status show_tag_keys(struct show *show)
 {
     show->errors_pass = true;
     enum silt_status rc = show_open(show, false);
+    if (rc == SILT_OK)
+        rc = show_filter(show);
 
     for (size_t i = 0; rc == SILT_OK && i < show->view.measurement_count && !out_of_time(show); i++) {
         struct silt_str *keys;
@@ -445,13 +464,13 @@ static enum silt_status tag_condition_check(struct show *show, const struct expr
 
 static enum silt_status show_tag_values(struct show *show)
 {
-    enum silt_status rc = condition_split(show->exec, show->statement->condition, NULL, &show->condition, show->err);
+    enum silt_status rc = show_open(show, false);
 
     show->errors_pass = true;
     if (rc == SILT_OK && (rc = tag_condition_check(show, show->condition.rest)) != SILT_OK)
         show->exec->goes_on = true;
     if (rc == SILT_OK)
-        rc = show_open(show, false);
+        rc = show_filter(show);
     for (size_t i = 0; rc == SILT_OK && i < show->view.measurement_count && !out_of_time(show); i++) {
         struct silt_str *keys, *values, measurement = show->view.measurements[i];
         bool passes;

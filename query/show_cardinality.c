@@ -15,6 +15,7 @@
  *     item   [values of the dimensions | text or number]
  */
 #include "query/show_cardinality.h"
+#include "query/row_filter.h"
 #include "query/show_table.h"
 
 #include <stdlib.h>
@@ -28,12 +29,27 @@ struct item {
     bool fresh; /* its texts are in the scratch */
 };
 
+/* What a source reads. */
+struct place {
+    struct silt_str database, rp;
+    struct schema_view view;
+};
+
+struct counted {
+    struct silt_str name;
+    struct place *place;
+    size_t number; /* of the place */
+};
+
 struct counting {
     struct exec *exec;
     const struct show_statement *statement;
     enum statement_kind kind;
-    struct schema_view view;
-    const struct silt_tag_filter *filter;
+    struct place *places; /* a source each */
+    size_t place_count;
+    struct counted *counted; /* by name */
+    size_t counted_count;
+    struct silt_tag_filter *filter;
     struct silt_str *dimensions; /* sorted */
     size_t dimension_count;
     struct item *items;
@@ -44,72 +60,20 @@ struct counting {
 
 /* ---------------------------------------------------------------- the clauses */
 
-static enum silt_status check_time(const struct counting *c)
+enum silt_status show_cardinality_check(const struct statement *statement, struct silt_error *err)
 {
     const char *what;
 
-    if (!expr_mentions_time(c->statement->condition))
-        return SILT_OK;
-    switch (c->kind) {
+    switch (statement->kind) {
     case STATEMENT_SHOW_SERIES_CARDINALITY: what = "SERIES EXACT"; break;
     case STATEMENT_SHOW_MEASUREMENT_CARDINALITY: what = "MEASUREMENT EXACT"; break;
     case STATEMENT_SHOW_TAG_KEY_CARDINALITY: what = "TAG KEY EXACT"; break;
     case STATEMENT_SHOW_FIELD_KEY_CARDINALITY: what = "FIELD KEY"; break;
     default: return SILT_OK;
     }
-    return silt_fail(c->err, SILT_INVALID, "SHOW %s CARDINALITY doesn't support time in WHERE clause", what);
-}
-
-/* For tag values InfluxDB asks the condition once more, of the tags that a series has: what it lacks passes no test. */
-static const struct silt_tag_filter *only_present(struct exec *exec, const struct silt_tag_filter *filter)
-{
-    struct silt_tag_filter *both, *present;
-
-    switch (filter->op) {
-    case SILT_TAG_TRUE:
-    case SILT_TAG_FALSE: return filter;
-    case SILT_TAG_AND:
-    case SILT_TAG_OR:
-        both = silt_arena_zalloc(exec->arena, sizeof(*both));
-        *both = *filter;
-        both->left = only_present(exec, filter->left);
-        both->right = only_present(exec, filter->right);
-        return both;
-    default: break;
-    }
-    if (silt_str_equal(filter->key, SILT_STR("_name")))
-        return filter;
-    both = silt_arena_zalloc(exec->arena, sizeof(*both));
-    present = silt_arena_zalloc(exec->arena, sizeof(*present));
-    *present = (struct silt_tag_filter){.op = SILT_TAG_NE, .key = filter->key};
-    *both = (struct silt_tag_filter){.op = SILT_TAG_AND, .left = filter, .right = present};
-    return both;
-}
-
-static enum silt_status make_filter(struct counting *c, const struct expr *condition)
-{
-    static const struct silt_tag_filter nothing = {.op = SILT_TAG_FALSE};
-    struct silt_tag_filter *filter;
-    struct silt_error ignored;
-    enum silt_status rc = schema_tag_filter(c->exec, condition, &filter, &ignored);
-
-    if (rc == SILT_INVALID) { /* of fields: a series' row has none */
-        c->filter = &nothing;
+    if (!expr_mentions_time(statement->show.condition))
         return SILT_OK;
-    }
-    if (rc != SILT_OK) {
-        *c->err = ignored;
-        return rc;
-    }
-    c->filter = filter;
-    if (filter && c->kind == STATEMENT_SHOW_TAG_VALUES_CARDINALITY)
-        c->filter = only_present(c->exec, filter);
-    return SILT_OK;
-}
-
-static bool shown(const struct counting *c, struct silt_str measurement)
-{
-    return show_source_names(c->exec, c->statement->sources, c->statement->source_count, measurement);
+    return silt_fail(err, SILT_INVALID, "SHOW %s CARDINALITY doesn't support time in WHERE clause", what);
 }
 
 /* Wildcards and patterns stand for the tag keys of the measurements asked for. */
@@ -130,10 +94,9 @@ static enum silt_status make_dimensions(struct counting *c)
         if (dimension->kind != EXPR_WILDCARD && dimension->kind != EXPR_REGEX)
             return silt_fail(c->err, SILT_UNSUPPORTED, "%s with GROUP BY time() is not supported",
                              statement_kind_name(c->kind));
-        for (size_t m = 0; m < c->view.measurement_count; m++) {
-            if (!shown(c, c->view.measurements[m]))
-                continue;
-            if ((rc = schema_tag_keys(&c->view, c->view.measurements[m], NULL, &keys, &key_count, c->err)) != SILT_OK)
+        for (size_t m = 0; m < c->counted_count; m++) {
+            if ((rc = schema_tag_keys(&c->counted[m].place->view, c->counted[m].name, NULL, &keys, &key_count, c->err)) !=
+                SILT_OK)
                 return rc;
             for (size_t k = 0; k < key_count; k++) {
                 if (dimension->kind == EXPR_REGEX && !silt_regex_match(exec_regex(c->exec, dimension->regex), keys[k]))
@@ -249,8 +212,9 @@ static enum silt_status group_of(struct counting *c, const struct silt_tag *tags
     return SILT_OK;
 }
 
-static enum silt_status add_series(struct counting *c, struct silt_reader *reader, uint64_t number, silt_series_id id)
+static enum silt_status add_series(struct counting *c, const struct counted *counted, uint64_t number, silt_series_id id)
 {
+    struct silt_reader *reader = counted->place->view.readers[0];
     const struct silt_str *group = NULL;
     struct silt_tag *tags = NULL;
     struct silt_str key;
@@ -270,7 +234,8 @@ static enum silt_status add_series(struct counting *c, struct silt_reader *reade
     case STATEMENT_SHOW_SERIES_CARDINALITY:
         for (uint32_t shard = 0; rc == SILT_OK && shard < reader->ops->shard_count(reader); shard++)
             if (reader->ops->shard_has_series(reader, shard, id))
-                rc = add_item(c, group, SILT_STR(""), id * reader->ops->shard_count(reader) + shard);
+                rc = add_item(c, group, SILT_STR(""), /* a source that names it again counts it again */
+                              (id * reader->ops->shard_count(reader) + shard) * c->place_count + counted->number);
         return rc;
     default:
         for (size_t i = 0; rc == SILT_OK && i < count; i++) {
@@ -283,37 +248,29 @@ static enum silt_status add_series(struct counting *c, struct silt_reader *reade
     }
 }
 
-/* The policy that is counted in: the source's, else the request's; empty is the default one. */
-static struct silt_str policy_of(const struct counting *c)
-{
-    if (c->statement->source_count && c->statement->sources[0].rp.len)
-        return c->statement->sources[0].rp;
-    return c->exec->options->rp;
-}
-
 /* Fields are those of the measurement in a shard, for every group that has a series there. */
-static enum silt_status add_fields(struct counting *c, struct silt_str measurement, const struct silt_tag_filter *filter)
+static enum silt_status add_fields(struct counting *c, const struct counted *counted, const struct silt_tag_filter *filter)
 {
+    const struct place *place = counted->place;
     struct silt_source *source = c->exec->options->source;
     struct silt_shard_info *shards;
     size_t shard_count;
     enum silt_status rc = source->shards(source, c->exec->arena, &shards, &shard_count);
-    struct silt_str rp = policy_of(c);
 
     for (size_t s = 0; rc == SILT_OK && s < shard_count; s++) {
         struct silt_reader *reader;
         struct silt_series_set set;
         struct silt_field *fields;
         size_t field_count;
-        if (!silt_str_equal(shards[s].database, c->view.database))
+        if (!silt_str_equal(shards[s].database, place->database))
             continue;
         if (s > 0 && shards[s].start == shards[s - 1].start && shards[s].end == shards[s - 1].end &&
             silt_str_equal(shards[s].database, shards[s - 1].database))
             continue; /* of another policy, the same range: the reader is of one policy */
-        if ((rc = source->open(source, c->view.database, rp, shards[s].start, shards[s].end - 1, &reader, c->err)) != SILT_OK)
+        if ((rc = source->open(source, place->database, place->rp, shards[s].start, shards[s].end - 1, &reader, c->err)) != SILT_OK)
             return rc;
-        if ((rc = reader->ops->series(reader, measurement, filter, c->exec->arena, &set, c->err)) == SILT_OK)
-            rc = reader->ops->fields(reader, measurement, c->exec->arena, &fields, &field_count, c->err);
+        if ((rc = reader->ops->series(reader, counted->name, filter, c->exec->arena, &set, c->err)) == SILT_OK)
+            rc = reader->ops->fields(reader, counted->name, c->exec->arena, &fields, &field_count, c->err);
         for (size_t i = 0; rc == SILT_OK && i < set.count; i++) {
             const struct silt_str *group = NULL;
             if (!in_any_shard(reader, set.ids[i]))
@@ -342,17 +299,16 @@ static enum silt_status add_fields(struct counting *c, struct silt_str measureme
     return rc;
 }
 
-static enum silt_status add_measurement(struct counting *c, uint64_t number)
+static enum silt_status add_measurement(struct counting *c, const struct counted *counted, uint64_t number)
 {
-    struct silt_str measurement = c->view.measurements[number];
-    const struct silt_tag_filter *filter = schema_filter_for(c->exec, c->filter, measurement);
-    struct silt_reader *reader = c->view.readers[0];
+    const struct silt_tag_filter *filter = schema_filter_for(c->exec, c->filter, counted->name);
+    struct silt_reader *reader = counted->place->view.readers[0];
     struct silt_series_set set;
     enum silt_status rc;
 
     if (c->kind == STATEMENT_SHOW_FIELD_KEY_CARDINALITY)
-        return add_fields(c, measurement, filter);
-    if ((rc = reader->ops->series(reader, measurement, filter, c->exec->arena, &set, c->err)) != SILT_OK)
+        return add_fields(c, counted, filter);
+    if ((rc = reader->ops->series(reader, counted->name, filter, c->exec->arena, &set, c->err)) != SILT_OK)
         return rc;
     for (size_t i = 0; rc == SILT_OK && i < set.count; i++) {
         if (i % 1024 == 0 && (rc = exec_check(c->exec, c->err)) != SILT_OK)
@@ -361,7 +317,7 @@ static enum silt_status add_measurement(struct counting *c, uint64_t number)
             continue;
         if (!c->dimension_count && c->kind == STATEMENT_SHOW_MEASUREMENT_CARDINALITY)
             return add_item(c, NULL, SILT_STR(""), number);
-        rc = add_series(c, reader, number, set.ids[i]);
+        rc = add_series(c, counted, number, set.ids[i]);
     }
     return rc;
 }
@@ -403,12 +359,14 @@ static enum silt_status count_all(struct counting *c)
     bool by_measurement = c->kind != STATEMENT_SHOW_MEASUREMENT_CARDINALITY;
     enum silt_status rc = make_dimensions(c);
 
-    for (size_t i = 0; rc == SILT_OK && i < c->view.measurement_count; i++) {
-        if (!shown(c, c->view.measurements[i]))
-            continue;
-        rc = add_measurement(c, i);
+    for (size_t first = 0, next; rc == SILT_OK && first < c->counted_count; first = next) {
+        for (next = first; rc == SILT_OK && next < c->counted_count; next++) {
+            if (!silt_str_equal(c->counted[next].name, c->counted[first].name))
+                break;
+            rc = add_measurement(c, &c->counted[next], first);
+        }
         if (rc == SILT_OK && by_measurement)
-            rc = put_groups(c, c->view.measurements[i]);
+            rc = put_groups(c, c->counted[first].name);
     }
     return rc == SILT_OK ? put_groups(c, SILT_STR("")) : rc;
 }
@@ -416,16 +374,56 @@ static enum silt_status count_all(struct counting *c)
 /* Over the whole database. */
 static enum silt_status estimate(struct counting *c)
 {
+    const struct schema_view *view = &c->places[0].view;
     uint64_t total = 0;
     size_t count;
     enum silt_status rc = SILT_OK;
 
-    for (size_t i = 0; rc == SILT_OK && i < c->view.measurement_count; i++) {
-        rc = schema_series_count(&c->view, c->view.measurements[i], &count, c->err);
+    for (size_t i = 0; rc == SILT_OK && i < view->measurement_count; i++) {
+        rc = schema_series_count(view, view->measurements[i], &count, c->err);
         if (rc == SILT_OK)
             total += c->kind == STATEMENT_SHOW_SERIES_CARDINALITY ? count : count > 0;
     }
     return rc == SILT_OK ? put_number(c, SILT_STR(""), NULL, estimate_column, total) : rc;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct counted *x = a, *y = b;
+    int order = silt_str_compare(x->name, y->name);
+    return order ? order : (x->number > y->number) - (x->number < y->number);
+}
+
+/* Opens what each source reads, and lists the measurements in it. */
+static enum silt_status open_places(struct counting *c, bool whole, silt_time min, silt_time max)
+{
+    const struct show_statement *show = c->statement;
+    struct exec *exec = c->exec;
+    struct silt_str database = show->database.len ? show->database : exec->options->database;
+    size_t capacity = 0, sources = show->source_count ? show->source_count : 1;
+    enum silt_status rc;
+
+    c->places = silt_arena_zalloc(exec->arena, sources * sizeof(*c->places));
+    for (size_t i = 0; i < sources; i++) {
+        const struct source *source = show->source_count ? &show->sources[i] : NULL;
+        struct place *place = &c->places[i];
+        place->database = source && source->database.len ? source->database : database;
+        place->rp = source && source->rp.len ? source->rp : exec->options->rp; /* empty: the default one */
+        if (place->database.len == 0)
+            return silt_fail(c->err, SILT_INVALID, "database name required");
+        c->place_count++; /* to be closed */
+        if ((rc = schema_view_open(exec, place->database, place->rp, whole, min, max, &place->view, c->err)) != SILT_OK)
+            return rc;
+        for (size_t m = 0; m < place->view.measurement_count; m++) {
+            if (source && !show_source_names(exec, source, 1, place->view.measurements[m]))
+                continue;
+            c->counted = silt_arena_grow(exec->arena, c->counted, &capacity, c->counted_count + 1, sizeof(*c->counted));
+            c->counted[c->counted_count++] = (struct counted){place->view.measurements[m], place, i};
+        }
+    }
+    if (c->counted_count > 1)
+        qsort(c->counted, c->counted_count, sizeof(*c->counted), by_name);
+    return silt_arena_exceeded(exec->arena) ? silt_fail(c->err, SILT_LIMIT, "query memory limit exceeded") : SILT_OK;
 }
 
 enum silt_status show_cardinality(struct exec *exec, const struct statement *statement, struct silt_error *err)
@@ -435,26 +433,27 @@ enum silt_status show_cardinality(struct exec *exec, const struct statement *sta
     bool whole = !show->exact && !show->source_count && !show->condition && !show->dimension_count && !show->limit &&
                  !show->offset &&
                  (c.kind == STATEMENT_SHOW_SERIES_CARDINALITY || c.kind == STATEMENT_SHOW_MEASUREMENT_CARDINALITY);
-    struct silt_str database = show->database.len ? show->database : exec->options->database;
+    bool values = c.kind == STATEMENT_SHOW_TAG_VALUES_CARDINALITY;
     struct condition condition;
     enum silt_status rc;
 
-    if ((rc = check_time(&c)) != SILT_OK)
-        return rc;
-    if (show->source_count > 0 && show->sources[0].database.len)
-        database = show->sources[0].database;
-    if (database.len == 0)
-        return silt_fail(err, SILT_INVALID, "database name required");
-    if ((rc = condition_split(exec, show->condition, NULL, &condition, err)) != SILT_OK ||
-        (rc = make_filter(&c, condition.rest)) != SILT_OK)
+    if ((rc = condition_split(exec, show->condition, NULL, &condition, err)) != SILT_OK)
         return rc;
     c.scratch = silt_arena_create(&exec->budget);
-    rc = schema_view_open(exec, database, policy_of(&c), whole, condition.min, condition.max, &c.view, err);
-    if (rc == SILT_NOT_FOUND && whole) /* an unknown database holds nothing */
+    rc = open_places(&c, whole, condition.min, condition.max);
+    if (rc == SILT_NOT_FOUND && whole) { /* an unknown database holds nothing */
         rc = put_number(&c, SILT_STR(""), NULL, estimate_column, 0);
-    else if (rc == SILT_OK && condition.min <= 0 && condition.max >= 0) /* the rows are all at time 0 */
-        rc = whole ? estimate(&c) : count_all(&c);
-    schema_view_close(&c.view);
+    } else if (rc == SILT_OK && condition.min <= 0 && condition.max >= 0) { /* the rows are all at time 0 */
+        struct field_names fields = {0};
+        for (size_t i = 0; rc == SILT_OK && condition.rest && i < c.counted_count; i++)
+            rc = field_names_add(&fields, &c.counted[i].place->view, c.counted[i].name, err);
+        if (rc == SILT_OK)
+            rc = row_filter(exec, condition.rest, values, &fields, &c.filter, err);
+        if (rc == SILT_OK)
+            rc = whole ? estimate(&c) : count_all(&c);
+    }
+    for (size_t i = 0; i < c.place_count; i++)
+        schema_view_close(&c.places[i].view);
     silt_arena_destroy(c.scratch);
     if (c.item_capacity)
         silt_budget_release(&exec->budget, c.item_capacity * sizeof(*c.items));

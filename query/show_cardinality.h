@@ -4,6 +4,8 @@
 
 #include "query/schema_view.h"
 
+/* Refuses what InfluxDB refuses while it rewrites the statement; of other kinds nothing. */
+enum silt_status show_cardinality_check(const struct statement *statement, struct silt_error *err);
 enum silt_status show_cardinality(struct exec *exec, const struct statement *statement, struct silt_error *err);
 
 /* show.c: whether FROM names the measurement (it names all when it is not there), and WITH KEY the key. */
