@@ -213,6 +213,7 @@ enum silt_status client_send(struct client *client, const struct client_request 
     add_params(client, &url, request->params, request->param_count);
     silt_buffer_char(&url, 0);
     curl_easy_setopt(easy, CURLOPT_URL, url.p);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, request->timeout_ms);
 
     struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
     if (strcmp(request->method, "POST") == 0) {

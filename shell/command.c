@@ -3,6 +3,8 @@
  */
 #include "shell/command.h"
 
+#include "shell/describe.h"
+#include "shell/pager.h"
 #include "shell/words.h"
 
 #include <stdlib.h>
@@ -378,6 +380,33 @@ static enum command_outcome insert(struct session *s, struct silt_str text)
     return COMMAND_DONE;
 }
 
+/* ---------------------------------------------------------------- looking around */
+
+static enum command_outcome describe_name(struct session *s, struct silt_str text)
+{
+    struct silt_str name = arguments(without_semicolon(text));
+    if (name.len > 1 && name.p[0] == '"') {
+        struct silt_str rest = name;
+        name = words_identifier(&rest);
+    }
+    if (describe(s, name))
+        return COMMAND_DONE;
+    fprintf(s->out, "ERR: %.*s\n", SILT_FMT(words_view(&s->failure)));
+    return COMMAND_FAILED;
+}
+
+static enum command_outcome set_pager(struct session *s, struct silt_str text)
+{
+    struct silt_str argument = arguments(without_semicolon(text));
+    if (!s->pager) {
+        fputs("there is no pager\n", s->out);
+        return COMMAND_DONE;
+    }
+    pager_switch(s->pager, argument.len ? words_equal_fold(argument, SILT_STR("on")) : !pager_is_on(s->pager));
+    fputs(pager_is_on(s->pager) ? "pager enabled\n" : "pager disabled\n", s->out);
+    return COMMAND_DONE;
+}
+
 /* ---------------------------------------------------------------- help and the way out */
 
 static enum command_outcome help(struct session *s, struct silt_str text)
@@ -394,6 +423,8 @@ static enum command_outcome help(struct session *s, struct silt_str text)
           "        format <format>       specifies how answers are shown: column, csv, json, table, vertical or line\n"
           "        precision <format>    specifies the format of the timestamp: rfc3339, h, m, s, ms, u or ns\n"
           "        consistency <level>   sets write consistency level: any, one, quorum, or all\n"
+          "        describe [<name>]     shows what a database or a measurement is made of\n"
+          "        pager [on|off]        toggles showing long answers in a pager\n"
           "        timing                toggles showing how long each statement took\n"
           "        history               displays command history\n"
           "        settings              outputs the current settings for the shell\n"
@@ -434,12 +465,14 @@ static const struct {
     {"clear", clear_context},
     {"connect", connect_to},
     {"consistency", set_consistency},
+    {"describe", describe_name},
     {"exit", quit},
     {"format", set_format},
     {"help", help},
     {"history", history},
     {"insert", insert},
     {"node", set_node},
+    {"pager", set_pager},
     {"precision", set_precision},
     {"pretty", toggle_pretty},
     {"quit", quit},

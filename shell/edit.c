@@ -94,18 +94,23 @@ static unsigned char complete(EditLine *line, int key)
     const LineInfo *info = el_line(line);
     struct edit_choices choices = {0};
     if (edit->complete)
-        edit->complete(edit->context, (struct silt_str){info->buffer, (size_t)(info->cursor - info->buffer)}, &choices);
+        edit->complete(edit->context, (struct silt_str){info->buffer, (size_t)(info->lastchar - info->buffer)},
+                       (size_t)(info->cursor - info->buffer), &choices);
     if (!choices.count)
         return CC_REFRESH_BEEP;
     size_t len = common_length(&choices);
-    /* What was typed may differ in case from what is meant: it is replaced. */
-    if (len > choices.typed || (choices.count == 1 && len == choices.typed)) {
-        char text[1024];
-        snprintf(text, sizeof text, "%.*s%s", (int)len, choices.words[0], choices.count == 1 ? " " : "");
-        el_deletestr(line, (int)choices.typed);
-        if (el_insertstr(line, text) == -1)
-            return CC_ERROR;
-        return CC_REFRESH;
+    struct silt_str typed = {info->cursor - choices.typed, choices.typed};
+    bool settled = choices.count == 1, adds = len > typed.len || memcmp(choices.words[0], typed.p, len) != 0;
+    if (settled || (adds && len >= typed.len)) {
+        /* What was typed may differ from what is meant, by its quotes: it is replaced. */
+        struct silt_buffer text = {0};
+        const char *end = !settled || choices.words[0][len - 1] == '(' ? "" : " ";
+        silt_buffer_printf(&text, "%.*s%s", (int)len, choices.words[0], end);
+        silt_buffer_char(&text, 0);
+        el_deletestr(line, (int)words_runes(typed));
+        int put = el_insertstr(line, text.p);
+        silt_buffer_free(&text);
+        return put == -1 ? CC_ERROR : CC_REFRESH;
     }
     list_choices(&choices);
     return CC_REDISPLAY;

@@ -16,7 +16,7 @@ struct edit_choices {
     size_t count;
     size_t typed;
 };
-typedef void (*edit_complete_fn)(void *context, struct silt_str before_cursor, struct edit_choices *choices);
+typedef void (*edit_complete_fn)(void *context, struct silt_str line, size_t cursor, struct edit_choices *choices);
 
 struct edit *edit_create(const char *history_path); /* NULL: no history file */
 void edit_destroy(struct edit *edit);

@@ -5,7 +5,9 @@
 #include "shell/interactive.h"
 
 #include "shell/command.h"
+#include "shell/complete_names.h"
 #include "shell/edit.h"
+#include "shell/pager.h"
 #include "shell/words.h"
 
 #include <errno.h>
@@ -27,6 +29,8 @@ static void on_interrupt(int number)
 struct person {
     struct session *session;
     struct edit *edit;
+    struct completer *completer;
+    const struct silt_buffer *begun; /* lines of the statement before the one that is typed */
     bool progress_shown;
 };
 
@@ -61,18 +65,35 @@ static void show_history(void *context, FILE *out)
     edit_show_history(((struct person *)context)->edit, out);
 }
 
-static unsigned terminal_width(void)
+static void complete(void *context, struct silt_str line, size_t cursor, struct edit_choices *choices)
 {
-    struct winsize size = {0};
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+    struct person *p = context;
+    struct silt_buffer text = {0};
+    if (p->begun)
+        silt_buffer_str(&text, words_view(p->begun));
+    if (text.len)
+        silt_buffer_char(&text, '\n');
+    size_t start = text.len;
+    silt_buffer_str(&text, line);
+    completer_find(p->completer, words_view(&text), start + cursor, choices);
+    silt_buffer_free(&text);
 }
 
 static void run(struct person *p, struct silt_str text)
 {
+    struct session *session = p->session;
+    struct winsize size = {0};
+    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
     interrupted = false;
-    p->session->width = terminal_width();
-    (void)command_run(p->session, text); /* what fails is shown */
+    session->width = known && size.ws_col ? size.ws_col : 80;
+    bool paged = session->terminal && pager_is_on(session->pager);
+    if (paged)
+        session->out = pager_begin(session->pager, known ? size.ws_row : 24);
+    (void)command_run(session, text); /* what fails is shown */
     erase_progress(p);
+    if (paged)
+        pager_end(session->pager);
+    session->out = stdout;
     fflush(stdout);
 }
 
@@ -82,6 +103,7 @@ static void run(struct person *p, struct silt_str text)
 static bool read_statement(struct person *p, struct silt_buffer *text)
 {
     text->len = 0;
+    p->begun = text;
     for (;;) {
         size_t len;
         bool gave_up;
@@ -149,6 +171,9 @@ int interactive_run(struct session *s, bool read_rc)
         silt_buffer_char(&history_path, 0);
     }
     person.edit = edit_create(history_path.p);
+    person.completer = completer_create(s);
+    edit_set_complete(person.edit, complete, &person);
+    s->pager = s->terminal ? pager_create() : NULL;
     s->cancel = &interrupted;
     client_set_cancel(s->client, &interrupted);
     s->context = &person;
@@ -159,6 +184,7 @@ int interactive_run(struct session *s, bool read_rc)
     s->unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     struct sigaction action = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a pager that was left */
 
     printf("Connected to %s version %s\n", client_address(s->client), s->server_version);
     printf("SiltDB shell version: %s\n", SILT_VERSION);
@@ -173,6 +199,8 @@ int interactive_run(struct session *s, bool read_rc)
         run(&person, words_view(&text));
     }
     edit_destroy(person.edit);
+    completer_destroy(person.completer);
+    pager_destroy(s->pager);
     silt_buffer_free(&history_path);
     silt_buffer_free(&text);
     return 0;

@@ -156,6 +156,8 @@ static bool on_data(void *context, const char *bytes, size_t len)
     if (!a->begun && a->session->answering)
         a->session->answering(a->session->context);
     a->begun = true;
+    if (ferror(a->session->out)) /* the pager was left */
+        return false;
     if (!a->broken && !a->refused)
         a->broken = !answer_reader_feed(a->reader, bytes, len);
     return true;
@@ -173,6 +175,7 @@ struct question {
     const char *epoch;
     bool chunked;
     int64_t chunk_size;
+    long patience_ms;
 };
 
 /* Sends and reads to the end. What became of it is in *answer; false: nothing usable came, `failure` says why. */
@@ -201,7 +204,8 @@ static bool ask(struct answer *a, const struct question *q)
                                      .form_count = 1,
                                      .data = on_data,
                                      .tick = on_tick,
-                                     .context = a};
+                                     .context = a,
+                                     .timeout_ms = q->patience_ms};
     struct client_reply reply;
     struct silt_error err;
     s->failure.len = 0;
@@ -293,11 +297,15 @@ bool session_ask(struct session *s, struct silt_str text, struct silt_str databa
 {
     /* Its answer is not the one that the user waits for. */
     void (*answering)(void *) = s->answering;
+    void (*tick)(void *, double, size_t) = s->tick;
     s->answering = NULL;
+    s->tick = NULL;
     struct answer answer = {.session = s, .events = events, .context = context};
-    struct question question = {.text = text, .database = database, .epoch = "ns", .chunked = true};
+    struct question question = {
+        .text = text, .database = database, .epoch = "ns", .chunked = true, .patience_ms = s->patience_ms};
     bool usable = ask(&answer, &question);
     s->answering = answering;
+    s->tick = tick;
     return usable && !answer.failed;
 }
 

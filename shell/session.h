@@ -28,6 +28,8 @@ struct session {
     unsigned width; /* of the terminal */
     bool unicode;
     const _Atomic bool *cancel;
+    long patience_ms;    /* with answers for the shell itself; 0: as long as it takes */
+    struct pager *pager; /* NULL: answers are not paged */
     /* Asks the user for a line; NULL when there is nobody or they gave up. The caller frees. */
     char *(*ask)(void *context, const char *prompt, bool secret);
     void (*tick)(void *context, double seconds, size_t rows); /* while a query runs; may be NULL */

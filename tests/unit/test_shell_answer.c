@@ -81,13 +81,16 @@ static const struct {
     {"{\"results\":[{\"statement_id\":0}]}", "R()"},
     {"{\"results\":[]}\n", ""},
     {"{}", ""},
-    {"{\"results\":[{\"statement_id\":0,\"series\":[{\"name\":\"cpu\",\"tags\":{\"h\":\"b\",\"a\":\"\"},\"columns\":[\"time\",\"v\"],"
+    {"{\"results\":[{\"statement_id\":0,\"series\":[{\"name\":\"cpu\",\"tags\":{\"h\":\"b\",\"a\":\"\"},\"columns\":["
+     "\"time\",\"v\"],"
      "\"values\":[[0,1.5],[1,null],[2,\"x\"],[3,true],[4,false]],\"partial\":true}],\"partial\":true}]}\n"
      "{\"results\":[{\"statement_id\":0,\"series\":[{\"name\":\"cpu\",\"columns\":[\"k\"]}]}]}\n",
      "R(S<cpu,a=,h=b time v>(2:0 2:1.5)(2:1 0:)(2:2 3:x)(2:3 1:true)(2:4 1:false)/partial )R(S<cpu k>/ )"},
-    {"{\"results\":[{\"error\":\"no \\\"db\\\"\",\"messages\":[{\"level\":\"warning\",\"text\":\"t\"}]}],\"error\":\"whole\"}",
+    {"{\"results\":[{\"error\":\"no "
+     "\\\"db\\\"\",\"messages\":[{\"level\":\"warning\",\"text\":\"t\"}]}],\"error\":\"whole\"}",
      "R(m[warning|t]error:no \"db\")FAILURE:whole"},
-    {"{\"results\":[{\"new\":{\"series\":[[{}]]},\"series\":[{\"values\":[[{\"a\":[1]},-1e+21]]}]}]}", "R(S<>(0: 2:-1e+21)/ )"},
+    {"{\"results\":[{\"new\":{\"series\":[[{}]]},\"series\":[{\"values\":[[{\"a\":[1]},-1e+21]]}]}]}",
+     "R(S<>(0: 2:-1e+21)/ )"},
     {"{\"error\":\"\\u00e4\\ud83d\\ude00\\ud800x\\udc00\\n\\/\"}", "FAILURE:ä😀\xEF\xBF\xBDx\xEF\xBF\xBD\n/"},
 };
 
@@ -103,8 +106,20 @@ END_TEST
 
 START_TEST(what_is_no_answer)
 {
-    static const char *const texts[] = {"<html>", "{\"results\":[", "{\"a\" 1}", "{\"a\":1,}", "[1,]", "{]", "nul", "nulL",
-                                        "\"\\x\"", "\"\\u12g4\"", "{\"a\":\"", "{1:2}", "]", "",
+    static const char *const texts[] = {"<html>",
+                                        "{\"results\":[",
+                                        "{\"a\" 1}",
+                                        "{\"a\":1,}",
+                                        "[1,]",
+                                        "{]",
+                                        "nul",
+                                        "nulL",
+                                        "\"\\x\"",
+                                        "\"\\u12g4\"",
+                                        "{\"a\":\"",
+                                        "{1:2}",
+                                        "]",
+                                        "",
                                         "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (*texts[i])
@@ -139,7 +154,7 @@ static void check(const char *format, const char *text, unsigned width, const ch
 
 #define ANSWER(series) "{\"results\":[{\"series\":[" series "]}]}"
 #define NUMBERS                                                                                                        \
-    ANSWER("{\"name\":\"cpu\",\"tags\":{\"host\":\"a\"},\"columns\":[\"time\",\"usage\",\"n\",\"note\"],"                   \
+    ANSWER("{\"name\":\"cpu\",\"tags\":{\"host\":\"a\"},\"columns\":[\"time\",\"usage\",\"n\",\"note\"],"              \
            "\"values\":[[0,12.5,8,\"two words\"],[10,7.25,16,null],[20,100,null,\"a text that is far too long\"]]}")
 
 START_TEST(tables)
@@ -163,8 +178,10 @@ START_TEST(tables)
           "── row 1\n time: 0\nusage: 12.5\n    n: 8\n note: two words\n"
           "── row 2\n time: 10\nusage: 7.25\n    n: 16\n note: \n"
           "── row 3\n time: 20\nusage: 100\n    n: \n note: a text that is far too long\n");
-    check("table", ANSWER("{\"columns\":[\"name\"],\"values\":[[\"日本\"],[\"a\\u001b[2J\"]]},{\"columns\":[\"x\"],\"values\":[[1]]}"), 80,
-          "name\n─────\n日本\na [2J\n\nx\n─\n1\n");
+    check("table",
+          ANSWER("{\"columns\":[\"name\"],\"values\":[[\"日本\"],[\"a\\u001b[2J\"]]},{\"columns\":[\"x\"],\"values\":[["
+                 "1]]}"),
+          80, "name\n─────\n日本\na [2J\n\nx\n─\n1\n");
     check("table", "{\"results\":[{}]}", 80, "");
 }
 END_TEST
@@ -173,10 +190,12 @@ START_TEST(other_formats)
 {
     check("vertical", ANSWER("{\"name\":\"cpu\",\"columns\":[\"time\",\"v\"],\"values\":[[0,1],[1,\"x\"]]}"), 0,
           "── cpu, row 1\ntime: 0\n   v: 1\n── cpu, row 2\ntime: 1\n   v: x\n");
-    check("line", ANSWER("{\"name\":\"c p\",\"tags\":{\"h\":\"a,b\",\"e\":\"\"},\"columns\":[\"time\",\"v=\",\"s\"],"
-                         "\"values\":[[0,1,null],[1,null,\"q\\\"\\\\\"],[2,null,null]]}"),
+    check("line",
+          ANSWER("{\"name\":\"c p\",\"tags\":{\"h\":\"a,b\",\"e\":\"\"},\"columns\":[\"time\",\"v=\",\"s\"],"
+                 "\"values\":[[0,1,null],[1,null,\"q\\\"\\\\\"],[2,null,null]]}"),
           0, "c\\ p,h=a\\,b v\\==1 0\nc\\ p,h=a\\,b s=\"q\\\"\\\\\" 1\n");
-    check("csv", ANSWER("{\"name\":\"c\",\"columns\":[\"time\",\"v\"],\"values\":[[0,\"a,\\\"b\\\"\"],[1,\"\\u00a0x\"]]}"), 0,
+    check("csv",
+          ANSWER("{\"name\":\"c\",\"columns\":[\"time\",\"v\"],\"values\":[[0,\"a,\\\"b\\\"\"],[1,\"\\u00a0x\"]]}"), 0,
           "name,time,v\nc,0,\"a,\"\"b\"\"\"\nc,1,\"\u00a0x\"\n");
 }
 END_TEST
@@ -210,7 +229,8 @@ START_TEST(words)
 {
     struct silt_buffer database = {0}, policy = {0}, quoted = {0};
     ck_assert(words_database_policy(SILT_STR(" \"a.b\".\"c d\" "), &database, &policy));
-    ck_assert(silt_str_equal(words_view(&database), SILT_STR("a.b")) && silt_str_equal(words_view(&policy), SILT_STR("c d")));
+    ck_assert(silt_str_equal(words_view(&database), SILT_STR("a.b")) &&
+              silt_str_equal(words_view(&policy), SILT_STR("c d")));
     ck_assert(!words_database_policy(SILT_STR("a.b.c"), &database, &policy));
     words_quote_go(&quoted, SILT_STR("a\"\\\n\x01ü\xff"));
     ck_assert(silt_str_equal(words_view(&quoted), SILT_STR("\"a\\\"\\\\\\n\\x01ü\\xff\"")));
