@@ -3,6 +3,7 @@
  */
 #include "shell/command.h"
 
+#include "shell/chart_command.h"
 #include "shell/describe.h"
 #include "shell/pager.h"
 #include "shell/words.h"
@@ -395,6 +396,14 @@ static enum command_outcome describe_name(struct session *s, struct silt_str tex
     return COMMAND_FAILED;
 }
 
+static enum command_outcome chart(struct session *s, struct silt_str text)
+{
+    struct silt_str statement = arguments(text);
+    if (!statement.len)
+        return failed(s, "chart needs a SELECT statement");
+    return chart_command(s, statement, s->height) ? COMMAND_DONE : COMMAND_FAILED;
+}
+
 static enum command_outcome set_pager(struct session *s, struct silt_str text)
 {
     struct silt_str argument = arguments(without_semicolon(text));
@@ -423,6 +432,7 @@ static enum command_outcome help(struct session *s, struct silt_str text)
           "        format <format>       specifies how answers are shown: column, csv, json, table, vertical or line\n"
           "        precision <format>    specifies the format of the timestamp: rfc3339, h, m, s, ms, u or ns\n"
           "        consistency <level>   sets write consistency level: any, one, quorum, or all\n"
+          "        chart select ...      draws the numbers of an answer over time\n"
           "        describe [<name>]     shows what a database or a measurement is made of\n"
           "        pager [on|off]        toggles showing long answers in a pager\n"
           "        timing                toggles showing how long each statement took\n"
@@ -460,6 +470,7 @@ static const struct {
     command_fn run;
 } commands[] = {
     {"auth", authenticate},
+    {"chart", chart},
     {"chunk", set_chunk_size},
     {"chunked", toggle_chunked},
     {"clear", clear_context},
@@ -481,11 +492,6 @@ static const struct {
     {"use", use},
 };
 
-const char *command_name(size_t index)
-{
-    return index < sizeof commands / sizeof *commands ? commands[index].name : NULL;
-}
-
 static command_fn find(struct silt_str text)
 {
     struct silt_str word = words_next(&text);
@@ -500,6 +506,12 @@ static command_fn find(struct silt_str text)
 bool command_is_own(struct silt_str text)
 {
     return find(text) != NULL;
+}
+
+bool command_goes_on(struct silt_str text)
+{
+    command_fn run = find(text);
+    return !run || run == chart;
 }
 
 enum command_outcome command_run(struct session *s, struct silt_str text)

@@ -15,8 +15,8 @@ enum command_outcome {
 enum command_outcome command_run(struct session *session, struct silt_str text);
 /* Whether the text begins with a command's name: it is not sent as a statement, and ends with its line. */
 bool command_is_own(struct silt_str text);
-/* The names, for completion; NULL ends them. */
-const char *command_name(size_t index);
+/* Whether its text may take several lines: statements, and chart, which is followed by one. */
+bool command_goes_on(struct silt_str text);
 /* Standard input to its end: commands and statements. Ends at the first that fails. */
 enum command_outcome command_script(struct session *session, FILE *in);
 

@@ -11,7 +11,6 @@
 #include "shell/words.h"
 
 #include <errno.h>
-#include <langinfo.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -86,9 +85,10 @@ static void run(struct person *p, struct silt_str text)
     bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
     interrupted = false;
     session->width = known && size.ws_col ? size.ws_col : 80;
+    session->height = known && size.ws_row ? size.ws_row : 24;
     bool paged = session->terminal && pager_is_on(session->pager);
     if (paged)
-        session->out = pager_begin(session->pager, known ? size.ws_row : 24);
+        session->out = pager_begin(session->pager, session->height);
     (void)command_run(session, text); /* what fails is shown */
     erase_progress(p);
     if (paged)
@@ -118,7 +118,7 @@ static bool read_statement(struct person *p, struct silt_buffer *text)
         if (text->len)
             silt_buffer_char(text, '\n');
         silt_buffer_append(text, line, len);
-        if (command_is_own(words_view(text)) || !interactive_unfinished(words_view(text)))
+        if (!command_goes_on(words_view(text)) || !interactive_unfinished(words_view(text)))
             return true;
         struct silt_str trimmed = words_trim(words_view(text));
         if (trimmed.p[trimmed.len - 1] == '\\') /* only says that the line goes on */
@@ -181,7 +181,6 @@ int interactive_run(struct session *s, bool read_rc)
     s->tick = show_progress;
     s->answering = before_answer;
     s->show_history = show_history;
-    s->unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     struct sigaction action = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* a pager that was left */

@@ -6,6 +6,7 @@
 #include "shell/interactive.h"
 #include "shell/words.h"
 
+#include <langinfo.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -56,6 +57,7 @@ static int connect_and_run(struct options *options)
     struct silt_error err;
     int status = 1;
     session_init(&session, options);
+    session.unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     if (!printer_find(words_view(&session.format)))
         fprintf(stderr, "unknown format \"%s\"; formats: column, csv, json, table, vertical, line\n", options->format);
     else if (session_connect(&session, &err) != SILT_OK)

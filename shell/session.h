@@ -24,8 +24,8 @@ struct session {
     char server_version[64];
 
     FILE *out;
-    bool terminal;  /* answers are read by a person */
-    unsigned width; /* of the terminal */
+    bool terminal;          /* answers are read by a person */
+    unsigned width, height; /* of the terminal; 0: there is none */
     bool unicode;
     const _Atomic bool *cancel;
     long patience_ms;    /* with answers for the shell itself; 0: as long as it takes */

@@ -210,6 +210,12 @@ usage   field  float""")
     judge.true("describe a database", seen.startswith("database d: 6 measurements\n\npolicy ") and
                re.search(r"\nmany +1 +1 +3\n", seen), seen)
     judge.same("describe what is not", screen.command("describe nosuch"), "ERR: there is no database and no measurement nosuch")
+    screen.command("insert load,host=a v=1 1577836800000000000")
+    screen.command("insert load,host=a v=5 1577836860000000000")
+    seen = screen.command("chart select v from load")
+    judge.true("a chart", re.search(r"^ *5(\.0)? ┤ *[\u2801-\u28ff]+$", seen, re.M) and "00:00:30" in seen and
+               "── load v  min 1  max 5  last 5" in seen, seen)
+    screen.command("drop measurement load")
     completion(judge, screen)
     cancel(judge, screen, server)
 
