@@ -169,6 +169,16 @@ static void stamp_now(struct access_log *log)
              tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
+static bool is_logged(const struct silt_server_options *options, const h2o_req_t *req)
+{
+    struct silt_str path = http_path(req);
+
+    if (!options->access_log)
+        return false;
+    return !options->access_log_no_writes ||
+           (!silt_str_equal(path, SILT_STR("/write")) && !silt_str_equal(path, SILT_STR("/api/v2/write")));
+}
+
 static void on_request_done(h2o_logger_t *self, h2o_req_t *req)
 {
     struct http_loop *loop = http_loop_of(req);
@@ -178,7 +188,7 @@ static void on_request_done(h2o_logger_t *self, h2o_req_t *req)
 
     if (!log || !connection)
         return;
-    if (!loop->server->options->access_log) {
+    if (!is_logged(loop->server->options, req)) {
         connection->begun_ns = 0;
         connection->request_id = connection->user = h2o_iovec_init(NULL, 0);
         return;

@@ -52,6 +52,8 @@ const struct setting config_settings[] = {
     {"http", "max-row-limit", KIND_COUNT, LIVE(rows_max), 0, INT64_MAX, "0",
      "rows of an unchunked answer; 0: no bound"},
     {"http", "access-log", KIND_BOOLEAN, LIVE(access_log), 0, 0, "true", "a line per request in the log of requests"},
+    {"http", "suppress-write-log", KIND_BOOLEAN, LIVE(access_log_no_writes), 0, 0, "false",
+     "leave writes out of the log of requests"},
     {"http", "access-log-path", KIND_TEXT, FIELD(access_log_path), 0, 0, "",
      "a file for the log of requests, opened anew on SIGHUP; empty: standard error"},
 

@@ -94,6 +94,17 @@ static void add_config(struct builder *b, const struct silt_server_options *opti
         COLUMN("https-enabled", boolean_cell(false)),
         COLUMN("max-connection-limit", number_cell(options->connections_max)),
         COLUMN("max-row-limit", number_cell(options->rows_max)));
+}
+
+static void add_config_of_services(struct builder *b, const struct silt_server_options *options)
+{
+    ADD(b, "config-meta", COLUMN("dir", string_cell(silt_str_from(options->data_dir))));
+    if (options->monitor_store)
+        ADD(b, "config-monitor", COLUMN("store-database", string_cell(SILT_STR("_internal"))),
+            COLUMN("store-enabled", boolean_cell(true)),
+            COLUMN("store-interval", duration_cell(b, options->monitor_interval_ms)));
+    else
+        ADD(b, "config-monitor", COLUMN("store-enabled", boolean_cell(false)));
     ADD(b, "config-retention", COLUMN("check-interval", duration_cell(b, options->retention_interval_ms)),
         COLUMN("enabled", boolean_cell(options->retention)));
 }
@@ -139,6 +150,7 @@ void diagnostics_show(const struct stats_source *source, struct silt_str module,
         COLUMN("Commit", string_cell(SILT_STR("siltd " SILT_VERSION))),
         COLUMN("Version", string_cell(SILT_STR(SILT_INFLUX_VERSION))));
     add_config(&b, source->options);
+    add_config_of_services(&b, source->options);
     add_system(&b, source);
     *tables = b.tables;
     *count = b.count;

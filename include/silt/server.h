@@ -33,7 +33,7 @@ struct silt_server_options {
     _Atomic uint64_t stall_ms;   /* without a byte moving, in a body or a response */
     _Atomic uint64_t request_ms; /* from a request's first byte to the end of its body */
     _Atomic uint64_t rows_max;   /* of an answer that is not chunked; 0: none */
-    _Atomic bool access_log;
+    _Atomic bool access_log, access_log_no_writes;
     char access_log_path[1024];  /* empty: standard error */
 
     /* [write] */

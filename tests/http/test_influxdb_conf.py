@@ -10,12 +10,12 @@ import live
 
 
 def settings_of(text):
-    """section.key -> value of a printed configuration."""
-    section, found = "", {}
+    """section.key -> value of a printed configuration, without lists of sections."""
+    section, found = None, {}
     for line in text.splitlines():
         if line.startswith("["):
-            section = line.strip("[]")
-        elif " = " in line and not line.startswith("#"):
+            section = None if line.startswith("[[") else line.strip("[]")
+        elif section and " = " in line and not line.startswith("#"):
             key, value = line.split(" = ", 1)
             found[section + "." + key] = value
     return found

@@ -111,13 +111,16 @@ class Reload(unittest.TestCase):
         self.wait_for("/ping[?]second", path)
         self.assertEqual(self.reload(text % (path, "false")), (["http.access-log"], []))
         self.server.request("GET", "/ping?third")
-        self.assertEqual(self.reload(text % (path, "true")), (["http.access-log"], []))
+        self.assertEqual(self.reload(text % (path, "true") + "suppress-write-log = true\n"),
+                         (["http.access-log", "http.suppress-write-log"], []))
+        self.server.write("m v=1 1", db="fifth")
         self.server.request("GET", "/ping?fourth")
         self.wait_for("/ping[?]fourth", path)
         with open(path) as f:
             text = f.read()
         self.assertNotIn("first", text)
         self.assertNotIn("third", text)
+        self.assertNotIn("fifth", text)
 
     def test_log_level_and_many(self):
         """Reloads while queries run: nobody is disturbed."""
