@@ -72,7 +72,7 @@ class Limits(unittest.TestCase):
             lengths = [len(server.request("GET", "/query", {"q": 'SELECT v AS "a b" FROM m; SELECT v FROM m', "db": "d"},
                                           headers={"Accept-Encoding": coding}).body) for coding in ("identity", "gzip")]
             server.query("SELECT v FROM m", db='no"such')
-            server.query("SELECT v FROM m; SELECT " + ",".join(["v"] * 2000) + " FROM m LIMIT 1", db="d")
+            server.query("SELECT v FROM m; SELECT " + ",".join(["v"] * 700) + " FROM m LIMIT 1", db="d")
             with open(server.log_path) as log:
                 lines = [line for line in log if 'msg="slow query"' in line and 'query="SELECT' in line]
             found = [re.search(r'qid=(\d+) database="(.*)" ms=(\d+) threshold_ms=1 rows=(\d+) bytes=(\d+) '
