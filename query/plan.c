@@ -1,5 +1,6 @@
 /* plan.c - implements plan.h: wildcards, types, names, slots and calls. */
 #include "query/plan.h"
+#include "query/column_names.h"
 
 #include <stdlib.h>
 
@@ -471,19 +472,6 @@ static size_t distinct_before(const struct plan *plan, size_t field)
     return count;
 }
 
-static bool name_taken(const struct plan *plan, struct silt_str name, size_t *hits)
-{
-    bool taken = false;
-
-    *hits = 0;
-    for (size_t i = 1; i < plan->column_count; i++)
-        if (plan->columns[i].p && silt_str_equal(plan->columns[i], name)) {
-            taken = true;
-            ++*hits;
-        }
-    return taken;
-}
-
 static size_t count_columns(const struct select_field *fields, size_t count)
 {
     size_t columns = 1;
@@ -522,17 +510,17 @@ static void name_columns(struct plan *plan)
             plan->columns[i + 1] = plan->fields[i].alias;
         else if (plan->field_is_argument[i] && plan->compiled->select->into)
             plan->columns[i + 1] = SILT_STR(""); /* becomes a tag, takes no column's name */
+    struct column_names *taken = column_names_create(plan->column_count, exec->arena);
+    for (size_t i = 0; i < plan->field_count; i++)
+        if (plan->columns[i + 1].p)
+            column_names_take(taken, plan->columns[i + 1]);
     for (size_t i = 0; i < plan->field_count; i++) {
         if (plan->columns[i + 1].p)
             continue;
-        struct silt_str name = field_name(plan, &plan->fields[i]), tried;
+        struct silt_str name = plan->names[i];
         if (name.len == 0 && plan->fields[i].expr->kind == EXPR_REF) /* as InfluxDB's inner number for it */
             name = silt_arena_printf(exec->arena, "val%zu", distinct_before(plan, i));
-        tried = name;
-        size_t hits;
-        for (size_t n = 1; name_taken(plan, tried, &hits); n++)
-            tried = silt_arena_printf(exec->arena, "%.*s_%zu", SILT_FMT(name), n);
-        plan->columns[i + 1] = tried;
+        plan->columns[i + 1] = column_names_choose(taken, name, exec->arena);
     }
 }
 
