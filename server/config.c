@@ -154,18 +154,39 @@ void silt_server_options_init(struct silt_server_options *options)
 
 static const struct flag {
     const char *name, *section, *key;
-} flags[] = {{"--http-bind", "http", "bind-address"}, {"--data-dir", "data", "dir"}};
+} flags[] = {{"-http-bind", "http", "bind-address"}, {"-data-dir", "data", "dir"}};
+
+/* -config as well as --config, as InfluxDB's own command line has it: the name behind the first of two dashes. */
+static const char *long_form(const char *arg)
+{
+    return arg[0] == '-' && arg[1] == '-' ? arg + 1 : arg;
+}
+
+/* The file that the environment names; NULL: none. */
+static const char *path_of_environment(char *const *environment)
+{
+    static const char *const names[] = {"SILT_CONFIG=", "INFLUXDB_CONFIG_PATH="};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t len = strlen(names[i]);
+        for (char *const *e = environment; *e; e++)
+            if (strncmp(*e, names[i], len) == 0 && (*e)[len])
+                return *e + len;
+    }
+    return NULL;
+}
 
 /* The value of a flag that takes one: `--name value` or `--name=value`; NULL when arg is another. */
 static const char *flag_value(const char *name, int argc, char *const *argv, int *i, bool *missing)
 {
+    const char *arg = long_form(argv[*i]);
     size_t len = strlen(name);
 
-    if (strncmp(argv[*i], name, len) != 0)
+    if (strncmp(arg, name, len) != 0)
         return NULL;
-    if (argv[*i][len] == '=')
-        return argv[*i] + len + 1;
-    if (argv[*i][len])
+    if (arg[len] == '=')
+        return arg + len + 1;
+    if (arg[len])
         return NULL;
     if (*i + 1 >= argc) {
         *missing = true;
@@ -186,20 +207,20 @@ enum silt_status config_load(struct silt_server_options *options, int argc, char
     *action = CONFIG_RUN;
     for (int i = 1; i < argc; i++) {
         bool missing = false;
-        const char *value, *arg = argv[i];
-        if (strcmp(arg, "--version") == 0) {
+        const char *value, *arg = long_form(argv[i]);
+        if (strcmp(arg, "-version") == 0) {
             *action = CONFIG_VERSION;
             return SILT_OK;
         }
-        if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+        if (strcmp(arg, "-help") == 0 || strcmp(arg, "-h") == 0) {
             *action = CONFIG_HELP;
             return SILT_OK;
         }
-        if (strcmp(arg, "--print-config") == 0) {
+        if (strcmp(arg, "-print-config") == 0) {
             *action = CONFIG_PRINT;
             continue;
         }
-        if ((value = flag_value("--config", argc, argv, &i, &missing))) {
+        if ((value = flag_value("-config", argc, argv, &i, &missing))) {
             config_path = value;
             continue;
         }
@@ -207,13 +228,12 @@ enum silt_status config_load(struct silt_server_options *options, int argc, char
             if ((value = flag_value(flags[k].name, argc, argv, &i, &missing)))
                 values[k] = value;
         if (missing)
-            return silt_fail(err, SILT_INVALID, "%s: a value is missing", arg);
+            return silt_fail(err, SILT_INVALID, "%s: a value is missing", argv[i]);
         if (!value)
-            return silt_fail(err, SILT_INVALID, "%s: unknown argument; siltd --help lists them", arg);
+            return silt_fail(err, SILT_INVALID, "%s: unknown argument; siltd --help lists them", argv[i]);
     }
-    for (char *const *e = environment; !config_path && *e; e++)
-        if (strncmp(*e, "SILT_CONFIG=", 12) == 0 && (*e)[12])
-            config_path = *e + 12;
+    if (!config_path)
+        config_path = path_of_environment(environment);
     if (!config_path) {
         must = false;
         config_path = "siltd.toml";
@@ -231,7 +251,7 @@ enum silt_status config_load(struct silt_server_options *options, int argc, char
         const struct setting *setting =
             config_find(silt_str_from(flags[k].section), silt_str_from(flags[k].key));
         if (values[k] && config_set(options, setting, silt_str_from(values[k]), &inner) != SILT_OK)
-            return silt_fail(err, SILT_INVALID, "%s: %s", flags[k].name, inner.text);
+            return silt_fail(err, SILT_INVALID, "-%s: %s", flags[k].name, inner.text);
     }
     if ((rc = config_check_influx_data(options, err)) != SILT_OK)
         return rc;

@@ -468,6 +468,8 @@ enum silt_status config_read_influx_environment(struct silt_server_options *opti
         if (strncmp(*environment, "INFLUXDB_", 9) != 0 || !equals || !equals[1])
             continue;
         struct silt_str name = {*environment, (size_t)(equals - *environment)};
+        if (silt_str_equal(name, SILT_STR("INFLUXDB_CONFIG_PATH")))
+            continue; /* config_load has seen to it */
         const struct influx_key *key = find_variable(options, name, &base);
         enum taken taken = key ? take_value(base, key, silt_str_from(key->key), silt_str_from(equals + 1), &inner)
                                : WITHOUT_EFFECT;

@@ -186,6 +186,13 @@ START_TEST(test_order)
     char *args[] = {"siltd", flag, "--http-bind", "h:2", NULL};
     enum config_action action;
     ck_assert_int_eq(config_load(&options, 4, args, environment, &action, &warnings, &err), SILT_OK);
+    char variable[64], *only_path[] = {variable, NULL}, *dashes[] = {"siltd", "-data-dir=/flag", NULL};
+    struct silt_server_options same;
+    snprintf(variable, sizeof(variable), "INFLUXDB_CONFIG_PATH=%s", path);
+    ck_assert_int_eq(config_load(&same, 2, dashes, only_path, &action, &warnings, &err), SILT_OK);
+    ck_assert_str_eq(same.data_dir, "/flag");
+    ck_assert_uint_eq(same.rows_max, 1);
+    ck_assert_str_eq(warned(), "");
     unlink(path);
     ck_assert_str_eq(options.data_dir, "/file");
     ck_assert_uint_eq(options.select_points_max, 2);
