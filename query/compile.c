@@ -539,6 +539,11 @@ enum silt_status select_compile(struct exec *exec, const struct select *select, 
     const struct expr *condition = select->condition;
     if ((rc = condition_split(exec, condition, select->zone, &out->condition, err)) != SILT_OK)
         return rc;
+    if (!parent && exec->options->replaces_range) {
+        out->condition.min = exec->options->range_min;
+        out->condition.max = exec->options->range_max;
+        out->condition.has_min = out->condition.has_max = true;
+    }
     if (out->condition.rest && (rc = check_condition(c, out->condition.rest)) != SILT_OK)
         return rc;
     if (parent && condition) { /* what has passed is folded as a whole: `OR true` takes times with it */

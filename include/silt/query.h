@@ -195,6 +195,9 @@ struct silt_query_options {
     bool read_only_request;        /* GET: changing statements still run, with InfluxDB's warning message */
     silt_time now;                 /* one instant for the whole request */
     uint64_t deadline_monotonic_ns; /* 0: none; past it: `query-timeout limit exceeded` */
+    /* A continuous query's run: [min, max] in place of what the outermost WHERE says of time. */
+    bool replaces_range;
+    silt_time range_min, range_max;
     const _Atomic bool *cancelled; /* any thread may set it: `query interrupted`; may be NULL */
     const _Atomic bool *killed;    /* the same for KILL QUERY: the client is still there and gets the error */
 };
@@ -203,5 +206,32 @@ struct silt_query_options {
  * Statement errors go to the sink; the return value is only about the sink: SILT_OK or why it ended. May wait. */
 enum silt_status silt_query_run(const struct silt_query *query, const struct silt_query_options *options,
                                 struct silt_sink *sink);
+
+/* ---------------------------------------------------------------- continuous queries */
+
+struct silt_zone;
+
+struct silt_schedule {              /* of a continuous query */
+    int64_t interval_ns, offset_ns; /* of its windows; interval 0: it is never due */
+    int64_t every_ns, for_ns;       /* RESAMPLE; 0: not given */
+    const struct silt_zone *zone;   /* NULL: UTC */
+};
+
+struct silt_schedule_state { /* zero at first */
+    bool has_run;
+    silt_time last; /* where the last run was due */
+};
+
+struct silt_continuous {
+    struct silt_query *query; /* its SELECT ... INTO alone, for silt_query_run with replaces_range */
+    struct silt_schedule schedule;
+};
+
+/* Of the text of one CREATE CONTINUOUS QUERY, which outlives the arena's content. SILT_INVALID: it can never run. */
+enum silt_status silt_query_parse_continuous(struct silt_str text, struct silt_arena *arena,
+                                             struct silt_continuous *out, struct silt_error *err);
+/* Whether there is something to run now, and the range [start, end) of it. Pure but for *state. */
+bool silt_schedule_due(const struct silt_schedule *schedule, struct silt_schedule_state *state, silt_time now,
+                       silt_time *start, silt_time *end);
 
 #endif
