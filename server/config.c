@@ -86,6 +86,11 @@ const struct setting config_settings[] = {
     {"coordinator", "max-select-buckets", KIND_COUNT, LIVE(select_buckets_max), 0, INT64_MAX, "0",
      "windows of time that one SELECT may make; 0: no bound"},
 
+    {"continuous_queries", "enabled", KIND_BOOLEAN, FIELD(continuous_queries), 0, 0, "true", "whether they are run"},
+    {"continuous_queries", "log-enabled", KIND_BOOLEAN, FIELD(continuous_queries_log), 0, 0, "true", "a line per run"},
+    {"continuous_queries", "run-interval", KIND_DURATION, FIELD(continuous_queries_interval_ms), 10, DAYS_MS, "1s",
+     "how often to look which are due"},
+
     {"monitor", "store-enabled", KIND_BOOLEAN, FIELD(monitor_store), 0, 0, "true",
      "write the server's own statistics into database _internal"},
     {"monitor", "store-interval", KIND_DURATION, FIELD(monitor_interval_ms), 100, DAYS_MS, "10s",

@@ -153,22 +153,12 @@ static int read_request(struct query_request *request, struct http_server *serve
 
 static void set_options(struct query_request *request, struct http_server *server, const _Atomic bool *cancelled)
 {
-    const struct silt_server_options *from = server->options;
-    struct silt_query_options *to = &request->options;
+    struct silt_query_options *options = &request->options;
 
-    to->source = silt_storage_source(server->storage);
-    to->admin = server->admin;
-    to->pool = server->compute_pool;
-    to->limits.memory_bytes = from->query_memory_bytes;
-    to->limits.select_points = from->select_points_max;
-    to->limits.select_series = from->select_series_max;
-    to->limits.select_buckets = from->select_buckets_max;
-    to->database = request->database;
-    to->rp = request->rp;
-    to->now = silt_clock_now();
-    if (from->query_timeout_ms)
-        to->deadline_monotonic_ns = silt_clock_monotonic_ns() + from->query_timeout_ms * 1000000;
-    to->cancelled = cancelled;
+    query_host_options(&server->query_host, silt_clock_now(), options);
+    options->database = request->database;
+    options->rp = request->rp;
+    options->cancelled = cancelled;
 }
 
 /* ---------------------------------------------------------------- running */

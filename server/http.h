@@ -19,6 +19,7 @@
 #include <pthread.h>
 
 #include "server/answer.h"
+#include "server/query_host.h"
 #include "server/query_registry.h"
 #include "server/stats.h"
 #include "silt/pool.h"
@@ -97,6 +98,7 @@ struct http_server {
     struct silt_pool *compute_pool;            /* a query's loops; its jobs never wait for a client */
     struct silt_budget query_budget, write_budget;
     struct query_registry queries;
+    struct query_host query_host;
     struct stats_source stats;
     h2o_globalconf_t config;
     struct http_loop *loops;

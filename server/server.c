@@ -1,9 +1,10 @@
 /*
  * server.c - implements silt/server.h: what is started in which order, and stopped in the other.
  *
- *     store -> pools -> loops -> monitor
- *     stop: loops drained -> monitor stopped -> pools joined -> store flushed and closed
+ *     store -> pools -> loops -> monitor, continuous queries
+ *     stop: loops drained -> continuous queries, monitor stopped -> pools joined -> store flushed and closed
  */
+#include "server/continuous.h"
 #include "server/http.h"
 #include "server/monitor.h"
 #include "server/reload.h"
@@ -74,6 +75,13 @@ static void start_pools(struct silt_server *server)
     http->stats.options = options;
     http->stats.started = silt_clock_now();
     http->admin = statement_admin_create(&http->stats);
+    http->query_host = (struct query_host){.storage = http->storage,
+                                           .admin = http->admin,
+                                           .pool = http->compute_pool,
+                                           .budget = &http->query_budget,
+                                           .queries = &http->queries,
+                                           .options = options};
+    http->stats.continuous = continuous_create(&http->query_host);
 }
 
 static enum silt_status close_all(struct silt_server *server, bool flush, struct silt_error *err)
@@ -86,6 +94,7 @@ static enum silt_status close_all(struct silt_server *server, bool flush, struct
     silt_pool_destroy(http->compute_pool);
     if (http->storage)
         rc = silt_storage_close(http->storage, flush, err);
+    continuous_destroy(http->stats.continuous);
     statement_admin_destroy(http->admin);
     query_registry_deinit(&http->queries);
     free(http->stats.counters);
@@ -115,6 +124,8 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
     }
     if (options->monitor_store)
         server->monitor = monitor_start(&server->http.stats, options->monitor_interval_ms);
+    if (options->continuous_queries)
+        continuous_start(server->http.stats.continuous);
     *out = server;
     return SILT_OK;
 }
@@ -142,6 +153,7 @@ enum silt_status silt_server_stop(struct silt_server *server, struct silt_error 
         return SILT_OK;
     if ((rc = http_stop(&server->http, err)) != SILT_OK)
         return rc; /* a job is still at work and refers to the store: nothing may be freed */
+    continuous_stop(server->http.stats.continuous);
     monitor_stop(server->monitor);
     return close_all(server, true, err);
 }

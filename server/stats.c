@@ -6,6 +6,7 @@
  * files is a full compaction, the runtime's heap is the C library's.
  */
 #include "server/stats.h"
+#include "server/continuous.h"
 #include "server/query_registry.h"
 #include "silt/statistics.h"
 #include "silt/storage.h"
@@ -75,6 +76,14 @@ static void add_queries(struct builder *b, struct query_registry *queries)
     ADD(b, "queryExecutor", NULL, 0, FIELD("queriesActive", counts.active), FIELD("queriesExecuted", counts.executed),
         FIELD("queriesFinished", counts.finished), FIELD("queryDurationNs", counts.duration_ns),
         FIELD("recoveredPanics", 0));
+}
+
+static void add_continuous(struct builder *b, struct continuous *continuous)
+{
+    struct continuous_counts counts;
+
+    continuous_counts(continuous, &counts);
+    ADD(b, "cq", NULL, 0, FIELD("queryFail", counts.failed), FIELD("queryOk", counts.ok));
 }
 
 /* ---------------------------------------------------------------- the store */
@@ -196,9 +205,9 @@ void stats_collect(const struct stats_source *source, struct silt_arena *arena, 
     add_shards(&b, source);
     add_wal(&b, source);
     add_counters(&b, source, "write", NULL, 0, COUNT_WRITE_FIRST, COUNTERS - COUNT_WRITE_FIRST);
-    /* Neither sends nor runs anything yet. */
+    /* Sends nothing yet. */
     ADD(&b, "subscriber", NULL, 0, FIELD("createFailures", 0), FIELD("pointsWritten", 0), FIELD("writeFailures", 0));
-    ADD(&b, "cq", NULL, 0, FIELD("queryFail", 0), FIELD("queryOk", 0));
+    add_continuous(&b, source->continuous);
     add_httpd(&b, source);
     *stats = b.stats;
     *count = b.count;

@@ -16,11 +16,13 @@
 #include "silt/server.h"
 #include "silt/text.h"
 
+struct continuous;
 struct query_registry;
 
 struct stats_source { /* all set once, before anybody asks */
     struct silt_storage *storage;
     struct query_registry *queries;
+    struct continuous *continuous;
     const struct silt_server_options *options;
     struct counters *counters; /* of each loop */
     unsigned counters_count;

@@ -52,6 +52,11 @@ struct silt_server_options {
     _Atomic uint64_t query_timeout_ms, log_queries_after_ms;
     _Atomic uint64_t select_points_max, select_series_max, select_buckets_max;
 
+    /* [continuous_queries] */
+    bool continuous_queries;
+    bool continuous_queries_log; /* a line per run */
+    uint64_t continuous_queries_interval_ms;
+
     /* [monitor] */
     bool monitor_store;
     uint64_t monitor_interval_ms;

@@ -1,0 +1,91 @@
+"""Continuous queries, run by the clock: rollups appear by themselves, errors are counted, what is dropped stops."""
+import json
+import time
+import unittest
+
+import live
+
+
+class Continuous(unittest.TestCase):
+    def setUp(self):
+        self.server = live.start_siltd(env={"SILT_CONTINUOUS_QUERIES_RUN_INTERVAL": "50ms"})
+        self.ask("CREATE DATABASE d; CREATE DATABASE e; CREATE RETENTION POLICY \"other one\" ON e DURATION INF REPLICATION 1")
+
+    def tearDown(self):
+        self.assertEqual(self.server.stop(), 0)
+
+    def ask(self, q, **params):
+        answer = self.server.query_json(q, **params)
+        for result in answer["results"]:
+            self.assertNotIn("error", result)
+        return answer["results"][-1].get("series", [])
+
+    def wait_for(self, what, seconds=30):
+        """Until what() is true: no test here says how fast."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = what()
+            if found:
+                return found
+            time.sleep(0.05)
+        self.fail("it did not come")
+
+    def counts(self):
+        table = self.ask("SHOW STATS FOR 'cq'")[0]
+        return dict(zip(table["columns"], table["values"][0]))
+
+    def test_rollups(self):
+        self.ask("CREATE CONTINUOUS QUERY a ON d BEGIN SELECT sum(v) AS s INTO e.\"other one\".:MEASUREMENT FROM /c.*/ "
+                 "GROUP BY time(1s), * END")
+        self.ask("CREATE CONTINUOUS QUERY b ON e RESAMPLE EVERY 1s FOR 10s BEGIN SELECT sum(s) INTO e.autogen.twice "
+                 "FROM e.\"other one\".cpu GROUP BY time(2s) END")
+        # Points of a few seconds from now on, in time for their windows.
+        first = int(time.time()) + 1
+        self.server.write("\n".join("%s,host=%s,core=1 v=%d %d" % (name, host, n, (first + s) * 10**9 + n)
+                                    for name in ("cpu", "cx", "not") for host in "ab" for s in range(3) for n in range(1, 5)),
+                          db="d")
+        expect = [[(first + s) * 10**9, 10] for s in range(3)]
+        for name in ("cpu", "cx"):
+            tables = self.wait_for(lambda: [t for t in self.ask("SELECT s FROM \"other one\"." + name + " GROUP BY *", db="e",
+                                                                epoch="ns")
+                                            if len(t["values"]) == 3])
+            self.wait_for(lambda: len(self.ask("SELECT s FROM \"other one\"." + name + " GROUP BY *", db="e")) == 2)
+            self.assertEqual(tables[0]["tags"]["core"], "1")
+            self.assertEqual(tables[0]["values"], expect)
+        self.assertEqual([m[0] for m in self.ask("SHOW MEASUREMENTS", db="e")[0]["values"] if m[0] == "not"], [])
+        total = lambda: sum(v[1] for t in self.ask("SELECT sum FROM twice", db="e") for v in t["values"])
+        self.wait_for(lambda: total() == 60)
+        self.assertGreater(self.counts()["queryOk"], 0)
+        self.assertEqual(self.counts()["queryFail"], 0)
+
+    def test_failures(self):
+        self.ask("CREATE CONTINUOUS QUERY raw ON d BEGIN SELECT v INTO x FROM m GROUP BY time(1s) END; "
+                 "CREATE CONTINUOUS QUERY mixed ON d BEGIN SELECT mean(v), v INTO x FROM m GROUP BY time(1s) END")
+        self.wait_for(lambda: self.counts()["queryFail"] > 5)
+        self.wait_for(lambda: b"mixing aggregate" in open(self.server.log_path, "rb").read())
+        log = open(self.server.log_path).read()
+        self.assertEqual(log.count("must be aggregate queries"), 1) # told once, counted every time
+        self.ask("DROP CONTINUOUS QUERY raw ON d; DROP CONTINUOUS QUERY mixed ON d; CREATE DATABASE f; "
+                 "CREATE CONTINUOUS QUERY fine ON f RESAMPLE EVERY 1s BEGIN SELECT mean(v) INTO x FROM m GROUP BY time(10s) END")
+        self.wait_for(lambda: self.counts()["queryOk"] > 0)
+        failed = self.counts()["queryFail"]
+        time.sleep(0.3)
+        self.assertEqual(self.counts()["queryFail"], failed)
+        self.ask("DROP DATABASE f")
+        time.sleep(0.2)
+        ok = self.counts()["queryOk"]
+        time.sleep(1.2)
+        self.assertEqual(self.counts()["queryOk"], ok)
+
+    def test_off(self):
+        with live.start_siltd(env={"SILT_CONTINUOUS_QUERIES_ENABLED": "false",
+                                   "SILT_CONTINUOUS_QUERIES_RUN_INTERVAL": "50ms"}) as server:
+            server.query("CREATE DATABASE d")
+            server.query("CREATE CONTINUOUS QUERY raw ON d BEGIN SELECT v INTO x FROM m GROUP BY time(1s) END")
+            time.sleep(0.5)
+            table = json.loads(server.query("SHOW STATS FOR 'cq'"))["results"][0]["series"][0]
+            self.assertEqual(table["values"], [[0, 0]])
+
+
+if __name__ == "__main__":
+    unittest.main()
