@@ -171,18 +171,21 @@ static void add_integer_sum(const struct run *run, struct cell_value *value)
         }
 }
 
+/* The sum that settle_mean() divides: of integers it wraps, as InfluxDB's. */
 static void add_mean(const struct leaf *leaf, const struct run *run, struct cell_value *value)
 {
-    if (leaf->type == DATA_FLOAT) {
+    if (leaf->type == DATA_FLOAT)
         add_float_sum(run, value);
-        return;
-    }
-    for (size_t i = run->from; i < run->to; i++)
-        if (row_valid(run->column->valid, i)) {
-            value->value.f64 +=
-                leaf->type == DATA_INTEGER ? (double)run->column->i64[i] : (double)run->column->u64[i];
-            value->count++;
-        }
+    else
+        add_integer_sum(run, value);
+}
+
+static void settle_mean(const struct leaf *leaf, struct cell_value *value)
+{
+    double sum = leaf->type == DATA_FLOAT     ? value->value.f64
+                 : leaf->type == DATA_INTEGER ? (double)value->value.i64
+                                              : (double)value->value.u64;
+    value->value.f64 = sum / (double)value->count;
 }
 
 /* The smallest and largest of a run; false when it is empty. */
@@ -344,17 +347,8 @@ static bool add_stats(const struct leaf *leaf, const struct silt_block_stats *st
             if (stats->count > 1 && (!stats->sum_exact || value->count))
                 return false;
             value->value.f64 = value->count ? value->value.f64 + stats->sum.f64 : 0.0 + stats->sum.f64;
-        } else if (leaf->type == DATA_INTEGER) {
-            const double safe = 4503599627370496.0; /* 2^52: below it every partial sum is exact */
-            double low = (double)stats->min.i64, high = (double)stats->max.i64;
-            double most = (low < 0 ? -low : low) > (high < 0 ? -high : high) ? (low < 0 ? -low : low)
-                                                                            : (high < 0 ? -high : high);
-            double before = value->value.f64 < 0 ? -value->value.f64 : value->value.f64;
-            if (most * stats->count + before > safe)
-                return false;
-            value->value.f64 += (double)stats->sum.i64;
         } else {
-            return false;
+            value->value.u64 += stats->sum.u64;
         }
         value->count += stats->count;
         return true;
@@ -544,7 +538,7 @@ static enum silt_status reduce_series(const struct reduction *r, struct lane *la
         if (r->leaves[i].id == FN_MEAN)
             for (size_t k = 0; k < cells->count; k++)
                 if (cell_at(cells, k)[i].count)
-                    cell_at(cells, k)[i].value.f64 /= (double)cell_at(cells, k)[i].count;
+                    settle_mean(&r->leaves[i], &cell_at(cells, k)[i]);
     return SILT_OK;
 }
 

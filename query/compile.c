@@ -99,12 +99,12 @@ static enum silt_status check_top_bottom(struct compiler *c, const struct functi
 }
 
 /* The first argument of a transformation: a field, or a nested call that then needs an interval. */
-static enum silt_status check_transformed(struct compiler *c, const char *name, const struct expr *arg)
+static enum silt_status check_transformed(struct compiler *c, const char *name, const struct expr *arg, bool technical)
 {
     if (arg->kind == EXPR_CALL || arg->kind == EXPR_DISTINCT) {
         if (c->out->windows.interval == 0)
             return REFUSE("%s aggregate requires a GROUP BY interval", name);
-        return check_nested(c, arg);
+        return technical ? check_expr(c, arg) : check_nested(c, arg); /* of the former even distinct() counts by itself */
     }
     if (c->out->windows.interval != 0 && !c->out->inherited_interval)
         return REFUSE("aggregate function required inside the call to %s", name);
@@ -222,16 +222,16 @@ static enum silt_status check_call(struct compiler *c, const struct expr *expr)
             if ((rc = check_duration(c, args[1], text)) != SILT_OK)
                 return rc;
         }
-        return check_transformed(c, function->name, args[0]);
+        return check_transformed(c, function->name, args[0], false);
     case FN_DIFFERENCE:
     case FN_NON_NEGATIVE_DIFFERENCE:
-    case FN_CUMULATIVE_SUM: return check_transformed(c, function->name, args[0]);
+    case FN_CUMULATIVE_SUM: return check_transformed(c, function->name, args[0], false);
     case FN_MOVING_AVERAGE:
         if (args[1]->kind != EXPR_INTEGER)
             return REFUSE("second argument for moving_average must be an integer, got %s", expr_go_type(args[1]));
         if (args[1]->integer <= 1)
             return REFUSE("moving_average window must be greater than 1, got %lld", (long long)args[1]->integer);
-        return check_transformed(c, function->name, args[0]);
+        return check_transformed(c, function->name, args[0], false);
     case FN_HOLT_WINTERS:
     case FN_HOLT_WINTERS_WITH_FIT: return check_holt_winters(c, function->name, args);
     case FN_EMA:
@@ -244,7 +244,7 @@ static enum silt_status check_call(struct compiler *c, const struct expr *expr)
     case FN_CMO:
         if ((rc = check_technical(c, function, args, count)) != SILT_OK)
             return rc;
-        return check_transformed(c, function->name, args[0]);
+        return check_transformed(c, function->name, args[0], true);
     case FN_COUNT:
         if (is_distinct_call(args[0]))
             return check_distinct(c, args[0]->call.args, args[0]->call.arg_count, true);
@@ -335,6 +335,24 @@ static void spell_distinct(struct exec *exec, struct expr *expr)
     }
 }
 
+/* The DISTINCT v that is an operand; NULL: there is none. */
+static struct expr *keyword_within(struct expr *expr)
+{
+    struct expr *found;
+
+    switch (expr->kind) {
+    case EXPR_BINARY:
+        if (expr->binary.left->kind == EXPR_DISTINCT)
+            return expr->binary.left;
+        if (expr->binary.right->kind == EXPR_DISTINCT)
+            return expr->binary.right;
+        found = keyword_within(expr->binary.left);
+        return found ? found : keyword_within(expr->binary.right);
+    case EXPR_PAREN: return expr->paren->kind == EXPR_DISTINCT ? expr->paren : keyword_within(expr->paren);
+    default: return NULL;
+    }
+}
+
 static enum silt_status compile_fields(struct compiler *c)
 {
     const struct select *select = c->out->select;
@@ -356,6 +374,10 @@ static enum silt_status compile_fields(struct compiler *c)
         enum silt_status rc = check_expr(c, expr);
         if (rc != SILT_OK)
             return rc;
+        if (c->out->has_distinct && keyword_within(expr)) { /* the statement has no other field */
+            expr = keyword_within(expr);
+            c->out->condition.rest = expr_new(c->exec->arena, EXPR_BOOLEAN); /* false: InfluxDB gives nothing */
+        }
         if (!c->out->parent) /* within a subquery InfluxDB forgets to, and gives nothing */
             spell_distinct(c->exec, expr);
         warm_up_note(c->out, expr);
@@ -373,7 +395,7 @@ static enum silt_status check_fields(struct compiler *c)
     if (out->call_count > 1 && out->top_bottom)
         return REFUSE("selector function %s() cannot be combined with other functions", out->top_bottom);
     if (out->call_count == 0) {
-        if (out->fill == FILL_NONE && !out->parent)
+        if (out->select->fill == FILL_NONE)
             return REFUSE("fill(none) must be used with a function");
         if (out->fill == FILL_LINEAR)
             return REFUSE("fill(linear) must be used with a function");

@@ -1,162 +1,8 @@
-/* plan.c - implements plan.h: wildcards, types, names, slots and calls. */
+/* plan.c - implements plan.h: wildcards, names, slots and calls. */
 #include "query/plan.h"
 #include "query/column_names.h"
 
 #include <stdlib.h>
-
-/* ---------------------------------------------------------------- types */
-
-static enum data_type field_type(const struct plan_source *source, size_t field)
-{
-    return source->tag_columns && source->tag_columns[field] ? DATA_TAG : data_type_of(source->fields[field].type);
-}
-
-bool plan_is_column(const struct plan *plan, struct silt_str name)
-{
-    for (size_t i = 0; i < plan->source_count; i++)
-        for (size_t k = 0; plan->sources[i].pending && k < plan->sources[i].field_count; k++)
-            if (silt_str_equal(plan->sources[i].fields[k].name, name))
-                return true;
-    return false;
-}
-
-bool plan_is_in_subquery(const struct plan *plan, struct silt_str name)
-{
-    for (size_t i = 0; i < plan->source_count; i++)
-        for (size_t k = 0; plan->sources[i].pending && k < plan->sources[i].tag_key_count; k++)
-            if (silt_str_equal(plan->sources[i].tag_keys[k], name))
-                return true;
-    return plan_is_column(plan, name);
-}
-
-enum data_type plan_type_of(const struct plan *plan, struct silt_str name)
-{
-    enum data_type best = DATA_UNKNOWN;
-
-    if (silt_str_equal(name, SILT_STR("_name")) || silt_str_equal(name, SILT_STR("_tagKey")) ||
-        silt_str_equal(name, SILT_STR("_seriesKey")))
-        return DATA_TAG;
-    for (size_t i = 0; i < plan->source_count; i++) {
-        const struct plan_source *source = &plan->sources[i];
-        for (size_t k = 0; k < source->field_count; k++)
-            if (silt_str_equal(source->fields[k].name, name) && data_type_rank(field_type(source, k)) > data_type_rank(best))
-                best = field_type(source, k);
-        if (best == DATA_UNKNOWN)
-            for (size_t k = 0; k < source->tag_key_count; k++)
-                if (silt_str_equal(source->tag_keys[k], name))
-                    best = DATA_TAG;
-    }
-    return best;
-}
-
-void plan_assign_types(const struct plan *plan, struct expr *expr)
-{
-    switch (expr->kind) {
-    case EXPR_REF: {
-        if (expr->ref.type != DATA_UNKNOWN && expr->ref.type != DATA_ANY_FIELD)
-            return;
-        enum data_type type = plan_type_of(plan, expr->ref.name);
-        if (type == DATA_TAG && expr->ref.type == DATA_ANY_FIELD)
-            return;
-        expr->ref.type = type;
-        return;
-    }
-    case EXPR_CALL:
-        for (size_t i = 0; i < expr->call.arg_count; i++)
-            plan_assign_types(plan, expr->call.args[i]);
-        return;
-    case EXPR_BINARY:
-        plan_assign_types(plan, expr->binary.left);
-        plan_assign_types(plan, expr->binary.right);
-        return;
-    case EXPR_PAREN: plan_assign_types(plan, expr->paren); return;
-    default: return;
-    }
-}
-
-static bool is_number_type(enum data_type type)
-{
-    return type == DATA_FLOAT || type == DATA_INTEGER || type == DATA_UNSIGNED;
-}
-
-static enum silt_status type_of(const struct plan *plan, const struct expr *expr, enum data_type *out,
-                                struct silt_error *err)
-{
-    enum silt_status rc;
-
-    *out = DATA_UNKNOWN;
-    switch (expr->kind) {
-    case EXPR_REF: *out = expr->ref.type == DATA_ANY_FIELD ? DATA_UNKNOWN : expr->ref.type; return SILT_OK;
-    case EXPR_INTEGER: *out = DATA_INTEGER; return SILT_OK;
-    case EXPR_UNSIGNED: *out = DATA_UNSIGNED; return SILT_OK;
-    case EXPR_NUMBER: *out = DATA_FLOAT; return SILT_OK;
-    case EXPR_STRING: *out = DATA_STRING; return SILT_OK;
-    case EXPR_BOOLEAN: *out = DATA_BOOLEAN; return SILT_OK;
-    case EXPR_PAREN: return type_of(plan, expr->paren, out, err);
-    case EXPR_CALL: {
-        enum data_type arg = DATA_UNKNOWN;
-        if (expr->call.arg_count > 0 && (rc = type_of(plan, expr->call.args[0], &arg, err)) != SILT_OK)
-            return rc;
-        const struct function *function = function_find(expr->call.name);
-        if (function) {
-            *out = function->gives != DATA_UNKNOWN ? function->gives : arg;
-            return SILT_OK;
-        }
-        *out = arg; /* a mathematical function counts as giving what it is given, whatever it gives */
-        return SILT_OK;
-    }
-    case EXPR_BINARY: {
-        enum data_type left, right;
-        enum expr_op op = expr->binary.op;
-        if ((rc = type_of(plan, expr->binary.left, &left, err)) != SILT_OK ||
-            (rc = type_of(plan, expr->binary.right, &right, err)) != SILT_OK)
-            return rc;
-        if (left == DATA_UNKNOWN || right == DATA_UNKNOWN) {
-            *out = left == DATA_UNKNOWN ? right : left;
-            return SILT_OK;
-        }
-        if ((left == DATA_UNSIGNED && right == DATA_INTEGER) || (left == DATA_INTEGER && right == DATA_UNSIGNED)) {
-            /* only an integer literal becomes unsigned by itself */
-            const struct expr *integer = left == DATA_INTEGER ? expr->binary.left : expr->binary.right;
-            const struct expr *other = left == DATA_INTEGER ? expr->binary.right : expr->binary.left;
-            struct silt_str text = expr_text(expr, plan->exec->arena);
-            if (is_literal(other))
-                return silt_fail(err, SILT_INVALID, "type error: %.*s: cannot use %s with an integer and unsigned literal",
-                                 SILT_FMT(text), expr_op_text(op));
-            if (!is_literal(integer))
-                return silt_fail(
-                    err, SILT_INVALID,
-                    "type error: %.*s: cannot use %s between an integer and unsigned, an explicit cast is required",
-                    SILT_FMT(text), expr_op_text(op));
-        }
-        bool bits = op == OP_BIT_AND || op == OP_BIT_OR || op == OP_BIT_XOR;
-        bool fits = bits ? (left == right && (left == DATA_INTEGER || left == DATA_UNSIGNED || left == DATA_BOOLEAN)) ||
-                               (left != right && is_number_type(left) && is_number_type(right) && left != DATA_FLOAT &&
-                                right != DATA_FLOAT)
-                         : is_number_type(left) && is_number_type(right);
-        if (!fits) {
-            struct silt_str text = expr_text(expr, plan->exec->arena);
-            return silt_fail(err, SILT_INVALID, "type error: %.*s: incompatible types: %s and %s", SILT_FMT(text),
-                             data_type_name(left), data_type_name(right));
-        }
-        if (bits)
-            *out = left == DATA_BOOLEAN ? DATA_BOOLEAN : left == right ? left : DATA_UNSIGNED;
-        else if (left == DATA_FLOAT || right == DATA_FLOAT || op == OP_DIV)
-            *out = DATA_FLOAT;
-        else
-            *out = left == right ? left : DATA_UNSIGNED;
-        return SILT_OK;
-    }
-    default: return SILT_OK;
-    }
-}
-
-enum data_type plan_expr_type(const struct plan *plan, const struct expr *expr)
-{
-    enum data_type type;
-
-    return type_of(plan, expr, &type, NULL) == SILT_OK ? type : DATA_UNKNOWN;
-}
 
 /* ---------------------------------------------------------------- wildcards */
 
@@ -227,7 +73,7 @@ static enum silt_status schema_collect(const struct plan *plan, struct schema *s
         const struct plan_source *source = &plan->sources[i];
         for (size_t k = 0; k < source->field_count; k++)
             schema->names[schema->count++] =
-                (struct named_type){source->fields[k].name, field_type(source, k)};
+                (struct named_type){source->fields[k].name, plan_field_type(source, k)};
         for (size_t k = 0; k < source->tag_key_count; k++)
             schema->tags[schema->tag_count++] = source->tag_keys[k];
     }
@@ -572,8 +418,9 @@ int64_t plan_slot_of_ref(struct plan *plan, const struct expr *ref)
     case DATA_TAG:
         slot.kind = SLOT_TAG;
         if (plan_is_column(plan, slot.name)) { /* a subquery's column is read as one, whatever it shows */
+            enum data_type type = plan_type_of(plan, slot.name);
             slot.kind = SLOT_FIELD;
-            slot.type = DATA_STRING;
+            slot.type = type == DATA_TAG || type == DATA_UNKNOWN ? DATA_STRING : type;
             slot.or_tag = true;
         }
         return plan_add_slot(plan, &slot);
@@ -617,6 +464,8 @@ static const char *iterator_name(const struct function *function)
 {
     switch (function->id) {
     case FN_CUMULATIVE_SUM: return "cumulative sum";
+    case FN_HOLT_WINTERS:
+    case FN_HOLT_WINTERS_WITH_FIT: return "elapsed";
     case FN_MOVING_AVERAGE: return "moving average";
     case FN_NON_NEGATIVE_DERIVATIVE: return "derivative";
     case FN_NON_NEGATIVE_DIFFERENCE: return "difference";
@@ -636,6 +485,35 @@ static const char *iterator_name(const struct function *function)
 static const char *iterator_kind(const struct plan_call *inner)
 {
     return inner && inner->function->id == FN_DISTINCT ? "Interval" : "Interrupt";
+}
+
+static bool has_field(const struct plan_source *source, struct silt_str name)
+{
+    for (size_t i = 0; i < source->field_count; i++)
+        if (silt_str_equal(source->fields[i].name, name))
+            return true;
+    for (size_t i = 0; source->pending && i < source->tag_key_count; i++)
+        if (silt_str_equal(source->tag_keys[i], name))
+            return true;
+    return false;
+}
+
+/*
+ * A subquery that lacks what one of these calls is over gives it floats without a value. Where that is the first that
+ * InfluxDB finds in FROM, values of any other type that the sources behind it have are dropped.
+ */
+static bool dropped_behind_subquery(const struct plan *plan, enum function_id function, struct silt_str name)
+{
+    const struct plan_source *first = NULL;
+
+    if (function != FN_MIN && function != FN_MAX && function != FN_SUM && function != FN_FIRST && function != FN_LAST)
+        return false;
+    for (size_t i = 0; i < plan->source_count; i++) {
+        const struct plan_source *source = &plan->sources[i];
+        if ((source->pending || has_field(source, name)) && (!first || source->order < first->order))
+            first = source;
+    }
+    return first && first->pending && !has_field(first, name);
 }
 
 static struct silt_str field_under(const struct expr *expr, enum data_type *type)
@@ -667,6 +545,8 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, ui
     } else {
         enum data_type type = DATA_UNKNOWN;
         int64_t slot = arg->kind == EXPR_REF ? slot_of_argument(plan, arg, &type) : -1;
+        if (slot >= 0 && type != DATA_FLOAT && dropped_behind_subquery(plan, call->function->id, arg->ref.name))
+            slot = -1;
         call->in = slot >= 0 ? type : DATA_UNKNOWN;
         call->slot = slot >= 0 ? (uint32_t)slot : 0;
     }
@@ -679,7 +559,10 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, ui
         if (plan->call_error.status == SILT_OK) {
             plan->call_error_field = field_under(expr, &plan->call_error_type);
             silt_fail(&plan->call_error, SILT_INVALID, "unsupported %s iterator type: *query.%s%sIterator",
-                      iterator_name(call->function), data_type_name(call->in), iterator_kind(call->inner));
+                      count > 2 && call->function->id == FN_TOP      ? "max" /* of each value of what else it names */
+                      : count > 2 && call->function->id == FN_BOTTOM ? "min"
+                                                                     : iterator_name(call->function),
+                      data_type_name(call->in), iterator_kind(call->inner));
         }
         call->in = call->out = DATA_UNKNOWN;
     }
@@ -803,7 +686,7 @@ static enum silt_status make_outputs(struct plan *plan, struct silt_error *err)
             sort_aux(plan);
     }
     for (size_t i = 0; i < plan->field_count; i++)
-        if ((rc = type_of(plan, plan->fields[i].expr, &plan->output_types[i], err)) != SILT_OK) {
+        if ((rc = plan_check_type(plan, plan->fields[i].expr, &plan->output_types[i], err)) != SILT_OK) {
             if (!plan->compiled->parent)
                 return rc;
             plan->output_types[i] = DATA_UNKNOWN; /* within a subquery types that do not meet give nothing */
@@ -849,7 +732,7 @@ enum silt_status plan_make(struct exec *exec, const struct compiled *compiled, c
     }
     for (size_t i = 0; i < plan->field_count; i++) {
         enum data_type type;
-        if (!compiled->parent && (rc = type_of(plan, plan->fields[i].expr, &type, err)) != SILT_OK)
+        if (!compiled->parent && (rc = plan_check_type(plan, plan->fields[i].expr, &type, err)) != SILT_OK)
             return rc;
     }
     name_columns(plan);

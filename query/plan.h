@@ -24,6 +24,7 @@ struct plan_source {
     size_t field_count;
     struct silt_str *tag_keys;
     size_t tag_key_count;
+    size_t order;     /* its place in FROM */
     bool in_sequence; /* a subquery whose rows stand group by group, not by time */
     bool *tag_columns; /* of a subquery: per field, whether it shows a tag; NULL: none does */
 };
@@ -116,7 +117,10 @@ void plan_destroy(struct plan *plan); /* releases the readers; NULL is fine */
 
 /* The type of a name over all sources: the highest of float, integer, unsigned, string, boolean, tag. */
 enum data_type plan_type_of(const struct plan *plan, struct silt_str name);
+enum data_type plan_field_type(const struct plan_source *source, size_t field);
 enum data_type plan_expr_type(const struct plan *plan, const struct expr *expr);
+/* The same, and an error where types do not meet. */
+enum silt_status plan_check_type(const struct plan *plan, const struct expr *expr, enum data_type *out, struct silt_error *err);
 
 /* Whether a subquery has a column (not: a tag it is grouped by) of this name. */
 bool plan_is_column(const struct plan *plan, struct silt_str name);

@@ -333,8 +333,14 @@ enum silt_status schema_tag_filter(struct exec *exec, const struct expr *expr, s
         name = expr->binary.right;
         value = expr->binary.left;
     }
-    if (name->kind != EXPR_REF)
-        return silt_fail(err, SILT_INVALID, "invalid tag comparison operator");
+    bool equality = expr->binary.op == OP_EQ || expr->binary.op == OP_NE;
+    if (name->kind != EXPR_REF) {
+        if (!equality)
+            return silt_fail(err, SILT_INVALID, "invalid tag comparison operator");
+        filter->op = SILT_TAG_TRUE; /* left to rows, of which there are none */
+        *out = filter;
+        return SILT_OK;
+    }
     filter->key = name->ref.name;
     if (value->kind == EXPR_STRING && (expr->binary.op == OP_EQ || expr->binary.op == OP_NE)) {
         filter->op = expr->binary.op == OP_EQ ? SILT_TAG_EQ : SILT_TAG_NE;
@@ -345,7 +351,7 @@ enum silt_status schema_tag_filter(struct exec *exec, const struct expr *expr, s
         filter->match_arg = exec_regex(exec, value->regex);
     } else if (value->kind == EXPR_REF && (expr->binary.op == OP_EQ || expr->binary.op == OP_NE)) {
         both_tags(exec, filter, value->ref.name, expr->binary.op == OP_EQ);
-    } else if (is_literal(value) && value->kind != EXPR_REGEX && (expr->binary.op == OP_EQ || expr->binary.op == OP_NE)) {
+    } else if (value->kind != EXPR_REGEX && value->kind != EXPR_REF && equality) {
         filter->op = SILT_TAG_TRUE; /* to InfluxDB a question about a field, of which SHOW knows nothing */
     } else {
         return silt_fail(err, SILT_INVALID, "invalid tag comparison operator");

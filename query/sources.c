@@ -109,7 +109,8 @@ static enum silt_status add_subquery(struct plan *plan, const struct compiled *c
 static int by_name(const void *a, const void *b)
 {
     const struct plan_source *x = a, *y = b;
-    return silt_str_compare(x->name, y->name);
+    int order = silt_str_compare(x->name, y->name);
+    return order ? order : (x->order > y->order) - (x->order < y->order);
 }
 
 enum silt_status sources_check_names(const struct select *select, struct silt_error *err)
@@ -218,6 +219,7 @@ enum silt_status plan_run_subqueries(struct plan *plan, struct silt_error *err)
             for (size_t k = first; k < plan->source_count; k++) {
                 plan->sources[k].tag_keys = inner->own_dimensions;
                 plan->sources[k].tag_key_count = inner->own_dimension_count;
+                plan->sources[k].order = plan->sources[i].order;
                 plan->sources[k].in_sequence = inner->is_selector && inner->compiled->windows.interval == 0;
             }
         }
@@ -243,14 +245,21 @@ enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
     const struct select *select = plan->compiled->select;
     struct opened *opened = silt_arena_zalloc(exec->arena, (select->source_count + 1) * sizeof(*opened));
     size_t opened_count = 0;
+    const struct compiled *outermost = plan->compiled;
+    silt_time min = plan->scan_min, max = plan->scan_max;
     enum silt_status rc;
 
+    while (outermost->parent)
+        outermost = outermost->parent;
+    if (outermost != plan->compiled) /* what a subquery reads of is known of the range of the whole */
+        warm_up_read_range(outermost, outermost->warm_up_depth, &min, &max);
     plan->merge_levels = 1;
     for (size_t i = 0; i < select->source_count; i++) {
         const struct source *source = &select->sources[i];
         if (source->kind == SOURCE_SUBQUERY) {
             if ((rc = add_subquery(plan, plan->compiled->subqueries[i], err)) != SILT_OK)
                 return rc;
+            plan->sources[plan->source_count - 1].order = i;
             continue;
         }
 
@@ -264,7 +273,7 @@ enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
                 reader = opened[k].reader;
         if (!reader) {
             struct silt_source *store = exec->options->source;
-            if ((rc = store->open(store, database, rp, plan->scan_min, plan->scan_max, &reader, err)) != SILT_OK)
+            if ((rc = store->open(store, database, rp, min, max, &reader, err)) != SILT_OK)
                 return rc;
             add_reader(plan, reader);
             opened[opened_count++] = (struct opened){database, rp, reader};
@@ -278,8 +287,10 @@ enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
         }
         if (rc != SILT_OK)
             return rc;
-        for (size_t k = first; k < plan->source_count; k++)
+        for (size_t k = first; k < plan->source_count; k++) {
             plan->sources[k].database = database;
+            plan->sources[k].order = i;
+        }
     }
     if (plan->source_count > 1)
         qsort(plan->sources, plan->source_count, sizeof(*plan->sources), by_name);

@@ -1,0 +1,172 @@
+/* plan_types.c - the types of names and expressions over all sources of a plan (plan.h), and whether they meet. */
+#include "query/plan.h"
+
+enum data_type plan_field_type(const struct plan_source *source, size_t field)
+{
+    return source->tag_columns && source->tag_columns[field] ? DATA_TAG : data_type_of(source->fields[field].type);
+}
+
+bool plan_is_column(const struct plan *plan, struct silt_str name)
+{
+    for (size_t i = 0; i < plan->source_count; i++)
+        for (size_t k = 0; plan->sources[i].pending && k < plan->sources[i].field_count; k++)
+            if (silt_str_equal(plan->sources[i].fields[k].name, name))
+                return true;
+    return false;
+}
+
+bool plan_is_in_subquery(const struct plan *plan, struct silt_str name)
+{
+    for (size_t i = 0; i < plan->source_count; i++)
+        for (size_t k = 0; plan->sources[i].pending && k < plan->sources[i].tag_key_count; k++)
+            if (silt_str_equal(plan->sources[i].tag_keys[k], name))
+                return true;
+    return plan_is_column(plan, name);
+}
+
+enum data_type plan_type_of(const struct plan *plan, struct silt_str name)
+{
+    enum data_type best = DATA_UNKNOWN;
+
+    if (silt_str_equal(name, SILT_STR("_name")) || silt_str_equal(name, SILT_STR("_tagKey")) ||
+        silt_str_equal(name, SILT_STR("_seriesKey")))
+        return DATA_TAG;
+    for (size_t i = 0; i < plan->source_count; i++) {
+        const struct plan_source *source = &plan->sources[i];
+        for (size_t k = 0; k < source->field_count; k++)
+            if (silt_str_equal(source->fields[k].name, name) && data_type_rank(plan_field_type(source, k)) > data_type_rank(best))
+                best = plan_field_type(source, k);
+        if (best == DATA_UNKNOWN)
+            for (size_t k = 0; k < source->tag_key_count; k++)
+                if (silt_str_equal(source->tag_keys[k], name))
+                    best = DATA_TAG;
+    }
+    return best;
+}
+
+void plan_assign_types(const struct plan *plan, struct expr *expr)
+{
+    switch (expr->kind) {
+    case EXPR_REF: {
+        if (expr->ref.type != DATA_UNKNOWN && expr->ref.type != DATA_ANY_FIELD)
+            return;
+        enum data_type type = plan_type_of(plan, expr->ref.name);
+        if (type == DATA_TAG && expr->ref.type == DATA_ANY_FIELD)
+            return;
+        expr->ref.type = type;
+        return;
+    }
+    case EXPR_CALL:
+        for (size_t i = 0; i < expr->call.arg_count; i++)
+            plan_assign_types(plan, expr->call.args[i]);
+        return;
+    case EXPR_BINARY:
+        plan_assign_types(plan, expr->binary.left);
+        plan_assign_types(plan, expr->binary.right);
+        return;
+    case EXPR_PAREN: plan_assign_types(plan, expr->paren); return;
+    default: return;
+    }
+}
+
+static bool is_number_type(enum data_type type)
+{
+    return type == DATA_FLOAT || type == DATA_INTEGER || type == DATA_UNSIGNED;
+}
+
+/* A quotient of integers is a float but counts as an integer where InfluxDB looks whether types meet. */
+static enum data_type type_to_meet(const struct plan *plan, const struct expr *expr, enum data_type type)
+{
+    enum data_type left, right;
+
+    while (expr->kind == EXPR_PAREN)
+        expr = expr->paren;
+    if (type != DATA_FLOAT || expr->kind != EXPR_BINARY || expr->binary.op < OP_ADD)
+        return type;
+    if (plan_check_type(plan, expr->binary.left, &left, NULL) != SILT_OK || plan_check_type(plan, expr->binary.right, &right, NULL) != SILT_OK)
+        return type;
+    left = type_to_meet(plan, expr->binary.left, left);
+    right = type_to_meet(plan, expr->binary.right, right);
+    return left == DATA_INTEGER && right == DATA_INTEGER ? DATA_INTEGER : type;
+}
+
+enum silt_status plan_check_type(const struct plan *plan, const struct expr *expr, enum data_type *out, struct silt_error *err)
+{
+    enum silt_status rc;
+
+    *out = DATA_UNKNOWN;
+    switch (expr->kind) {
+    case EXPR_REF: *out = expr->ref.type == DATA_ANY_FIELD ? DATA_UNKNOWN : expr->ref.type; return SILT_OK;
+    case EXPR_INTEGER: *out = DATA_INTEGER; return SILT_OK;
+    case EXPR_UNSIGNED: *out = DATA_UNSIGNED; return SILT_OK;
+    case EXPR_NUMBER: *out = DATA_FLOAT; return SILT_OK;
+    case EXPR_STRING: *out = DATA_STRING; return SILT_OK;
+    case EXPR_BOOLEAN: *out = DATA_BOOLEAN; return SILT_OK;
+    case EXPR_PAREN: return plan_check_type(plan, expr->paren, out, err);
+    case EXPR_CALL: {
+        enum data_type arg = DATA_UNKNOWN;
+        if (expr->call.arg_count > 0 && (rc = plan_check_type(plan, expr->call.args[0], &arg, err)) != SILT_OK)
+            return rc;
+        const struct function *function = function_find(expr->call.name);
+        if (function) {
+            *out = function->gives != DATA_UNKNOWN ? function->gives : arg;
+            return SILT_OK;
+        }
+        *out = arg; /* a mathematical function counts as giving what it is given, whatever it gives */
+        return SILT_OK;
+    }
+    case EXPR_BINARY: {
+        enum data_type left, right;
+        enum expr_op op = expr->binary.op;
+        if ((rc = plan_check_type(plan, expr->binary.left, &left, err)) != SILT_OK ||
+            (rc = plan_check_type(plan, expr->binary.right, &right, err)) != SILT_OK)
+            return rc;
+        if (left == DATA_UNKNOWN || right == DATA_UNKNOWN) {
+            *out = left == DATA_UNKNOWN ? right : left;
+            return SILT_OK;
+        }
+        bool divides = op == OP_DIV || left == DATA_FLOAT || right == DATA_FLOAT;
+        left = type_to_meet(plan, expr->binary.left, left);
+        right = type_to_meet(plan, expr->binary.right, right);
+        if ((left == DATA_UNSIGNED && right == DATA_INTEGER) || (left == DATA_INTEGER && right == DATA_UNSIGNED)) {
+            /* only an integer literal becomes unsigned by itself */
+            const struct expr *integer = left == DATA_INTEGER ? expr->binary.left : expr->binary.right;
+            const struct expr *other = left == DATA_INTEGER ? expr->binary.right : expr->binary.left;
+            struct silt_str text = expr_text(expr, plan->exec->arena);
+            if (is_literal(other))
+                return silt_fail(err, SILT_INVALID, "type error: %.*s: cannot use %s with an integer and unsigned literal",
+                                 SILT_FMT(text), expr_op_text(op));
+            if (!is_literal(integer))
+                return silt_fail(
+                    err, SILT_INVALID,
+                    "type error: %.*s: cannot use %s between an integer and unsigned, an explicit cast is required",
+                    SILT_FMT(text), expr_op_text(op));
+        }
+        bool bits = op == OP_BIT_AND || op == OP_BIT_OR || op == OP_BIT_XOR;
+        bool fits = bits ? (left == right && (left == DATA_INTEGER || left == DATA_UNSIGNED || left == DATA_BOOLEAN)) ||
+                               (left != right && is_number_type(left) && is_number_type(right) && left != DATA_FLOAT &&
+                                right != DATA_FLOAT)
+                         : is_number_type(left) && is_number_type(right);
+        if (!fits) {
+            struct silt_str text = expr_text(expr, plan->exec->arena);
+            return silt_fail(err, SILT_INVALID, "type error: %.*s: incompatible types: %s and %s", SILT_FMT(text),
+                             data_type_name(left), data_type_name(right));
+        }
+        if (bits)
+            *out = left == DATA_BOOLEAN ? DATA_BOOLEAN : left == right ? left : DATA_UNSIGNED;
+        else if (divides)
+            *out = DATA_FLOAT;
+        else
+            *out = left == right ? left : DATA_UNSIGNED;
+        return SILT_OK;
+    }
+    default: return SILT_OK;
+    }
+}
+
+enum data_type plan_expr_type(const struct plan *plan, const struct expr *expr)
+{
+    enum data_type type;
+
+    return plan_check_type(plan, expr, &type, NULL) == SILT_OK ? type : DATA_UNKNOWN;
+}
