@@ -73,6 +73,9 @@ static void start_pools(struct silt_server *server)
     http->stats.storage = http->storage;
     http->stats.queries = &http->queries;
     http->stats.options = options;
+    http->stats.query_budget = &http->query_budget;
+    http->stats.write_budget = &http->write_budget;
+    http->stats.connections = &http->connection_count;
     http->stats.started = silt_clock_now();
     http->admin = statement_admin_create(&http->stats);
     http->query_host = (struct query_host){.storage = http->storage,

@@ -26,6 +26,8 @@ struct stats_source { /* all set once, before anybody asks */
     const struct silt_server_options *options;
     struct counters *counters; /* of each loop */
     unsigned counters_count;
+    const struct silt_budget *query_budget, *write_budget;
+    const _Atomic size_t *connections; /* open */
     uint16_t port;
     silt_time started;
 };

@@ -252,6 +252,25 @@ static void put_sample(struct silt_buffer *out, const struct metric *metric, con
     silt_buffer_char(out, '\n');
 }
 
+static void put_gauge(struct silt_buffer *out, const char *name, const char *help, uint64_t value)
+{
+    silt_buffer_printf(out, "# HELP silt_%s %s\n# TYPE silt_%s gauge\nsilt_%s %llu\n", name, help, name, name,
+                       (unsigned long long)value);
+}
+
+/* What runs into a bound, with the bound beside it; 0 where there is none. */
+static void put_bounded(const struct stats_source *source, struct silt_buffer *out)
+{
+    const struct silt_server_options *options = source->options;
+
+    put_gauge(out, "http_connections", "Connections that are open.", *source->connections);
+    put_gauge(out, "http_connections_max", "Connections that may be open.", options->connections_max);
+    put_gauge(out, "query_memory_bytes", "Memory of queries under way.", source->query_budget->used_bytes);
+    put_gauge(out, "query_memory_max_bytes", "Memory that all queries may take.", options->memory_bytes);
+    put_gauge(out, "write_memory_bytes", "Memory of writes that are being read.", source->write_budget->used_bytes);
+    put_gauge(out, "write_memory_max_bytes", "Memory that all writes may take.", options->write_memory_bytes);
+}
+
 void stats_write_metrics(const struct stats_source *source, struct silt_arena *arena, struct silt_buffer *out)
 {
     struct statistic *stats;
@@ -264,6 +283,7 @@ void stats_write_metrics(const struct stats_source *source, struct silt_arena *a
                        "# HELP silt_start_time_seconds When the server started, in seconds since 1970.\n"
                        "# TYPE silt_start_time_seconds gauge\nsilt_start_time_seconds %lld\n",
                        SILT_VERSION, (long long)(source->started / 1000000000));
+    put_bounded(source, out);
     for (size_t m = 0; m < sizeof(metrics) / sizeof(metrics[0]); m++) {
         const struct metric *metric = &metrics[m];
         struct silt_str name = silt_str_from(metric->stat), field = silt_str_from(metric->field);
