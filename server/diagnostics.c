@@ -83,6 +83,11 @@ static void add_config(struct builder *b, const struct silt_server_options *opti
         COLUMN("max-select-point", number_cell(options->select_points_max)),
         COLUMN("max-select-series", number_cell(options->select_series_max)),
         COLUMN("query-timeout", duration_cell(b, options->query_timeout_ms)));
+    if (options->continuous_queries)
+        ADD(b, "config-cqs", COLUMN("enabled", boolean_cell(true)), COLUMN("query-stats-enabled", boolean_cell(false)),
+            COLUMN("run-interval", duration_cell(b, options->continuous_queries_interval_ms)));
+    else
+        ADD(b, "config-cqs", COLUMN("enabled", boolean_cell(false)));
     ADD(b, "config-data", COLUMN("cache-max-memory-size", number_cell(options->memtable_hard_bytes)),
         COLUMN("cache-snapshot-memory-size", number_cell(options->memtable_soft_bytes)),
         COLUMN("dir", string_cell(silt_str_from(options->data_dir))),

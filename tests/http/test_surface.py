@@ -13,7 +13,7 @@ import wire
 
 METHODS = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "FOO"]
 PATHS = ["/", "/query", "/write", "/ping", "/nope", "/query/", "/write/", "/ping/", "//query", "/QUERY", "/query/x",
-         "/api/v2/write", "/favicon.ico", "/que%72y?q=SHOW+DATABASES", "/./query", "/x/../query", "/query?", "/query?q",
+         "/api/v3/write", "/favicon.ico", "/que%72y?q=SHOW+DATABASES", "/./query", "/x/../query", "/query?", "/query?q",
          "/query?q=", "/query#x", "/ping?wait_for_leader=1s", "/ping?verbose=false", "/ping?verbose"]
 QUERY_STRINGS = ["q=SHOW+DATABASES", "q=SHOW+DATABASES&pretty=true", "q=bad&pretty=true", "pretty=true",
                  "q=SELECT+v+FROM+n&db=d&pretty=true&chunked=true", "q=SELECT+v+FROM+n&db=nope", "q=SELECT+v+FROM+n",
