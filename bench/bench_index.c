@@ -169,7 +169,7 @@ static void bench(size_t series_count)
     union silt_value *values = calloc(BATCH * 10, sizeof(*values));
     struct memtable_row *mt_rows = malloc(BATCH * sizeof(*mt_rows));
     size_t total = series_count < 200000 ? 2000000 : series_count, passes = total / series_count;
-    struct memtable *mt = memtable_create(NULL, dict);
+    struct memtable *mt = memtable_create(NULL, NULL, dict);
     double applying = 0;
     for (size_t done = 0; done < passes * series_count; done += BATCH) {
         size_t n = passes * series_count - done < BATCH ? passes * series_count - done : BATCH;

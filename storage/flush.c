@@ -15,7 +15,6 @@
 #include <time.h>
 
 #define AGE_MS_MAX ((uint64_t)600 * 1000)
-#define SHARD_BYTES_MAX ((size_t)256 << 20)
 
 /* Row groups of one series. */
 static enum silt_status write_series(struct tsm_writer *writer, const struct memtable *mt, silt_series_id id,
@@ -231,7 +230,7 @@ static bool is_due(struct shard *shard, uint64_t now_ms)
     wal_lock(shard->wal);
     const struct generation *active = shard->active;
     bool due = active->first_seq != 0
-               && (now_ms - active->born_ms > AGE_MS_MAX || memtable_bytes(active->mt) > SHARD_BYTES_MAX);
+               && (now_ms - active->born_ms > AGE_MS_MAX || memtable_bytes(active->mt) > GENERATION_BYTES_MAX);
     wal_unlock(shard->wal);
     pthread_mutex_unlock(&shard->lock);
     return due;

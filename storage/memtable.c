@@ -4,10 +4,8 @@
 #include "storage/memtable_internal.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #define PIECE_BYTES_MIN ((size_t)64 << 10)
-#define PIECE_BYTES_MAX ((size_t)2 << 20)
 #define SLICE_BYTES_MIN ((size_t)2 << 10)
 #define SLICE_BYTES_MAX ((size_t)256 << 10)
 #define CHUNK_BYTES_MAX ((size_t)256 << 10)
@@ -19,12 +17,13 @@ static inline uint32_t columns_worth(uint32_t row_columns)
     return 2 * row_columns + 8;
 }
 
-struct memtable *memtable_create(struct silt_budget *budget, struct field_dict *dict)
+struct memtable *memtable_create(struct silt_budget *budget, struct piece_pool *pool, struct field_dict *dict)
 {
     struct memtable *mt = aligned_alloc(64, (sizeof(*mt) + 63) / 64 * 64);
     silt_assert(mt);
     memset(mt, 0, sizeof(*mt));
     mt->budget = budget;
+    mt->pool = pool;
     mt->dict = dict;
     mt->next_piece_bytes = PIECE_BYTES_MIN;
     atomic_init(&mt->min, INT64_MAX);
@@ -41,7 +40,10 @@ void memtable_destroy(struct memtable *mt)
         return;
     for (struct piece *piece = mt->pieces, *next; piece; piece = next) {
         next = piece->next;
-        free(piece);
+        if (piece->bytes == PIECE_BYTES)
+            piece_pool_give(mt->pool, piece);
+        else
+            free(piece);
     }
     if (mt->budget && mt->charged)
         silt_budget_release(mt->budget, mt->charged);
@@ -56,14 +58,7 @@ void memtable_destroy(struct memtable *mt)
 /* With pool_lock. A piece that the budget does not cover is taken all the same: its rows are logged. */
 static void *add_piece(struct memtable *mt, size_t bytes)
 {
-    struct piece *piece;
-    if (bytes == PIECE_BYTES_MAX) {
-        piece = aligned_alloc(PIECE_BYTES_MAX, bytes);
-        if (piece)
-            (void)madvise(piece, bytes, MADV_HUGEPAGE); /* saves faults where the system allows */
-    } else {
-        piece = malloc(bytes);
-    }
+    struct piece *piece = bytes == PIECE_BYTES ? piece_pool_take(mt->pool) : malloc(bytes);
     silt_assert(piece); /* out of memory */
     piece->bytes = bytes;
     piece->next = mt->pieces;
@@ -92,7 +87,7 @@ static char *take_slice(struct memtable *mt, size_t least, size_t wanted, size_t
         }
         mt->at = add_piece(mt, mt->next_piece_bytes);
         mt->end = (char *)mt->pieces + mt->next_piece_bytes;
-        if (mt->next_piece_bytes < PIECE_BYTES_MAX)
+        if (mt->next_piece_bytes < PIECE_BYTES)
             mt->next_piece_bytes *= 2;
     }
     *got = (size_t)(mt->end - mt->at) < wanted ? (size_t)(mt->end - mt->at) & ~(size_t)7 : wanted;

@@ -14,7 +14,7 @@
  * Threads: apply from any number of threads (64 locks by series id), reading from any number without a lock: a row is
  * visible once its chunk's count says so. Destroy when nobody uses it any more; the owner counts.
  *
- * Memory: pieces of up to 2 MiB, freed together. They are charged to the budget as far as it allows; apply itself
+ * Memory: pieces of up to 2 MiB, given back together. They are charged to the budget as far as it allows; apply itself
  * never fails for want of budget, because its rows are in the log already: check memtable_over_budget or the budget
  * before logging.
  */
@@ -24,11 +24,12 @@
 #include "silt/base.h"
 #include "silt/storage.h"
 #include "storage/field_layout.h"
+#include "storage/piece_pool.h"
 
 struct memtable;
 
-/* dict: for unions of layouts; must outlive the memtable. */
-struct memtable *memtable_create(struct silt_budget *budget, struct field_dict *dict);
+/* dict: for unions of layouts; it and the pool, which may be NULL, must outlive the memtable. */
+struct memtable *memtable_create(struct silt_budget *budget, struct piece_pool *pool, struct field_dict *dict);
 void memtable_destroy(struct memtable *mt); /* NULL is fine */
 
 struct memtable_row {

@@ -61,6 +61,7 @@ struct piece {
 
 struct memtable {
     struct silt_budget *budget;
+    struct piece_pool *pool;
     struct field_dict *dict;
     _Atomic uint64_t rows, values, series, bytes;
     _Atomic silt_time min, max;

@@ -451,7 +451,7 @@ static enum silt_status make_shard(struct silt_storage *storage, struct database
     struct shard *shard;
     enum silt_status rc = catalog_create_shard(storage->catalog, database->id, policy->id, start, end, &id, err);
     if (rc == SILT_OK)
-        rc = shard_open(database, storage->vfs, storage->wal, &storage->memtable_budget, storage->epoch, id, policy->id,
+        rc = shard_open(database, storage->vfs, storage->wal, &storage->memtable_budget, storage->pieces, storage->epoch, id, policy->id,
                         start, end, &shard, err);
     if (rc != SILT_OK)
         return rc;

@@ -87,7 +87,7 @@ static enum silt_status load_shard(void *arg, const struct catalog_shard *row, s
     if (!policy)
         return silt_fail(err, SILT_CORRUPT, "catalog: shard %" PRIu64 " of no policy", row->id);
     struct shard *shard;
-    enum silt_status rc = shard_open(database, storage->vfs, storage->wal, &storage->memtable_budget, storage->epoch,
+    enum silt_status rc = shard_open(database, storage->vfs, storage->wal, &storage->memtable_budget, storage->pieces, storage->epoch,
                                      row->id, row->policy_id, row->start, row->end, &shard, err);
     if (rc == SILT_OK)
         policy_add_shard(storage, policy, shard);

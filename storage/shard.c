@@ -68,7 +68,7 @@ static struct generation *generation_create(struct shard *shard)
 {
     struct generation *generation = silt_calloc(1, sizeof(*generation));
     atomic_init(&generation->references, 1);
-    generation->mt = memtable_create(shard->memory, shard->dict);
+    generation->mt = memtable_create(shard->memory, shard->pieces, shard->dict);
     return generation;
 }
 
@@ -315,7 +315,7 @@ static enum silt_status load_tombstones(struct shard *shard, struct tombstone **
 }
 
 enum silt_status shard_open(struct database *owner, struct vfs *vfs, struct wal *wal, struct silt_budget *memory,
-                            uint64_t epoch, uint64_t id, uint32_t policy_id, silt_time start, silt_time end,
+                            struct piece_pool *pieces, uint64_t epoch, uint64_t id, uint32_t policy_id, silt_time start, silt_time end,
                             struct shard **out, struct silt_error *err)
 {
     struct shard *shard = silt_calloc(1, sizeof(*shard));
@@ -329,6 +329,7 @@ enum silt_status shard_open(struct database *owner, struct vfs *vfs, struct wal 
     shard->vfs = vfs;
     shard->wal = wal;
     shard->memory = memory;
+    shard->pieces = pieces;
     shard->epoch = epoch;
     shard->owner = database_acquire(owner);
     shard->dict = owner->dict;

@@ -79,6 +79,7 @@ struct shard { /* counted: the catalog's lists, readers, upkeep */
     struct field_dict *dict;   /* the database's, which outlives the shard by `owner` */
     struct database *owner;    /* counted */
     struct silt_budget *memory;
+    struct piece_pool *pieces;
     uint64_t epoch;
 
     pthread_mutex_t flush_lock;    /* one flush at a time */
@@ -95,7 +96,7 @@ struct shard { /* counted: the catalog's lists, readers, upkeep */
 
 /* A shard as the catalog names it: reads its manifest, opens its files, removes orphans. May wait. */
 enum silt_status shard_open(struct database *owner, struct vfs *vfs, struct wal *wal, struct silt_budget *memory,
-                            uint64_t epoch, uint64_t id, uint32_t policy_id, silt_time start, silt_time end,
+                            struct piece_pool *pieces, uint64_t epoch, uint64_t id, uint32_t policy_id, silt_time start, silt_time end,
                             struct shard **out, struct silt_error *err);
 struct shard *shard_acquire(struct shard *shard);
 void shard_release(struct shard *shard); /* NULL is fine */

@@ -68,11 +68,16 @@ static void report(const char *what, enum silt_status rc, const struct silt_erro
 static void *run_flusher(void *arg)
 {
     struct silt_storage *storage = arg;
-    uint64_t seen = 0;
+    uint64_t seen = 0, trimmed_ns = 0;
     bool failing = false;
     while (wait_for_work(storage, &storage->flush_kicks, &seen, TICK_MS)) {
         struct silt_error err;
         bool did = false;
+        uint64_t now_ns = silt_clock_monotonic_ns();
+        if (now_ns - trimmed_ns >= (uint64_t)TICK_MS * 1000000) {
+            piece_pool_trim(storage->pieces);
+            trimmed_ns = now_ns;
+        }
         enum silt_status rc = flush_step(storage, false, &did, &err);
         atomic_store(&storage->flush_wanted, false);
         report("a flush failed", rc, &err, &failing);
@@ -184,6 +189,7 @@ static void destroy(struct silt_storage *storage)
         database_release(database);
     }
     free(storage->databases);
+    piece_pool_destroy(storage->pieces);
     users_deinit(storage);
     catalog_close(storage->catalog);
     if (storage->own_vfs)
@@ -227,6 +233,7 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     set_bounds(storage);
     silt_budget_init(&storage->root, "storage memory", SIZE_MAX, options->budget);
     silt_budget_init(&storage->memtable_budget, "memtable memory", SIZE_MAX, &storage->root);
+    storage->pieces = piece_pool_create(storage->soft_bytes / 4 < GENERATION_BYTES_MAX ? storage->soft_bytes / 4 : GENERATION_BYTES_MAX);
     silt_budget_init(&storage->index_budget, "series index memory", SIZE_MAX, &storage->root);
     if (storage->options.compact_files_max == 0)
         storage->options.compact_files_max = FILES_MAX_DEFAULT;

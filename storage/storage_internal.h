@@ -37,6 +37,7 @@
 #include <roaring/roaring.h>
 
 #define SHARDS_FOLDER "shards"
+#define GENERATION_BYTES_MAX ((size_t)256 << 20) /* a larger one is rotated and flushed, whatever room there is */
 
 struct definition { /* a continuous query, or a subscription */
     struct silt_str name;
@@ -143,6 +144,7 @@ struct silt_storage {
     struct catalog *catalog;
     uint64_t epoch;
     struct silt_budget root, memtable_budget, index_budget;
+    struct piece_pool *pieces;
     size_t soft_bytes, hard_bytes;
     _Atomic bool flush_full; /* the last flush found no room on the disk */
 

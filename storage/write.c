@@ -347,6 +347,13 @@ static void check_rows(struct write *w)
     }
 }
 
+static void want_flush(struct silt_storage *storage)
+{
+    if (atomic_load_explicit(&storage->flush_wanted, memory_order_relaxed) || atomic_exchange(&storage->flush_wanted, true))
+        return;
+    upkeep_kick(storage, true, false);
+}
+
 static void store_rows(struct write *w, silt_written_fn done, void *done_arg)
 {
     struct silt_storage *storage = w->storage;
@@ -392,12 +399,14 @@ static void store_rows(struct write *w, silt_written_fn done, void *done_arg)
             w->slots[s].generation = shard_enter_locked(w->slots[s].shard, log_item_enqueue_locked(w->slots[s].item));
     wal_unlock(storage->wal);
     uint64_t now_ms = silt_clock_monotonic_ns() / 1000000;
+    bool full = false;
     for (size_t s = 0; s < w->slot_count; s++) {
         struct slot *slot = &w->slots[s];
         shard_count(&slot->shard->counters.series_created, slot->series_created);
         if (!slot->item)
             continue;
         memtable_apply(slot->generation->mt, rows + slot->row_begin, slot->row_count, slot->maps, w->arena);
+        full = full || memtable_bytes(slot->generation->mt) > GENERATION_BYTES_MAX;
         generation_leave(slot->generation);
         atomic_store_explicit(&slot->shard->changed_ms, now_ms, memory_order_relaxed);
         shard_count(&slot->shard->counters.writes, 1);
@@ -405,6 +414,8 @@ static void store_rows(struct write *w, silt_written_fn done, void *done_arg)
         shard_count(&slot->shard->counters.log_bytes, slot->item->payload.len);
         log_item_release(slot->item);
     }
+    if (full)
+        want_flush(storage);
     w->report->written = written;
     atomic_fetch_add_explicit(&storage->rows_written, written, memory_order_relaxed);
     atomic_fetch_add_explicit(&storage->values_written, values, memory_order_relaxed);
@@ -442,10 +453,8 @@ enum silt_status check_writable(struct silt_storage *storage, struct silt_error 
 static enum silt_status check_pressure(struct silt_storage *storage, bool may_wait, struct silt_error *err)
 {
     size_t used = waiting_bytes(storage);
-    if (used > storage->soft_bytes / 4 && !atomic_load_explicit(&storage->flush_wanted, memory_order_relaxed)) {
-        atomic_store(&storage->flush_wanted, true);
-        upkeep_kick(storage, true, false);
-    }
+    if (used > storage->soft_bytes / 4)
+        want_flush(storage);
     enum silt_status rc = check_room(storage, used, err);
     if (rc != SILT_OK || used <= storage->soft_bytes)
         return rc;

@@ -81,7 +81,7 @@ static void set_up(struct fixture *fixture)
     memset(fixture, 0, sizeof(*fixture));
     silt_budget_init(&fixture->budget, "memtable", SIZE_MAX, NULL);
     fixture->dict = field_dict_create(NULL);
-    fixture->mt = memtable_create(&fixture->budget, fixture->dict);
+    fixture->mt = memtable_create(&fixture->budget, NULL, fixture->dict);
     fixture->arena = silt_arena_create(NULL);
     fixture->rows = calloc(ROWS_MAX, sizeof(*fixture->rows));
     for (unsigned i = 0; i < SERIES; i++)
@@ -314,12 +314,62 @@ START_TEST(ever_new_fields_stay_bounded)
 }
 END_TEST
 
+/* What a memtable gives back the next one takes; what nobody takes goes. */
+START_TEST(pieces_are_used_again)
+{
+    struct piece_pool *pool = piece_pool_create(8 * PIECE_BYTES);
+    struct field_dict *dict = field_dict_create(NULL);
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct field_ref column = {1, SILT_TYPE_INTEGER};
+    uint32_t slot = 0;
+    struct layout_map map = {field_dict_intern(dict, 1, &column, 1), &slot};
+    size_t idle = 0;
+    for (int round = 0; round < 3; round++) {
+        struct memtable *mt = memtable_create(NULL, pool, dict);
+        for (int64_t i = 0; i < 1000000; i++) {
+            union silt_value value = {.i64 = i ^ round};
+            struct memtable_row row = {(silt_series_id)(1 + i % 100), 0, i, &value};
+            memtable_apply(mt, &row, 1, &map, arena);
+            silt_arena_reset(arena);
+        }
+        for (silt_series_id id = 1; id <= 100; id += 33) {
+            struct memtable_rows rows;
+            ck_assert_int_eq(memtable_collect(mt, id, INT64_MIN, INT64_MAX, &column, 1, arena, &rows, NULL), SILT_OK);
+            ck_assert_uint_eq(rows.count, 10000);
+            for (size_t i = 0; i < rows.count; i++)
+                ck_assert(rows.times[i] == (int64_t)(i * 100 + id - 1) && rows.columns[0].values[i].i64 == (rows.times[i] ^ round));
+            silt_arena_reset(arena);
+        }
+        memtable_destroy(mt);
+        if (round > 0)
+            ck_assert_uint_eq(piece_pool_idle_bytes(pool), idle);
+        idle = piece_pool_idle_bytes(pool);
+        ck_assert_uint_le(idle, 8 * PIECE_BYTES);
+#ifndef __SANITIZE_ADDRESS__
+        ck_assert_uint_gt(idle, 0);
+#endif
+    }
+    piece_pool_trim(pool); /* they were all in use since the last time */
+    ck_assert_uint_eq(piece_pool_idle_bytes(pool), idle);
+    void *piece = piece_pool_take(pool);
+    memset(piece, 1, PIECE_BYTES);
+    piece_pool_give(pool, piece);
+    piece_pool_trim(pool);
+    ck_assert_uint_le(piece_pool_idle_bytes(pool), PIECE_BYTES);
+    piece_pool_trim(pool);
+    ck_assert_uint_eq(piece_pool_idle_bytes(pool), 0);
+    piece_pool_destroy(pool);
+    silt_arena_destroy(arena);
+    field_dict_destroy(dict);
+}
+END_TEST
+
 START_TEST(over_budget_is_told)
 {
     struct silt_budget small;
     silt_budget_init(&small, "small", 100000, NULL);
     struct field_dict *dict = field_dict_create(NULL);
-    struct memtable *mt = memtable_create(&small, dict);
+    struct memtable *mt = memtable_create(&small, NULL, dict);
     struct silt_arena *arena = silt_arena_create(NULL);
     struct field_ref column = {1, SILT_TYPE_FLOAT};
     uint32_t slot = 0;
@@ -405,7 +455,7 @@ START_TEST(readers_beside_writers)
     uint32_t slots[3] = {0, 1, 2}, fewer_slots[2] = {0, 2};
     struct field_ref fewer[2] = {columns[0], columns[2]};
     shared[0] = (struct shared){
-        .mt = memtable_create(NULL, dict),
+        .mt = memtable_create(NULL, NULL, dict),
         .dict = dict,
         .maps = {{field_dict_intern(dict, 1, columns, 3), slots}, {field_dict_intern(dict, 1, fewer, 2), fewer_slots}}};
     shared[1] =
@@ -444,6 +494,7 @@ int main(void)
     tcase_add_test(tcase, out_of_order_many_layouts);
     tcase_add_test(tcase, changed_type_keeps_both);
     tcase_add_test(tcase, ever_new_fields_stay_bounded);
+    tcase_add_test(tcase, pieces_are_used_again);
     tcase_add_test(tcase, over_budget_is_told);
     tcase_add_test(tcase, readers_beside_writers);
     suite_add_tcase(suite, tcase);
