@@ -6,6 +6,16 @@
 
 static const struct silt_str name_column[] = {{"name", 4}};
 
+static size_t keep_visible(const struct silt_viewer *viewer, struct silt_str *names, size_t count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (!viewer || viewer->may_see(viewer, names[i]))
+            names[kept++] = names[i];
+    return kept;
+}
+
 static enum silt_status show_databases(struct exec *exec, struct silt_error *err)
 {
     struct silt_source *source = exec->options->source;
@@ -16,6 +26,7 @@ static enum silt_status show_databases(struct exec *exec, struct silt_error *err
 
     if (rc != SILT_OK)
         return silt_fail(err, rc, "cannot list databases");
+    count = keep_visible(exec->options->viewer, names, count);
     rc = table_begin(&table, exec, SILT_STR("databases"), name_column, 1, 0, 0, true, err);
     return rc == SILT_OK ? table_strings(&table, names, count) : rc;
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define HEADER_BYTES_MAX 16384
+
 /* Strict base64 with padding. */
 static bool decode_base64(struct silt_str text, struct silt_arena *arena, struct silt_str *out)
 {
@@ -60,20 +62,21 @@ void auth_read(struct auth *auth, struct silt_str u, struct silt_str p, struct s
     }
     if (header.len == 0)
         return;
-    const char *blank = memchr(header.p, ' ', header.len);
-    size_t scheme_len = blank ? (size_t)(blank - header.p) : header.len;
-    struct silt_str rest = {header.p + scheme_len, header.len - scheme_len};
-    while (rest.len && *rest.p == ' ') {
-        rest.p++;
-        rest.len--;
-    }
     auth->kind = AUTH_UNREADABLE;
+    while (header.len && (header.p[header.len - 1] == ' ' || header.p[header.len - 1] == '\t'))
+        header.len--;
+    const char *blank = header.len ? memchr(header.p, ' ', header.len) : NULL;
+    if (!blank || header.len > HEADER_BYTES_MAX)
+        return;
+    size_t scheme_len = (size_t)(blank - header.p);
+    struct silt_str rest = {blank + 1, header.len - scheme_len - 1};
+    bool one_word = !memchr(rest.p, ' ', rest.len);
     if (scheme_len == 5 && strncasecmp(header.p, "Basic", 5) == 0) {
-        if (rest.len <= 8192 && decode_base64(rest, arena, &decoded))
+        if (decode_base64(rest, arena, &decoded))
             split_user(auth, decoded);
-    } else if (scheme_len == 5 && strncasecmp(header.p, "Token", 5) == 0) {
+    } else if (scheme_len == 5 && memcmp(header.p, "Token", 5) == 0 && one_word) {
         split_user(auth, rest);
-    } else if (scheme_len == 6 && strncasecmp(header.p, "Bearer", 6) == 0 && rest.len) {
+    } else if (scheme_len == 6 && memcmp(header.p, "Bearer", 6) == 0 && one_word) {
         auth->kind = AUTH_BEARER;
         auth->token = rest;
     }

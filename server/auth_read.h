@@ -5,6 +5,9 @@
  *     Authorization: Basic base64(user:password)
  *     Authorization: Token user:password
  *     Authorization: Bearer <token>
+ *
+ * As in InfluxDB, `u` and `p` count in the URL only, `Basic` may be of any letter case and the others may not, and there
+ * is one blank.
  */
 #ifndef SERVER_AUTH_READ_H
 #define SERVER_AUTH_READ_H

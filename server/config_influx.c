@@ -90,8 +90,8 @@ static const struct influx_key {
 
     {"http", "enabled", MUST_BE_ON, NULL, NULL},
     {"http", "bind-address", SAME, NULL, NULL},
-    {"http", "auth-enabled", MUST_BE_OFF, NULL, NULL},
-    {"http", "ping-auth-enabled", MUST_BE_OFF, NULL, NULL},
+    {"http", "auth-enabled", SAME, NULL, NULL},
+    {"http", "ping-auth-enabled", SAME, NULL, NULL},
     {"http", "pprof-auth-enabled", SAME, NULL, NULL},
     {"http", "prom-read-auth-enabled", SAME, NULL, NULL},
     {"http", "realm", SAME, NULL, NULL},

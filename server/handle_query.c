@@ -6,6 +6,7 @@
  * Until the first bytes leave, the worker may borrow from the request. Then the client's end of the connection can
  * take the request away at any time; so all text that is needed later is copied first.
  */
+#include "server/authorize.h"
 #include "server/csv_sink.h"
 #include "server/json_read.h"
 #include "server/json_sink.h"
@@ -22,12 +23,16 @@ struct query_job {
     struct silt_job job;
     struct http_server *server;
     struct stream *stream;
+    struct silt_str user; /* owned; empty: none */
 };
 
 struct query_request {
+    struct silt_str user;
+    struct authorize_viewer viewer;
     struct silt_arena *arena;
     struct params params;
     struct silt_str text, database, rp;
+    struct silt_str refusal; /* of a request that is not allowed; else errors are in a silt_error */
     struct silt_query *query;
     struct silt_query_options options;
     struct answer_options answer;
@@ -132,6 +137,9 @@ static int read_request(struct query_request *request, struct http_server *serve
         silt_fail(err, SILT_LIMIT, "the query's text needs more memory than allowed");
         return 400;
     }
+    request->refusal = authorize_query(server, request->user, request->query, request->database, request->arena);
+    if (request->refusal.len)
+        return 403;
     request->async = is_true(params_get(params, "async"));
     request->gzip = contains(http_header(req, "accept-encoding"), "gzip");
     request->kind = http_answer_kind(req);
@@ -156,6 +164,7 @@ static void set_options(struct query_request *request, struct http_server *serve
     struct silt_query_options *options = &request->options;
 
     query_host_options(&server->query_host, silt_clock_now(), options);
+    options->viewer = authorize_viewer_init(&request->viewer, server, request->user);
     options->database = request->database;
     options->rp = request->rp;
     options->cancelled = cancelled;
@@ -333,12 +342,12 @@ static void run_async(struct query_request *request, struct http_server *server)
 static void run_on_worker(struct silt_job *base)
 {
     struct query_job *job = H2O_STRUCT_FROM_MEMBER(struct query_job, job, base);
-    struct query_request request = {.arena = silt_arena_create(&job->server->query_budget)};
+    struct query_request request = {.arena = silt_arena_create(&job->server->query_budget), .user = job->user};
     struct silt_error err;
     int status = read_request(&request, job->server, stream_request(job->stream), &err);
 
     if (status) {
-        stream_reply(job->stream, status, silt_error_text(&err));
+        stream_reply(job->stream, status, request.refusal.len ? request.refusal : silt_error_text(&err));
     } else if (request.async) {
         stream_reply(job->stream, 204, SILT_STR(""));
         run_async(&request, job->server);
@@ -346,6 +355,7 @@ static void run_on_worker(struct silt_job *base)
         run_into_stream(&request, job->server, job->stream);
     }
     silt_arena_destroy(request.arena);
+    free((char *)(uintptr_t)job->user.p);
     free(job);
 }
 
@@ -361,6 +371,9 @@ void handle_query(struct http_loop *loop, h2o_req_t *req)
     struct query_job *job = silt_calloc(1, sizeof(*job));
     job->job.run = run_on_worker;
     job->server = server;
+    struct silt_str user = http_user(req);
+    if (user.len)
+        job->user = (struct silt_str){silt_strdup(user), user.len};
     job->stream = stream_create(req);
     silt_pool_submit(server->query_pool, &job->job);
 }

@@ -8,6 +8,7 @@
  * A bucket is `db/rp`, or `db` for the default policy; `org` says nothing here. As in InfluxDB, a delete is of the
  * whole database, whatever policy the bucket names.
  */
+#include "server/authorize.h"
 #include "server/json_read.h"
 #include "server/params.h"
 #include "server/predicate.h"
@@ -88,6 +89,7 @@ struct delete_job {
     struct http_server *server;
     struct stream *stream;
     struct silt_arena *arena;
+    struct silt_str user; /* owned; empty: none */
     struct silt_str database, rp;
     struct silt_str start, stop; /* as sent */
     struct predicate predicate;
@@ -264,7 +266,8 @@ static int run_delete(struct delete_job *job, h2o_req_t *req, struct silt_error 
         silt_fail(err, SILT_NOT_FOUND, "delete - bucket: %s", inner.text);
         return 404;
     }
-    if ((status = check_bucket(job, err)) != 0 || (status = read_body(job, http_str(req->entity), err)) != 0)
+    if ((status = check_bucket(job, err)) != 0 ||
+        (status = authorize_write(job->server, job->user, job->database, "delete from", err)) != 0 || (status = read_body(job, http_str(req->entity), err)) != 0)
         return status;
     enum silt_status rc = predicate_to_delete(&job->predicate, job->arena, &text, &inner);
     if (rc != SILT_OK)
@@ -284,6 +287,7 @@ static void run_on_worker(struct silt_job *base)
     else
         stream_reply(job->stream, 204, SILT_STR(""));
     silt_arena_destroy(job->arena);
+    free((char *)(uintptr_t)job->user.p);
     free(job);
 }
 
@@ -299,6 +303,9 @@ void handle_v2_delete(struct http_loop *loop, h2o_req_t *req)
     struct delete_job *job = silt_calloc(1, sizeof(*job));
     job->job.run = run_on_worker;
     job->server = server;
+    struct silt_str user = http_user(req);
+    if (user.len)
+        job->user = (struct silt_str){silt_strdup(user), user.len};
     job->stream = stream_create(req);
     silt_pool_submit(server->query_pool, &job->job);
 }

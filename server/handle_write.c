@@ -8,7 +8,7 @@
  * then the parsed batch goes to a worker after all. The answer needs two things, in either order and from different
  * threads: the text about refused lines, and the log's word that the batch is durable. The second to come posts it.
  */
-#include "server/http.h"
+#include "server/authorize.h"
 #include "server/inflate.h"
 #include "server/line_protocol.h"
 #include "server/params.h"
@@ -336,6 +336,7 @@ void handle_write_to(struct http_loop *loop, h2o_req_t *req, write_address_fn ad
     if (params_add_urlencoded(&params, http_query_string(req), true, job->arena, &err) != SILT_OK)
         refused = 400;
     else if ((refused = address_fn(&params, job->arena, &address, &err)) == 0 &&
+             (refused = authorize_write(loop->server, http_user(req), address.database, "write to", &err)) == 0 &&
              !is_consistency(params_get_url(&params, "consistency"))) {
         refused = 400;
         silt_fail(&err, SILT_INVALID, "invalid consistency level");

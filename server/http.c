@@ -11,7 +11,7 @@
  *
  * A connection is ended by shutdown(2): the library sees the end of the stream and cleans up by itself.
  */
-#include "server/http.h"
+#include "server/auth.h"
 #include "server/config.h"
 
 #include <errno.h>
@@ -352,6 +352,7 @@ static void on_tick(h2o_timeout_entry_t *entry)
     }
     if (loop->draining && look.now > loop->drain_deadline_ns)
         cancel_everything(loop);
+    auth_tick(loop, look.now);
     access_log_flush(loop->log);
     h2o_timeout_link(loop->evloop, &loop->tick_timeout, &loop->tick);
 }
@@ -364,20 +365,21 @@ struct route {
     bool bare_options;     /* OPTIONS is answered 200 */
     void (*handle)(struct http_loop *loop, h2o_req_t *req);
     enum counter requests; /* what a request counts as */
+    enum { FOR_ALL, FOR_USERS, FOR_USERS_PING, FOR_USERS_DEBUG } access; /* the last two: where a setting says so */
 };
 
 /* The library matches whole segments, first match wins; on_request asks for the exact path. */
 static const struct route routes[] = {
-    {"/query", "OPTIONS, GET, POST", true, handle_query, COUNT_HTTPD_QUERY_REQ},
-    {"/write", "OPTIONS, POST", true, handle_write, COUNT_HTTPD_WRITE_REQ},
-    {"/ping", "GET, HEAD", false, handle_ping, COUNT_HTTPD_PING_REQ},
-    {"/status", "GET, HEAD", false, handle_status, COUNT_HTTPD_STATUS_REQ},
-    {"/health", "GET", false, handle_health, COUNT_HTTPD_REQ},
-    {"/debug/vars", "GET, HEAD, POST", false, handle_debug_vars, COUNT_HTTPD_REQ},
-    {"/metrics", "GET, HEAD", false, handle_metrics, COUNT_HTTPD_REQ},
-    {"/api/v2/write", "OPTIONS, POST", true, handle_v2_write, COUNT_HTTPD_WRITE_REQ},
-    {"/api/v2/delete", "POST", false, handle_v2_delete, COUNT_HTTPD_REQ},
-    {"/api/v2/query", "POST", false, handle_v2_query, COUNT_HTTPD_REQ},
+    {"/query", "OPTIONS, GET, POST", true, handle_query, COUNT_HTTPD_QUERY_REQ, FOR_USERS},
+    {"/write", "OPTIONS, POST", true, handle_write, COUNT_HTTPD_WRITE_REQ, FOR_USERS},
+    {"/ping", "GET, HEAD", false, handle_ping, COUNT_HTTPD_PING_REQ, FOR_USERS_PING},
+    {"/status", "GET, HEAD", false, handle_status, COUNT_HTTPD_STATUS_REQ, FOR_ALL},
+    {"/health", "GET", false, handle_health, COUNT_HTTPD_REQ, FOR_ALL},
+    {"/debug/vars", "GET, HEAD, POST", false, handle_debug_vars, COUNT_HTTPD_REQ, FOR_USERS_DEBUG},
+    {"/metrics", "GET, HEAD", false, handle_metrics, COUNT_HTTPD_REQ, FOR_USERS_DEBUG},
+    {"/api/v2/write", "OPTIONS, POST", true, handle_v2_write, COUNT_HTTPD_WRITE_REQ, FOR_USERS},
+    {"/api/v2/delete", "POST", false, handle_v2_delete, COUNT_HTTPD_REQ, FOR_USERS},
+    {"/api/v2/query", "POST", false, handle_v2_query, COUNT_HTTPD_REQ, FOR_USERS},
 };
 static const struct route elsewhere = {.path = "", .requests = COUNT_HTTPD_REQ};
 
@@ -456,6 +458,12 @@ static size_t header_bytes(const h2o_req_t *req)
     return bytes;
 }
 
+static bool needs_user(const struct route *route, const struct silt_server_options *options)
+{
+    return options->auth && (route->access == FOR_USERS || (route->access == FOR_USERS_PING && options->ping_auth) ||
+                             (route->access == FOR_USERS_DEBUG && options->debug_auth));
+}
+
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     const struct route *route = ((struct route_handler *)self)->route;
@@ -466,7 +474,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     if (connection) {
         connection->begun_ns = silt_clock_monotonic_ns();
         connection->request_id = connection->user = h2o_iovec_init(NULL, 0);
-        connection->own_reply = false;
+        connection->own_reply = connection->authenticated = false;
         count_begin(loop, connection, route, req);
     }
     if (loop->draining)
@@ -481,6 +489,8 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
         http_error(req, 413, SILT_STR("Request Entity Too Large"));
     else if (route->bare_options && http_is_method(req, "OPTIONS"))
         http_reply(req, 200, NULL, SILT_STR(""));
+    else if (needs_user(route, options))
+        auth_require(loop, req, route->handle);
     else
         route->handle(loop, req);
     return 0;

@@ -26,6 +26,8 @@
 #include "silt/server.h"
 
 struct http_server;
+struct auth_gate;
+struct login;
 struct route;
 struct http_loop;
 struct http_pending;
@@ -43,7 +45,8 @@ struct http_connection {
     /* the request under way */
     uint64_t begun_ns;           /* monotonic, when its handler was called */
     h2o_iovec_t request_id;      /* in the request's pool */
-    h2o_iovec_t user;            /* the same; for the log */
+    h2o_iovec_t user;            /* the same; who says to ask: for the log */
+    bool authenticated;          /* and it is true */
     const struct route *counted; /* under way, and counted as such; NULL: neither */
     bool own_reply;              /* the response is ours, not the library's own error */
     struct http_pending *pending;
@@ -85,6 +88,7 @@ struct http_loop {
     struct http_message stop;
     struct access_log *log;
     struct counters *counters;
+    struct login *delayed_logins;  /* auth.c's */
     struct write_job *free_writes; /* handle_write.c's spare jobs */
     size_t free_write_count;
     uint64_t request_serial;
@@ -96,6 +100,7 @@ struct http_server {
     struct silt_admin *admin;
     struct silt_pool *write_pool, *query_pool; /* jobs that may wait */
     struct silt_pool *compute_pool;            /* a query's loops; its jobs never wait for a client */
+    struct auth_gate *gate;          /* NULL: everybody may do everything */
     struct silt_budget query_budget, write_budget;
     struct query_registry queries;
     struct query_host query_host;
@@ -164,6 +169,8 @@ void http_not_found(h2o_req_t *req);
 void http_text_error(h2o_req_t *req, int status, struct silt_str text); /* plain, with its newline */
 void http_method_not_allowed(h2o_req_t *req, const char *allowed);
 const char *http_reason(int status);
+/* Who asks, as proved by their credentials; empty: nobody, or it was not asked for. Loop thread. */
+struct silt_str http_user(h2o_req_t *req);
 /* Who asks, for the access log; reads the header and the query string. */
 void http_note_user(h2o_req_t *req);
 /* Puts our JSON in place of the library's own error pages. */

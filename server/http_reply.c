@@ -30,6 +30,8 @@ const char *http_reason(int status)
         return "Not Found";
     case 405:
         return "Method Not Allowed";
+    case 429:
+        return "Too Many Requests";
     case 413:
         return "Request Entity Too Large";
     case 415:
@@ -78,6 +80,13 @@ static h2o_iovec_t copy_to_pool(h2o_req_t *req, struct silt_str text)
     return h2o_strdup(&req->pool, text.len ? text.p : "", text.len);
 }
 
+struct silt_str http_user(h2o_req_t *req)
+{
+    struct http_connection *connection = http_connection_of(req);
+
+    return connection && connection->authenticated ? http_str(connection->user) : SILT_STR("");
+}
+
 void http_note_user(h2o_req_t *req)
 {
     struct http_connection *connection = http_connection_of(req);
@@ -85,7 +94,7 @@ void http_note_user(h2o_req_t *req)
     struct params params = {0};
     struct auth auth;
 
-    if (!connection || !http_loop_of(req)->log || (!header.len && (!query.len || !memmem(query.p, query.len, "u=", 2))))
+    if (!connection || connection->authenticated || !http_loop_of(req)->log || (!header.len && (!query.len || !memmem(query.p, query.len, "u=", 2))))
         return;
     struct silt_arena *arena = silt_arena_create(NULL);
     if (params_add_urlencoded(&params, query, PARAM_URL, arena, NULL) == SILT_OK) {
@@ -290,16 +299,24 @@ void http_reply(h2o_req_t *req, int status, const char *content_type, struct sil
     send_whole(req, status, content_type, copy_to_pool(req, body));
 }
 
+static void add_challenge(h2o_req_t *req)
+{
+    char text[sizeof(((struct silt_server_options *)0)->realm) + 16];
+
+    snprintf(text, sizeof(text), "Basic realm=\"%s\"", http_loop_of(req)->server->options->realm);
+    http_add_header(req, "Www-Authenticate", silt_str_from(text));
+}
+
 void http_error(h2o_req_t *req, int status, struct silt_str text)
 {
     enum answer_kind kind = http_answer_kind(req);
 
     http_add_standard_headers(req);
     if (status == 401)
-        ADD_STATIC(req, "www-authenticate", "Www-Authenticate", "Basic realm=\"InfluxDB\"");
+        add_challenge(req);
     else
         add_error_header(req, text);
-    if (status == 503)
+    if (status == 503 || status == 429)
         ADD_STATIC(req, "retry-after", "Retry-After", "1");
     send_whole(req, status, http_content_type(kind), error_body(req, kind, text));
 }

@@ -559,8 +559,37 @@ static enum silt_status read_param(struct reader *r, struct silt_str name, void 
     return SILT_OK;
 }
 
-enum silt_status json_read_params(struct silt_str text, struct silt_arena *arena, struct silt_param **params,
-                                  size_t *count, struct silt_error *err)
+/* An object within is read over: no member of it is anything to us. */
+static enum silt_status skip_member(struct reader *r, struct silt_str name, void *arg)
+{
+    struct value ignored;
+
+    return read_value(r, &ignored, skip_member, NULL);
+}
+
+static enum silt_status read_member(struct reader *r, struct silt_str name, void *arg)
+{
+    struct value value;
+    enum silt_status rc = read_value(r, &value, skip_member, NULL);
+
+    if (rc != SILT_OK)
+        return rc;
+    struct silt_param *param = slot_for(arg, name, r->arena);
+    if (!param)
+        return silt_fail(r->err, SILT_LIMIT, PREFIX "more than %d members", PARAM_COUNT_MAX);
+    *param = (struct silt_param){.name = name, .kind = SILT_PARAM_ERROR, .text = SILT_STR("neither text nor number")};
+    if (value.kind == VALUE_STRING) {
+        param->kind = SILT_PARAM_STRING;
+        param->text = value.text;
+    } else if (value.kind == VALUE_NUMBER) {
+        bind_number(param, value.text, r->arena);
+    }
+    return SILT_OK;
+}
+
+static enum silt_status read_whole(struct silt_str text, struct silt_arena *arena,
+                                    enum silt_status (*member)(struct reader *r, struct silt_str name, void *arg),
+                                    struct silt_param **params, size_t *count, struct silt_error *err)
 {
     static const char *const kind_names[] = {"null", "bool", "bool", "number", "string", "array", "object"};
     struct reader r = {text.p, text.p + text.len, arena, err, 0};
@@ -571,7 +600,7 @@ enum silt_status json_read_params(struct silt_str text, struct silt_arena *arena
     skip_space(&r);
     if (text.len == 0 || r.p == r.end)
         return silt_fail(err, SILT_INVALID, PREFIX "EOF");
-    if ((rc = read_value(&r, &value, read_param, &list)) != SILT_OK)
+    if ((rc = read_value(&r, &value, member, &list)) != SILT_OK)
         return rc;
     if (value.kind != VALUE_OBJECT && value.kind != VALUE_NULL)
         return silt_fail(err, SILT_INVALID, PREFIX "json: cannot unmarshal %s into Go value of type map[string]interface {}",
@@ -579,4 +608,23 @@ enum silt_status json_read_params(struct silt_str text, struct silt_arena *arena
     *params = list.items;
     *count = list.count;
     return SILT_OK;
+}
+
+enum silt_status json_read_params(struct silt_str text, struct silt_arena *arena, struct silt_param **params,
+                                  size_t *count, struct silt_error *err)
+{
+    return read_whole(text, arena, read_param, params, count, err);
+}
+
+enum silt_status json_read_members(struct silt_str text, struct silt_arena *arena, struct silt_param **members,
+                                   size_t *count, struct silt_error *err)
+{
+    static const char prefix[] = PREFIX;
+    struct silt_error inner;
+    enum silt_status rc = read_whole(text, arena, read_member, members, count, &inner);
+
+    if (rc == SILT_OK)
+        return rc;
+    bool prefixed = strncmp(inner.text, prefix, sizeof(prefix) - 1) == 0;
+    return silt_fail(err, rc, "%s", inner.text + (prefixed ? sizeof(prefix) - 1 : 0));
 }

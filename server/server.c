@@ -4,8 +4,8 @@
  *     store -> pools -> loops -> monitor, continuous queries
  *     stop: loops drained -> continuous queries, monitor stopped -> pools joined -> store flushed and closed
  */
+#include "server/auth.h"
 #include "server/continuous.h"
-#include "server/http.h"
 #include "server/monitor.h"
 #include "server/reload.h"
 #include "server/statement.h"
@@ -92,6 +92,7 @@ static enum silt_status close_all(struct silt_server *server, bool flush, struct
     struct http_server *http = &server->http;
     enum silt_status rc = SILT_OK;
 
+    auth_gate_destroy(http->gate);
     silt_pool_destroy(http->write_pool);
     silt_pool_destroy(http->query_pool);
     silt_pool_destroy(http->compute_pool);
@@ -121,7 +122,11 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
         return rc;
     }
     start_pools(server);
-    if ((rc = http_start(&server->http, err)) != SILT_OK) {
+    if (options->auth) {
+        silt_storage_keep_admin(server->http.storage);
+        rc = auth_gate_create(&server->http, &server->http.gate, err);
+    }
+    if (rc != SILT_OK || (rc = http_start(&server->http, err)) != SILT_OK) {
         close_all(server, false, NULL);
         return rc;
     }

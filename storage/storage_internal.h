@@ -65,6 +65,7 @@ struct user_list {
     pthread_rwlock_t lock; /* guards this group: */
     struct user *items;    /*   in the order they were made */
     size_t count;
+    _Atomic bool keep_admin; /* refuse to lose the last */
 };
 
 struct policy {

@@ -119,6 +119,26 @@ void users_forget_database(struct silt_storage *storage, uint32_t database_id)
     pthread_rwlock_unlock(&storage->users.lock);
 }
 
+/* ---------------------------------------------------------------- the last admin */
+
+void silt_storage_keep_admin(struct silt_storage *storage)
+{
+    atomic_store(&storage->users.keep_admin, true);
+}
+
+/* With change_lock held, so that of two admins who go at once the second stays. */
+static enum silt_status check_admin_left(struct silt_storage *storage, const struct user *going, struct silt_error *err)
+{
+    if (!going->admin || !atomic_load(&storage->users.keep_admin))
+        return SILT_OK;
+    for (size_t i = 0; i < storage->users.count; i++)
+        if (storage->users.items[i].admin && &storage->users.items[i] != going)
+            return SILT_OK;
+    return silt_fail(err, SILT_CONFLICT,
+                     "\"%.*s\" is the last admin user, without whom nobody could log in to make another: create one first",
+                     SILT_FMT(going->name));
+}
+
 /* ---------------------------------------------------------------- changes */
 
 enum silt_status silt_storage_create_user(struct silt_storage *storage, const struct silt_user *user,
@@ -150,7 +170,9 @@ enum silt_status silt_storage_drop_user(struct silt_storage *storage, struct sil
 
     pthread_mutex_lock(&storage->change_lock);
     struct user *user = find_user(storage, name);
-    enum silt_status rc = user ? catalog_drop_user(storage->catalog, user->id, err) : user_not_found(err);
+    enum silt_status rc = user ? check_admin_left(storage, user, err) : user_not_found(err);
+    if (rc == SILT_OK)
+        rc = catalog_drop_user(storage->catalog, user->id, err);
     if (rc == SILT_OK) {
         pthread_rwlock_wrlock(&list->lock);
         free_user(user);
@@ -172,7 +194,7 @@ static enum silt_status update_user(struct silt_storage *storage, struct silt_st
     struct user *user = find_user(storage, name);
     if (!user) {
         rc = user_not_found(err);
-    } else {
+    } else if (!admin || *admin || (rc = check_admin_left(storage, user, err)) == SILT_OK) {
         const struct catalog_user row = {
             .id = user->id, .hash = hash ? *hash : user->hash, .admin = admin ? *admin : user->admin};
         rc = catalog_update_user(storage->catalog, &row, err);
@@ -248,6 +270,43 @@ enum silt_status silt_storage_revoke(struct silt_storage *storage, struct silt_s
                                      enum silt_privilege privilege, struct silt_error *err)
 {
     return change_grant(storage, user, database, ~(unsigned)privilege, 0, err);
+}
+
+/* ---------------------------------------------------------------- questions */
+
+enum silt_status silt_storage_check_privilege(struct silt_storage *storage, struct silt_str name,
+                                              struct silt_str database_name, enum silt_privilege privilege,
+                                              struct silt_error *err)
+{
+    enum silt_status rc = SILT_CONFLICT;
+
+    pthread_rwlock_rdlock(&storage->meta_lock);
+    pthread_rwlock_rdlock(&storage->users.lock);
+    const struct user *user = find_user(storage, name);
+    const struct database *database = find_database(storage, database_name);
+    if (user && user->admin)
+        rc = SILT_OK;
+    else if (!database)
+        rc = SILT_NOT_FOUND;
+    else if (user && (granted(user, database->id) & privilege) == privilege)
+        rc = SILT_OK;
+    pthread_rwlock_unlock(&storage->users.lock);
+    pthread_rwlock_unlock(&storage->meta_lock);
+    if (rc == SILT_NOT_FOUND)
+        return database_not_found(database_name, err);
+    return rc == SILT_OK ? rc : silt_fail(err, rc, "user %.*s lacks the privilege", SILT_FMT(name));
+}
+
+struct silt_user_counts silt_storage_count_users(struct silt_storage *storage)
+{
+    struct silt_user_counts counts = {0};
+
+    pthread_rwlock_rdlock(&storage->users.lock);
+    counts.users = storage->users.count;
+    for (size_t i = 0; i < counts.users; i++)
+        counts.admins += storage->users.items[i].admin;
+    pthread_rwlock_unlock(&storage->users.lock);
+    return counts;
 }
 
 /* ---------------------------------------------------------------- lists */

@@ -52,6 +52,17 @@ enum silt_status silt_storage_grant(struct silt_storage *storage, struct silt_st
 /* Takes some away and leaves the rest. */
 enum silt_status silt_storage_revoke(struct silt_storage *storage, struct silt_str user, struct silt_str database,
                                      enum silt_privilege privilege, struct silt_error *err);
+/* May the user, as things stand, do this on the database? Admins may everything. SILT_CONFLICT: no, or there is no such
+ * user; SILT_NOT_FOUND: no such database to have a privilege on. */
+enum silt_status silt_storage_check_privilege(struct silt_storage *storage, struct silt_str user,
+                                              struct silt_str database, enum silt_privilege privilege,
+                                              struct silt_error *err);
+struct silt_user_counts {
+    size_t users, admins;
+};
+struct silt_user_counts silt_storage_count_users(struct silt_storage *storage);
+/* From now on the last admin can be neither dropped nor made an ordinary user: SILT_CONFLICT. */
+void silt_storage_keep_admin(struct silt_storage *storage);
 /* In the order they were made. */
 void silt_storage_users(struct silt_storage *storage, struct silt_arena *arena, struct silt_user **users, size_t *count);
 enum silt_status silt_storage_grants(struct silt_storage *storage, struct silt_str user, struct silt_arena *arena,

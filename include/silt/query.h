@@ -179,6 +179,22 @@ struct silt_str silt_query_statement_text(const struct silt_query *query, size_t
 /* True for statements that change things: sent by GET they get the deprecation warning. */
 bool silt_query_statement_changes(const struct silt_query *query, size_t index);
 
+struct silt_needed {
+    bool admin;                  /* else: */
+    struct silt_str database;    /* empty: the request's own */
+    enum silt_privilege privilege;
+};
+/* What a user must have to run the statement, in the order in which InfluxDB asks. In the arena. */
+void silt_query_privileges(const struct silt_query *query, size_t index, struct silt_arena *arena,
+                           struct silt_needed **needed, size_t *count);
+/* CREATE USER ... WITH ALL PRIVILEGES comes first. */
+bool silt_query_creates_admin(const struct silt_query *query);
+
+/* Who asks, for what shows only what they may see. */
+struct silt_viewer {
+    bool (*may_see)(const struct silt_viewer *viewer, struct silt_str database);
+};
+
 struct silt_query_limits {
     size_t memory_bytes;     /* per query; 0: none */
     uint64_t select_points;  /* max-select-point; 0: none */
@@ -189,6 +205,7 @@ struct silt_query_options {
     struct silt_source *source;
     struct silt_admin *admin;      /* NULL: read only */
     struct silt_pool *pool;        /* NULL: run in the caller's thread alone */
+    const struct silt_viewer *viewer; /* NULL: sees everything */
     struct silt_budget *budget;    /* parent of the query's own */
     struct silt_query_limits limits;
     struct silt_str database, rp;  /* defaults of the request; may be empty */

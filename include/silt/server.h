@@ -35,6 +35,11 @@ struct silt_server_options {
     _Atomic uint64_t rows_max;   /* of an answer that is not chunked; 0: none */
     _Atomic bool access_log, access_log_no_writes;
     char access_log_path[1024];  /* empty: standard error */
+    bool auth;                   /* requests need credentials, and privileges for what they ask */
+    bool ping_auth, debug_auth;  /* so do /ping; /debug/vars and /metrics */
+    char realm[128];
+    char shared_secret[512];     /* of JSON web tokens; empty: none are taken */
+    _Atomic uint64_t failed_login_ms; /* the longest a log-in waits after failed ones; 0: none does */
 
     /* [write] */
     uint64_t write_worker_count; /* 0: one per core */
