@@ -3,6 +3,8 @@
  */
 #include "shell/command.h"
 #include "shell/edit.h"
+#include "shell/export.h"
+#include "shell/import.h"
 #include "shell/interactive.h"
 #include "shell/words.h"
 
@@ -71,7 +73,12 @@ static int connect_and_run(struct options *options)
         silt_buffer_free(&precision);
         bool person = isatty(STDIN_FILENO);
         session.terminal = person && isatty(STDOUT_FILENO);
-        if (*options->execute)
+        const char *subcommand = options->operand_count ? options->operands[0] : "";
+        if (options->import || strcmp(subcommand, "import") == 0)
+            status = import_run(&session, options, options->import ? options->path : options->operands[1]);
+        else if (strcmp(subcommand, "export") == 0)
+            status = export_run(&session, options, options->operands[1]);
+        else if (*options->execute)
             status = run_execute(&session, options->execute);
         else if (!person)
             status = run_script(&session);
@@ -87,6 +94,21 @@ static int connect_and_run(struct options *options)
         status = 1;
     }
     return status;
+}
+
+/* A subcommand with what it works on, or nothing. */
+static bool check_operands(const struct options *o)
+{
+    bool known = o->operand_count && (strcmp(o->operands[0], "import") == 0 || strcmp(o->operands[0], "export") == 0);
+    if (o->operand_count && !known)
+        fprintf(stderr, "unknown arguments: %s\n", o->operands[0]);
+    else if (known && o->operand_count != 2)
+        fprintf(stderr, "%s needs one argument\n", o->operands[0]);
+    else if (o->import && !*o->path)
+        fputs("ERROR: file argument required\n", stderr);
+    else
+        return true;
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -106,8 +128,8 @@ int main(int argc, char **argv)
         printf("SiltDB shell version: %s\n", SILT_VERSION);
         return 0;
     }
-    if (options.operand_count) {
-        fprintf(stderr, "unknown argument: %s\n%s", options.operands[0], options_usage);
+    if (!check_operands(&options)) {
+        fputs(options_usage, stderr);
         return 1;
     }
     if (options_complete(&options, &err) != SILT_OK) {

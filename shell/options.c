@@ -20,6 +20,8 @@ const char options_usage[] =
     "Usage: silt [flags]                       a session with the server\n"
     "       silt [flags] -execute 'statement'  one or more statements, then quit\n"
     "       silt [flags] < script              statements from standard input\n"
+    "       silt [flags] import FILE           write a file of points; - is standard input\n"
+    "       silt [flags] export DATABASE       all points of a database as line protocol\n"
     "\n"
     "  -host 'host name'        Host to connect to (localhost; SILT_HOST).\n"
     "  -port 'port #'           Port to connect to (8086; SILT_PORT).\n"
@@ -38,6 +40,21 @@ const char options_usage[] =
     "  -type 'influxql'         Language of statements.\n"
     "  -no-rc                   Do not read ~/.siltrc.\n"
     "  -version                 Show the version and quit.\n"
+    "\n"
+    "Of import (a file of `influx_inspect export` or `silt export`, or line protocol with -database; gzip is seen by "
+    "itself):\n"
+    "  -rp 'policy'             Retention policy, where the file names none.\n"
+    "  -jobs 'n'                Connections that send (4).\n"
+    "  -from-line 'n'           Go on from this line.\n"
+    "  -pps 'n'                 Points per second at most.\n"
+    "  -import -path 'file'     The same as `import FILE`, as the influx shell has it; -compressed is accepted.\n"
+    "\n"
+    "Of export:\n"
+    "  -rp 'policy'             This retention policy only.\n"
+    "  -start, -end 'time'      Times from and to which, as 2020-01-01T00:00:00Z or nanoseconds, both included.\n"
+    "  -output 'file'           Write there; packed if it ends in .gz (standard output).\n"
+    "  -gzip                    Pack.\n"
+    "  -lponly                  Points only, without the statements that make database and policies.\n"
     "\n"
     "Examples:\n"
     "\n"
@@ -72,6 +89,18 @@ static const struct flag flags[] = {
     FLAG("pretty", pretty, SWITCH),
     FLAG("type", type, TEXT),
     FLAG("no-rc", no_rc, SWITCH),
+    FLAG("import", import, SWITCH),
+    FLAG("path", path, TEXT),
+    FLAG("compressed", compressed, SWITCH),
+    FLAG("pps", pps, TEXT),
+    FLAG("rp", rp, TEXT),
+    FLAG("jobs", jobs, TEXT),
+    FLAG("from-line", from_line, TEXT),
+    FLAG("start", start, TEXT),
+    FLAG("end", end, TEXT),
+    FLAG("output", output, TEXT),
+    FLAG("gzip", gzip, SWITCH),
+    FLAG("lponly", lines_only, SWITCH),
     FLAG("version", version, SWITCH),
     FLAG("help", help, SWITCH),
     FLAG("h", help, SWITCH),
@@ -131,6 +160,7 @@ enum silt_status options_parse(struct options *o, int argc, char **argv, struct 
                           .start = "",
                           .end = "",
                           .output = "",
+                          .from_line = "",
                           .jobs = ""};
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];

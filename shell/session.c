@@ -30,7 +30,7 @@ void session_init(struct session *s, const struct options *o)
     session_set(&s->username, silt_str_from(o->username));
     session_set(&s->password, silt_str_from(o->password));
     session_set(&s->database, silt_str_from(o->database));
-    session_set(&s->policy, SILT_STR(""));
+    session_set(&s->policy, silt_str_from(o->rp));
     session_set(&s->format, silt_str_from(o->format));
     session_set(&s->precision, silt_str_from(o->precision));
     session_set(&s->consistency, silt_str_from(o->consistency));
@@ -156,7 +156,7 @@ static bool on_data(void *context, const char *bytes, size_t len)
     if (!a->begun && a->session->answering)
         a->session->answering(a->session->context);
     a->begun = true;
-    if (ferror(a->session->out)) /* the pager was left */
+    if (ferror(a->session->out) || (a->session->watched && ferror(a->session->watched))) /* the pager was left */
         return false;
     if (!a->broken && !a->refused)
         a->broken = !answer_reader_feed(a->reader, bytes, len);

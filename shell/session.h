@@ -24,6 +24,7 @@ struct session {
     char server_version[64];
 
     FILE *out;
+    FILE *watched;          /* a stream whose error ends a statement, beside out; may be NULL */
     bool terminal;          /* answers are read by a person */
     unsigned width, height; /* of the terminal; 0: there is none */
     bool unicode;

@@ -1,4 +1,5 @@
 """common.py - what the shell's tests share: the programs, the data, running one and judging."""
+import difflib
 import os
 import subprocess
 import sys
@@ -41,7 +42,10 @@ class Judge:
             return
         self.failed += 1
         if self.failed <= 20:
-            print("%s:\n--- want\n%s\n--- got\n%s\n" % (what, want, got))
+            lines = [text if isinstance(text, str) else repr(text) for text in (want, got)]
+            lines = [text.replace("],[", "],\n[").replace("', '", "',\n'").split("\n") for text in lines]
+            changes = list(difflib.unified_diff(lines[0], lines[1], "want", "got", n=1, lineterm=""))
+            print("%s:\n%s\n" % (what, "\n".join(line[:300] for line in changes[:30])))
 
     def true(self, what, condition, seen=""):
         if condition:

@@ -1,0 +1,527 @@
+/*
+ * import.c - one reader, several senders.
+ *
+ *     file --> reader (main thread) --> queue of batches --> senders, a connection each --> POST /write
+ *
+ * A batch that the server refuses is halved until the lines at fault are known; each is reported as FILE:LINE, the
+ * others are written (points written twice are the same points). A server that does not answer is asked again for a
+ * while; if it does not come back, or the user presses Ctrl-C, the import ends and says from which line it has to go
+ * on: all lines before that one are written or reported.
+ *
+ * Threads: the queue and the counts are behind one lock; a sender owns its client and the batch it works on.
+ */
+#include "shell/import.h"
+
+#include "shell/import_read.h"
+#include "shell/progress.h"
+#include "shell/words.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SENDERS_DEFAULT 4
+#define SENDERS_MAX 32
+#define QUEUE_BATCHES 4
+#define REPORTED_MAX 20
+#define HALVINGS_MAX 5000 /* requests spent on finding lines at fault, for the whole import */
+#define PATIENCE_SECONDS 60
+
+enum verdict { WRITTEN, REFUSED, TOO_LARGE, UNREACHABLE };
+
+struct import {
+    struct session *session;
+    const char *path;
+    const char *precision, *consistency;
+    bool like_influx; /* -import: that shell's words */
+    double points_per_second;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct import_batch queue[QUEUE_BATCHES];
+    size_t queued; /* in queue[0 ..] in order */
+    bool no_more, stopped;
+    uint64_t written, refused, reported, commands, command_failures;
+    uint64_t go_on_line; /* once stopped: the first line that was not settled */
+    size_t halvings;
+    char stop_text[512];
+    struct progress progress;
+};
+
+struct sender {
+    struct import *import;
+    struct client *client;
+    pthread_t thread;
+    struct import_batch batch;
+    struct silt_buffer answer;
+};
+
+static _Atomic bool interrupted;
+
+static void on_interrupt(int number)
+{
+    interrupted = true;
+}
+
+/* ---------------------------------------------------------------- stopping and reporting */
+
+static void stop(struct import *import, uint64_t line, const char *text)
+{
+    pthread_mutex_lock(&import->lock);
+    if (!import->stopped)
+        snprintf(import->stop_text, sizeof import->stop_text, "%s", text);
+    if (!import->go_on_line || line < import->go_on_line)
+        import->go_on_line = line;
+    import->stopped = true;
+    pthread_cond_broadcast(&import->changed);
+    pthread_mutex_unlock(&import->lock);
+}
+
+/* The text of {"error":"..."}, or the body as it is. */
+struct error_text {
+    struct silt_buffer text;
+};
+
+static void take_error(void *context, struct silt_str error)
+{
+    struct error_text *e = context;
+    silt_buffer_str(&e->text, error);
+}
+
+static void put_error(struct silt_buffer *out, const struct silt_buffer *body)
+{
+    static const struct answer_events events = {.failure = take_error};
+    struct error_text e = {{0}};
+    struct answer_reader *reader = answer_reader_create(&events, &e);
+    bool ok = answer_reader_feed(reader, body->p ? body->p : "", body->len);
+    answer_reader_destroy(reader);
+    silt_buffer_str(out, ok && e.text.len ? words_view(&e.text) : words_trim(words_view(body)));
+    silt_buffer_free(&e.text);
+}
+
+static void report(struct sender *sender, uint64_t line, uint64_t last_line, size_t points)
+{
+    struct import *import = sender->import;
+    struct silt_buffer text = {0};
+    put_error(&text, &sender->answer);
+    pthread_mutex_lock(&import->lock);
+    import->refused += points;
+    if (import->reported++ < REPORTED_MAX) {
+        progress_clear(&import->progress);
+        if (line == last_line)
+            fprintf(stderr, "%s:%llu: %.*s\n", import->path, (unsigned long long)line, SILT_FMT(words_view(&text)));
+        else
+            fprintf(stderr, "%s:%llu-%llu: %.*s\n", import->path, (unsigned long long)line,
+                    (unsigned long long)last_line, SILT_FMT(words_view(&text)));
+    }
+    pthread_mutex_unlock(&import->lock);
+    silt_buffer_free(&text);
+}
+
+/* ---------------------------------------------------------------- sending */
+
+static bool keep_answer(void *context, const char *bytes, size_t len)
+{
+    struct silt_buffer *answer = context;
+    if (answer->len < 4096)
+        silt_buffer_append(answer, bytes, len);
+    return true;
+}
+
+static bool is_stopped(struct import *import)
+{
+    pthread_mutex_lock(&import->lock);
+    bool stopped = import->stopped;
+    pthread_mutex_unlock(&import->lock);
+    return stopped || interrupted;
+}
+
+static enum verdict send_once(struct sender *sender, struct silt_str lines, bool *again, char *why, size_t why_bytes)
+{
+    struct import *import = sender->import;
+    struct client_param params[] = {{"db", words_view(&sender->batch.database)},
+                                    {"rp", words_view(&sender->batch.policy)},
+                                    {"precision", silt_str_from(import->precision)},
+                                    {"consistency", silt_str_from(import->consistency)}};
+    struct client_request request = {.method = "POST",
+                                     .path = "/write",
+                                     .params = params,
+                                     .param_count = 4,
+                                     .body_type = "text/plain; charset=utf-8",
+                                     .body = lines,
+                                     .data = keep_answer,
+                                     .context = &sender->answer};
+    struct client_reply reply;
+    struct silt_error err;
+    sender->answer.len = 0;
+    *again = false;
+    if (client_send(sender->client, &request, &reply, &err) != SILT_OK) {
+        snprintf(why, why_bytes, "%s", err.text);
+        *again = err.status != SILT_CANCELLED;
+        return UNREACHABLE;
+    }
+    if (reply.status / 100 == 2)
+        return WRITTEN;
+    if (reply.status == 413)
+        return TOO_LARGE;
+    if (reply.status == 400 || reply.status == 422)
+        return REFUSED;
+    struct silt_buffer text = {0};
+    put_error(&text, &sender->answer);
+    snprintf(why, why_bytes, "status %ld: %.*s", reply.status, SILT_FMT(words_view(&text)));
+    silt_buffer_free(&text);
+    *again = reply.status >= 500 || reply.status == 429 || reply.status == 408;
+    return UNREACHABLE;
+}
+
+static enum verdict send_lines(struct sender *sender, struct silt_str lines, uint64_t line)
+{
+    uint64_t deadline = silt_clock_monotonic_ns() + PATIENCE_SECONDS * 1000000000ull;
+    long wait_ms = 100;
+    for (;;) {
+        bool again;
+        char why[512];
+        enum verdict verdict = send_once(sender, lines, &again, why, sizeof why);
+        if (verdict != UNREACHABLE)
+            return verdict;
+        if (!again || is_stopped(sender->import) || silt_clock_monotonic_ns() > deadline) {
+            stop(sender->import, line, why);
+            return UNREACHABLE;
+        }
+        struct timespec pause = {wait_ms / 1000, wait_ms % 1000 * 1000000};
+        nanosleep(&pause, NULL);
+        wait_ms = wait_ms < 5000 ? wait_ms * 2 : 5000;
+    }
+}
+
+struct span {
+    size_t start; /* of a point in the batch's text */
+    uint64_t line;
+};
+
+static void count_written(struct import *import, size_t points)
+{
+    pthread_mutex_lock(&import->lock);
+    import->written += points;
+    pthread_mutex_unlock(&import->lock);
+}
+
+static bool may_halve(struct import *import)
+{
+    pthread_mutex_lock(&import->lock);
+    bool may = import->halvings < HALVINGS_MAX;
+    import->halvings += may;
+    pthread_mutex_unlock(&import->lock);
+    return may;
+}
+
+/* Points spans[from .. to), which the server refused together. false: stopped. */
+static bool settle(struct sender *sender, const struct span *spans, size_t from, size_t to, bool too_large)
+{
+    if (to - from == 1 || (!too_large && !may_halve(sender->import))) {
+        report(sender, spans[from].line, to - from == 1 ? spans[from].line : spans[to].line - 1, to - from);
+        return true;
+    }
+    size_t parts[] = {from, from + (to - from) / 2, to};
+    for (size_t i = 0; i < 2; i++) {
+        struct silt_str lines = {sender->batch.text.p + spans[parts[i]].start,
+                                 spans[parts[i + 1]].start - spans[parts[i]].start};
+        enum verdict verdict = send_lines(sender, lines, spans[parts[i]].line);
+        if (verdict == UNREACHABLE)
+            return false;
+        if (verdict == WRITTEN)
+            count_written(sender->import, parts[i + 1] - parts[i]);
+        else if (!settle(sender, spans, parts[i], parts[i + 1], verdict == TOO_LARGE))
+            return false;
+    }
+    return true;
+}
+
+/* Where its points are, with one more entry for the end. */
+static struct span *find_points(const struct import_batch *batch, size_t *count)
+{
+    size_t capacity = batch->points + 2, at = 0;
+    struct span *spans = silt_malloc(capacity * sizeof *spans);
+    uint64_t line = batch->first_line;
+    *count = 0;
+    while (at < batch->text.len) {
+        size_t lines, len = import_point_length((struct silt_str){batch->text.p + at, batch->text.len - at}, &lines);
+        if (*count + 2 > capacity)
+            spans = silt_realloc(spans, (capacity *= 2) * sizeof *spans);
+        /* Comments before a point belong to its piece of text, not to its line's number. */
+        struct silt_str piece = {batch->text.p + at, len};
+        uint64_t point_line = line;
+        for (const char *end; (end = memchr(piece.p, '\n', piece.len));) {
+            struct silt_str first = words_trim((struct silt_str){piece.p, (size_t)(end - piece.p)});
+            if (first.len && first.p[0] != '#')
+                break;
+            piece.len -= (size_t)(end + 1 - piece.p);
+            piece.p = end + 1;
+            point_line++;
+        }
+        spans[(*count)++] = (struct span){at, point_line};
+        at += len;
+        line += lines;
+    }
+    spans[*count] = (struct span){batch->text.len, line};
+    return spans;
+}
+
+static bool send_batch(struct sender *sender)
+{
+    struct import_batch *batch = &sender->batch;
+    enum verdict verdict = send_lines(sender, words_view(&batch->text), batch->first_line);
+    if (verdict == WRITTEN)
+        count_written(sender->import, batch->points);
+    if (verdict == WRITTEN || verdict == UNREACHABLE)
+        return verdict == WRITTEN;
+    size_t count;
+    struct span *spans = find_points(batch, &count);
+    bool ok = settle(sender, spans, 0, count, verdict == TOO_LARGE);
+    free(spans);
+    return ok;
+}
+
+static void *sender_main(void *argument)
+{
+    struct sender *sender = argument;
+    struct import *import = sender->import;
+    pthread_mutex_lock(&import->lock);
+    for (;;) {
+        while (!import->queued && !import->no_more && !import->stopped)
+            pthread_cond_wait(&import->changed, &import->lock);
+        if (!import->queued || import->stopped)
+            break;
+        struct import_batch taken = import->queue[0];
+        memmove(import->queue, import->queue + 1, (QUEUE_BATCHES - 1) * sizeof *import->queue);
+        import->queue[QUEUE_BATCHES - 1] = sender->batch; /* its memory is used again */
+        sender->batch = taken;
+        import->queued--;
+        pthread_cond_broadcast(&import->changed);
+        pthread_mutex_unlock(&import->lock);
+        (void)send_batch(sender); /* stop() was called when it could not be settled */
+        pthread_mutex_lock(&import->lock);
+    }
+    pthread_mutex_unlock(&import->lock);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- reading */
+
+/* Hands the batch over; false: stopped. */
+static bool enqueue(struct import *import, struct import_batch *batch, const struct import_reader *reader)
+{
+    pthread_mutex_lock(&import->lock);
+    while (import->queued == QUEUE_BATCHES && !import->stopped && !interrupted) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 100000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&import->changed, &import->lock, &until);
+        progress_draw(&import->progress, "", import_reader_share(reader), import->written);
+    }
+    bool ok = !import->stopped && !interrupted;
+    if (ok) {
+        struct import_batch spare = import->queue[import->queued];
+        import->queue[import->queued++] = *batch;
+        *batch = spare;
+        pthread_cond_broadcast(&import->changed);
+    }
+    progress_draw(&import->progress, "", import_reader_share(reader), import->written);
+    pthread_mutex_unlock(&import->lock);
+    return ok;
+}
+
+static void run_statement(struct import *import, const struct import_batch *batch)
+{
+    static const struct answer_events events = {0};
+    struct session *s = import->session;
+    import->commands++;
+    if (session_ask(s, words_view(&batch->text), words_view(&batch->database), &events, NULL))
+        return;
+    import->command_failures++;
+    fprintf(stderr, "%s:%llu: %.*s\n", import->path, (unsigned long long)batch->first_line,
+            SILT_FMT(words_view(&s->failure)));
+}
+
+/* Waits until so many points may have been sent. */
+static void throttle(struct import *import, uint64_t points)
+{
+    double due = import->points_per_second > 0 ? (double)points / import->points_per_second : 0;
+    for (double now; !interrupted && (now = progress_seconds(&import->progress)) < due;) {
+        double rest = due - now < 0.2 ? due - now : 0.2;
+        struct timespec pause = {0, (long)(rest * 1e9)};
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void read_all(struct import *import, struct import_reader *reader)
+{
+    struct import_batch batch = {.points = 0};
+    struct silt_error err;
+    enum import_item item = IMPORT_END;
+    uint64_t points = 0;
+    for (;;) {
+        if (import_reader_next(reader, &batch, &item, &err) != SILT_OK) {
+            stop(import, batch.first_line, err.text);
+            break;
+        }
+        if (item == IMPORT_END)
+            break;
+        if (item == IMPORT_STATEMENT) {
+            run_statement(import, &batch);
+            continue;
+        }
+        if (!batch.database.len)
+            silt_buffer_str(&batch.database, words_view(&import->session->database));
+        if (!batch.policy.len)
+            silt_buffer_str(&batch.policy, words_view(&import->session->policy));
+        if (!batch.database.len) {
+            stop(import, batch.first_line, "the file names no database; use -database");
+            break;
+        }
+        if (!enqueue(import, &batch, reader)) {
+            stop(import, batch.first_line, "interrupted");
+            break;
+        }
+        points += IMPORT_BATCH_POINTS;
+        throttle(import, points);
+    }
+    import_batch_free(&batch);
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+static void print_like_influx(const struct import *import)
+{
+    char stamp[32];
+    time_t now = time(NULL);
+    struct tm tm;
+    localtime_r(&now, &tm);
+    strftime(stamp, sizeof stamp, "%Y/%m/%d %H:%M:%S", &tm);
+    if (import->written || import->refused) {
+        printf("%s Processed %llu commands\n", stamp, (unsigned long long)import->commands);
+        printf("%s Processed %llu inserts\n", stamp, (unsigned long long)import->written);
+        printf("%s Failed %llu inserts\n", stamp, (unsigned long long)import->refused);
+    }
+    fflush(stdout);
+    if (import->refused)
+        fprintf(stderr, "ERROR: %llu point%s not inserted\n", (unsigned long long)import->refused,
+                import->refused == 1 ? " was" : "s were");
+}
+
+static void print_summary(const struct import *import, double seconds)
+{
+    struct silt_buffer text = {0};
+    progress_number(&text, import->written);
+    silt_buffer_printf(&text, " points written in %.1f s (", seconds);
+    progress_number(&text, (uint64_t)((double)import->written / (seconds > 1e-3 ? seconds : 1e-3)));
+    silt_buffer_str(&text, SILT_STR(" a second)"));
+    if (import->refused) {
+        silt_buffer_str(&text, SILT_STR(", "));
+        progress_number(&text, import->refused);
+        silt_buffer_str(&text, SILT_STR(" refused"));
+    }
+    printf("%.*s\n", SILT_FMT(words_view(&text)));
+    fflush(stdout);
+    silt_buffer_free(&text);
+}
+
+static void print_end(struct import *import, double seconds)
+{
+    progress_clear(&import->progress);
+    if (import->reported > REPORTED_MAX)
+        fprintf(stderr, "%s: ... and %llu more\n", import->path, (unsigned long long)(import->reported - REPORTED_MAX));
+    if (import->like_influx)
+        print_like_influx(import);
+    else
+        print_summary(import, seconds);
+    if (import->stopped)
+        fprintf(stderr,
+                "%s:%llu: stopped: %s\nAll lines before it are done. To go on: silt import %s -from-line %llu\n",
+                import->path, (unsigned long long)import->go_on_line, import->stop_text, import->path,
+                (unsigned long long)import->go_on_line);
+}
+
+static size_t sender_count(const struct options *options)
+{
+    int64_t jobs = 0;
+    if (!silt_parse_int(options->jobs, strlen(options->jobs), &jobs, NULL) || jobs < 1)
+        jobs = SENDERS_DEFAULT;
+    return jobs > SENDERS_MAX ? SENDERS_MAX : (size_t)jobs;
+}
+
+static void run_senders(struct import *import, struct import_reader *reader, size_t count)
+{
+    struct session *s = import->session;
+    struct client_config config = {.host = s->host.p,
+                                   .port = s->port,
+                                   .socket = s->socket.p,
+                                   .ssl = s->ssl,
+                                   .unsafe_ssl = s->unsafe_ssl,
+                                   .username = s->username.p,
+                                   .password = s->password.p};
+    struct sender *senders = silt_calloc(count, sizeof *senders);
+    for (size_t i = 0; i < count; i++) {
+        senders[i].import = import;
+        senders[i].client = client_create(&config);
+        int error = pthread_create(&senders[i].thread, NULL, sender_main, &senders[i]);
+        silt_assert(error == 0);
+    }
+    read_all(import, reader);
+    pthread_mutex_lock(&import->lock);
+    import->no_more = true;
+    pthread_cond_broadcast(&import->changed);
+    pthread_mutex_unlock(&import->lock);
+    for (size_t i = 0; i < count; i++) {
+        pthread_join(senders[i].thread, NULL);
+        client_destroy(senders[i].client);
+        import_batch_free(&senders[i].batch);
+        silt_buffer_free(&senders[i].answer);
+    }
+    /* What nobody took any more. */
+    for (size_t i = 0; i < import->queued; i++)
+        stop(import, import->queue[i].first_line, "interrupted");
+    free(senders);
+}
+
+int import_run(struct session *s, const struct options *options, const char *path)
+{
+    struct import import = {.session = s,
+                            .path = path,
+                            .precision = s->precision.p,
+                            .consistency = s->consistency.p,
+                            .like_influx = options->import,
+                            .lock = PTHREAD_MUTEX_INITIALIZER,
+                            .changed = PTHREAD_COND_INITIALIZER};
+    struct import_reader *reader;
+    struct silt_error err;
+    int64_t from_line = 1;
+    if (*options->from_line &&
+        (!silt_parse_int(options->from_line, strlen(options->from_line), &from_line, NULL) || from_line < 1)) {
+        fprintf(stderr, "-from-line %s is no line\n", options->from_line);
+        return 1;
+    }
+    if (*options->pps && !silt_parse_double(options->pps, strlen(options->pps), &import.points_per_second)) {
+        fprintf(stderr, "-pps %s is no number\n", options->pps);
+        return 1;
+    }
+    if (import_reader_open(&reader, path, (uint64_t)from_line, &err) != SILT_OK) {
+        fprintf(stderr, options->import ? "ERROR: %s\n" : "%s\n", err.text);
+        return 1;
+    }
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    progress_begin(&import.progress, stderr);
+    run_senders(&import, reader, sender_count(options));
+    print_end(&import, progress_seconds(&import.progress));
+    import_reader_close(reader);
+    for (size_t i = 0; i < QUEUE_BATCHES; i++)
+        import_batch_free(&import.queue[i]);
+    return import.refused || import.stopped || (import.command_failures && !import.like_influx) ? 1 : 0;
+}
