@@ -171,6 +171,24 @@ static void *alloc(struct silt_arena *arena, size_t bytes, bool must)
     return alloc_slow(arena, EVERY_PIECE_ALONE && rounded != SIZE_MAX ? bytes : rounded, must);
 }
 
+void silt_arena_give_back(struct silt_arena *arena, void *p, size_t bytes)
+{
+    size_t rounded = EVERY_PIECE_ALONE ? bytes : (bytes + ALIGN - 1) & ~(ALIGN - 1);
+    if (!p || (!EVERY_PIECE_ALONE && rounded <= PIECE_BYTES_MAX / 4))
+        return;
+    for (struct piece **at = &arena->pieces; *at; at = &(*at)->next) {
+        struct piece *piece = *at;
+        if (piece->data != p || piece->bytes != sizeof(*piece) + rounded)
+            continue;
+        *at = piece->next;
+        if (arena->end == (char *)piece + piece->bytes)
+            arena->at = arena->end = NULL;
+        piece->next = NULL;
+        free_pieces(arena, piece);
+        return;
+    }
+}
+
 void *silt_arena_alloc(struct silt_arena *arena, size_t bytes)
 {
     return alloc(arena, bytes, true);

@@ -410,8 +410,9 @@ static enum silt_status merge_disordered(const struct merge *merge, silt_time mi
             count += merge->parts[p].view->times[i] >= min && merge->parts[p].view->times[i] <= max;
     if (count == 0)
         return SILT_OK;
-    struct item *items = silt_arena_try_alloc(merge->arena, 2 * count * sizeof(*items));
-    if (!items)
+    struct item *items = silt_arena_try_alloc(merge->arena, count * sizeof(*items));
+    struct item *spare = silt_arena_try_alloc(merge->arena, count * sizeof(*spare));
+    if (!items || !spare)
         return out_of_memory(count, err);
     size_t n = 0;
     for (size_t p = 0; p < merge->part_count; p++) {
@@ -420,7 +421,11 @@ static enum silt_status merge_disordered(const struct merge *merge, silt_time mi
             if (view->times[i] >= min && view->times[i] <= max)
                 items[n++] = (struct item){view->times[i], (uint32_t)p, i};
     }
-    return fold(merge, sort_items(items, items + count, count), count, err);
+    struct item *sorted = sort_items(items, spare, count);
+    silt_arena_give_back(merge->arena, sorted == items ? spare : items, count * sizeof(*items));
+    enum silt_status rc = fold(merge, sorted, count, err);
+    silt_arena_give_back(merge->arena, sorted, count * sizeof(*sorted));
+    return rc;
 }
 
 enum silt_status memtable_collect(const struct memtable *mt, silt_series_id id, silt_time min, silt_time max,

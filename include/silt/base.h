@@ -165,6 +165,8 @@ void *silt_arena_try_alloc(struct silt_arena *arena, size_t bytes);
 void *silt_arena_zalloc(struct silt_arena *arena, size_t bytes); /* alloc, zeroed */
 /* True once silt_arena_alloc went over the budget: the work should end with SILT_LIMIT at its next check. */
 bool silt_arena_exceeded(const struct silt_arena *arena);
+/* An allocation of so many bytes is not needed any more: a large one is freed, others stay until the end. */
+void silt_arena_give_back(struct silt_arena *arena, void *p, size_t bytes);
 /* Array growth: returns a piece of at least `count` items holding the old ones; *capacity is updated. */
 void *silt_arena_grow(struct silt_arena *arena, void *items, size_t *capacity, size_t count, size_t item_bytes);
 struct silt_str silt_arena_str(struct silt_arena *arena, struct silt_str str);            /* copy, NUL-terminated too */

@@ -121,6 +121,38 @@ START_TEST(crc32c_equals_the_definition)
 }
 END_TEST
 
+START_TEST(arena_gives_back_what_is_large)
+{
+    struct silt_budget budget;
+    silt_budget_init(&budget, "test", SIZE_MAX, NULL);
+    struct silt_arena *arena = silt_arena_create(&budget);
+    for (int round = 0; round < 2; round++) {
+        char *kept[3], *large[3];
+        for (int i = 0; i < 3; i++) {
+            large[i] = silt_arena_alloc(arena, (size_t)(1 + i) << 20);
+            memset(large[i], i, (size_t)(1 + i) << 20);
+            kept[i] = silt_arena_alloc(arena, 100);
+            memset(kept[i], 'k', 100);
+        }
+        size_t before = silt_arena_bytes(arena);
+        silt_arena_give_back(arena, large[1], 2 << 20);
+        silt_arena_give_back(arena, kept[0], 100); /* small: stays */
+        ck_assert_uint_le(silt_arena_bytes(arena), before - (2 << 20));
+        ck_assert_uint_eq(atomic_load(&budget.used_bytes), silt_arena_bytes(arena));
+        silt_arena_give_back(arena, large[0], 1 << 20);
+        silt_arena_give_back(arena, large[2], 3 << 20);
+        silt_arena_give_back(arena, NULL, 1 << 20);
+        ck_assert_uint_lt(silt_arena_bytes(arena), 1 << 20);
+        for (int i = 1; i < 3; i++)
+            ck_assert(kept[i][0] == 'k' && kept[i][99] == 'k');
+        memset(silt_arena_alloc(arena, 100), 0, 100);
+        silt_arena_reset(arena);
+    }
+    silt_arena_destroy(arena);
+    ck_assert_uint_eq(atomic_load(&budget.used_bytes), 0);
+}
+END_TEST
+
 START_TEST(long_texts_of_errors)
 {
     struct silt_error first, second, copy;
@@ -200,6 +232,7 @@ int main(void)
     tcase_add_test(tcase, crc32c_equals_the_definition);
     tcase_add_test(tcase, errors_carry_text_and_errno);
     tcase_add_test(tcase, long_texts_of_errors);
+    tcase_add_test(tcase, arena_gives_back_what_is_large);
     tcase_add_test(tcase, pool_loops_visit_each_item_once);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
