@@ -111,6 +111,18 @@ const struct setting config_settings[] = {
     {"retention", "check-interval", KIND_DURATION, FIELD(retention_interval_ms), 100, 365 * DAYS_MS, "30m",
      "how often they are looked for"},
 
+    {"udp", "enabled", KIND_BOOLEAN, FIELD(udp[0].enabled), 0, 0, "false", "listen for line protocol in datagrams"},
+    {"udp", "bind-address", KIND_ADDRESS, FIELD(udp[0].bind), 1, 0, ":8089", "host:port; without a host: every address"},
+    {"udp", "database", KIND_TEXT, FIELD(udp[0].database), 1, 0, "udp", "where points go; created with the first of them"},
+    {"udp", "retention-policy", KIND_TEXT, FIELD(udp[0].policy), 0, 0, "", "of that database; empty: its default one"},
+    {"udp", "precision", KIND_TEXT, FIELD(udp[0].precision), 0, 0, "", "of times: n, u, ms, s, m or h; empty: n"},
+    {"udp", "batch-size", KIND_COUNT, FIELD(udp[0].batch_points), 1, 1000000, "5000", "points that are written at once"},
+    {"udp", "batch-pending", KIND_COUNT, FIELD(udp[0].batches_max), 1, 10000, "10",
+     "writes under way; with more, datagrams wait in the socket, and are lost when it is full"},
+    {"udp", "batch-timeout", KIND_DURATION, FIELD(udp[0].batch_ms), 1, 3600000, "1s", "points wait so long for others"},
+    {"udp", "read-buffer", KIND_SIZE, FIELD(udp[0].read_buffer_bytes), 0, GIB, "0",
+     "of the socket; 0: the system's default"},
+
     {"server", "stop-timeout", KIND_DURATION, FIELD(stop_ms), 0, DAYS_MS, "20s",
      "what requests under way may still take when the server is asked to stop"},
     {"server", "log-level", KIND_LEVEL, LIVE(log_level), 0, 0, "info", "the least that is logged"},
@@ -121,6 +133,7 @@ const size_t config_setting_count = sizeof(config_settings) / sizeof(config_sett
 
 /* Sections that may stand several times. */
 static const struct setting_list lists[] = {
+    {"udp", offsetof(struct silt_server_options, udp_count), sizeof(struct silt_udp_options), SILT_UDP_LISTENERS_MAX},
     {NULL, 0, 0, 0},
 };
 

@@ -139,9 +139,9 @@ static const struct influx_key {
     {"udp", "database", SAME, NULL, NULL},
     {"udp", "retention-policy", SAME, NULL, NULL},
     {"udp", "precision", SAME, NULL, NULL},
-    {"udp", "batch-size", SAME, NULL, NULL},
-    {"udp", "batch-pending", SAME, NULL, NULL},
-    {"udp", "batch-timeout", SAME, NULL, NULL},
+    {"udp", "batch-size", OUR_DEFAULT, NULL, NULL},
+    {"udp", "batch-pending", OUR_DEFAULT, NULL, NULL},
+    {"udp", "batch-timeout", OUR_DEFAULT, NULL, NULL},
     {"udp", "read-buffer", SAME, NULL, NULL},
     {"udp", "udp-payload-size", SAME, NULL, NULL},
 

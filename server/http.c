@@ -717,10 +717,11 @@ enum silt_status http_start(struct http_server *server, struct silt_error *err)
         (rc = check_port_free(options->http_bind, err)) != SILT_OK)
         return rc;
     server->loops = silt_calloc(server->loop_count, sizeof(*server->loops));
-    server->stats.counters = aligned_alloc(_Alignof(struct counters), server->loop_count * sizeof(struct counters));
+    unsigned counters_count = server->loop_count + (unsigned)options->udp_count;
+    server->stats.counters = aligned_alloc(_Alignof(struct counters), counters_count * sizeof(struct counters));
     silt_assert(server->stats.counters);
-    memset(server->stats.counters, 0, server->loop_count * sizeof(struct counters));
-    server->stats.counters_count = server->loop_count;
+    memset(server->stats.counters, 0, counters_count * sizeof(struct counters));
+    server->stats.counters_count = counters_count;
     for (unsigned i = 0; i < server->loop_count; i++) {
         struct http_loop *loop = &server->loops[i];
         loop->server = server;

@@ -1,14 +1,15 @@
 /*
  * server.c - implements silt/server.h: what is started in which order, and stopped in the other.
  *
- *     store -> pools -> loops -> monitor, continuous queries
- *     stop: loops drained -> continuous queries, monitor stopped -> pools joined -> store flushed and closed
+ *     store -> pools -> loops -> listeners for datagrams -> monitor, continuous queries
+ *     stop: loops drained -> continuous queries, listeners, monitor stopped -> pools joined -> store flushed and closed
  */
 #include "server/auth.h"
 #include "server/continuous.h"
 #include "server/monitor.h"
 #include "server/reload.h"
 #include "server/statement.h"
+#include "server/udp.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 struct silt_server {
     struct silt_server_options options;
     struct http_server http;
+    struct udp_service *udp;
     struct monitor *monitor;
 };
 
@@ -130,6 +132,13 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
         close_all(server, false, NULL);
         return rc;
     }
+    if ((rc = udp_start(&server->options, server->http.storage, server->http.stats.counters + server->http.loop_count,
+                        &server->udp, err)) != SILT_OK) {
+        http_stop(&server->http, NULL);
+        close_all(server, false, NULL);
+        return rc;
+    }
+    atomic_store(&server->http.stats.udp, server->udp);
     if (options->monitor_store)
         server->monitor = monitor_start(&server->http.stats, options->monitor_interval_ms);
     if (options->continuous_queries)
@@ -162,6 +171,8 @@ enum silt_status silt_server_stop(struct silt_server *server, struct silt_error 
     if ((rc = http_stop(&server->http, err)) != SILT_OK)
         return rc; /* a job is still at work and refers to the store: nothing may be freed */
     continuous_stop(server->http.stats.continuous);
+    atomic_store(&server->http.stats.udp, NULL);
     monitor_stop(server->monitor);
+    udp_stop(server->udp);
     return close_all(server, true, err);
 }

@@ -8,6 +8,7 @@
 #include "server/stats.h"
 #include "server/continuous.h"
 #include "server/query_registry.h"
+#include "server/udp.h"
 #include "silt/statistics.h"
 #include "silt/storage.h"
 
@@ -195,6 +196,19 @@ static void add_httpd(struct builder *b, const struct stats_source *source)
     add_counters(b, source, "httpd", tag, 1, COUNT_HTTPD_FIRST, COUNT_WRITE_FIRST - COUNT_HTTPD_FIRST);
 }
 
+static void add_udp(struct builder *b, const struct udp_service *udp)
+{
+    for (unsigned i = 0; i < udp_listeners(udp); i++) {
+        struct udp_stats s;
+        struct silt_tag *tag = silt_arena_alloc(b->arena, sizeof(*tag));
+        udp_stats(udp, i, &s);
+        *tag = (struct silt_tag){SILT_STR("bind"), silt_str_from(s.bind)};
+        ADD(b, "udp", tag, 1, FIELD("batchesTx", s.batches_ok), FIELD("batchesTxFail", s.batches_failed),
+            FIELD("bytesRx", s.bytes), FIELD("pointsParseFail", s.datagrams_malformed), FIELD("pointsRx", s.points),
+            FIELD("pointsTx", s.points_ok), FIELD("readFail", s.read_failed));
+    }
+}
+
 void stats_collect(const struct stats_source *source, struct silt_arena *arena, struct statistic **stats, size_t *count)
 {
     struct builder b = {.arena = arena};
@@ -208,6 +222,7 @@ void stats_collect(const struct stats_source *source, struct silt_arena *arena, 
     /* Sends nothing yet. */
     ADD(&b, "subscriber", NULL, 0, FIELD("createFailures", 0), FIELD("pointsWritten", 0), FIELD("writeFailures", 0));
     add_continuous(&b, source->continuous);
+    add_udp(&b, atomic_load(&source->udp));
     add_httpd(&b, source);
     *stats = b.stats;
     *count = b.count;

@@ -18,13 +18,15 @@
 
 struct continuous;
 struct query_registry;
+struct udp_service;
 
 struct stats_source { /* all set once, before anybody asks */
     struct silt_storage *storage;
     struct query_registry *queries;
     struct continuous *continuous;
     const struct silt_server_options *options;
-    struct counters *counters; /* of each loop */
+    struct udp_service *_Atomic udp; /* set once it runs; NULL: none */
+    struct counters *counters;     /* of each loop, then of each listener for datagrams */
     unsigned counters_count;
     const struct silt_budget *query_budget, *write_budget;
     const _Atomic size_t *connections; /* open */

@@ -12,6 +12,18 @@
 #define SILT_INFLUX_VERSION "1.8.10"
 #define SILT_INFLUX_BUILD "OSS"
 
+/* A [[udp]] section: a listener for line protocol in datagrams. */
+#define SILT_UDP_LISTENERS_MAX 16
+struct silt_udp_options {
+    bool enabled;
+    char bind[256];
+    char database[256], policy[256]; /* policy empty: the default one */
+    char precision[8];
+    uint64_t batch_points, batches_max; /* of points written at once; of writes under way */
+    uint64_t batch_ms;                  /* what points wait for others at most */
+    uint64_t read_buffer_bytes;         /* of the socket; 0: the system's default */
+};
+
 /* Every setting, as siltd.toml has it (server/config.c is the table of names, bounds and defaults). A bound of 0 on a
  * number of things is "none" where the comment says so. What is atomic, silt_server_reload changes in a running server. */
 struct silt_server_options {
@@ -69,6 +81,10 @@ struct silt_server_options {
     /* [retention] */
     bool retention;
     uint64_t retention_interval_ms; /* between two looks for shard groups whose time is over */
+
+    /* [[udp]] */
+    struct silt_udp_options udp[SILT_UDP_LISTENERS_MAX];
+    uint64_t udp_count;
 
     /* [server] */
     uint64_t stop_ms; /* what requests under way may still take after the signal to stop */
