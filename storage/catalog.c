@@ -255,6 +255,20 @@ void catalog_close(struct catalog *catalog)
     free(catalog);
 }
 
+enum silt_status catalog_check(struct catalog *catalog, struct silt_error *err)
+{
+    sqlite3_stmt *statement;
+    enum silt_status rc = SILT_OK;
+    if (sqlite3_prepare_v2(catalog->db, "PRAGMA integrity_check(1)", -1, &statement, NULL) != SQLITE_OK)
+        return catalog_fail(catalog, "check", err);
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        rc = catalog_fail(catalog, "check", err);
+    else if (strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0)
+        rc = silt_fail(err, SILT_CORRUPT, "catalog: %s", (const char *)sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    return rc;
+}
+
 /* ---------------------------------------------------------------- start-up */
 
 typedef enum silt_status (*row_fn)(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err);

@@ -18,6 +18,8 @@ struct catalog;
 /* path: of the SQLite file, made when missing. SILT_CORRUPT: not ours, or a newer schema. */
 enum silt_status catalog_open(const char *path, struct catalog **out, struct silt_error *err);
 void catalog_close(struct catalog *catalog); /* NULL is fine */
+/* SQLite's own check of the whole file. SILT_CORRUPT with the first thing it found. Reads everything. */
+enum silt_status catalog_check(struct catalog *catalog, struct silt_error *err);
 
 /* ---------------------------------------------------------------- start-up: each calls back in the order given */
 

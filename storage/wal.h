@@ -60,6 +60,10 @@ typedef enum silt_status (*wal_record_fn)(void *arg, uint64_t seq, uint8_t kind,
                                           struct silt_error *err);
 enum silt_status wal_replay(struct wal *wal, uint64_t from_seq, wal_record_fn each, void *arg, struct silt_error *err);
 
+/* Which records stand in a segment, once the log was replayed: [*first_seq, *end_seq). SILT_NOT_FOUND: no such segment. */
+enum silt_status wal_segment_range(const struct wal *wal, uint64_t number, uint64_t *first_seq, uint64_t *end_seq,
+                                   struct silt_error *err);
+
 /* A new segment and the log thread. next_seq_min: the numbers go on from the highest of this and what was replayed. */
 enum silt_status wal_start(struct wal *wal, uint64_t next_seq_min, struct silt_error *err);
 

@@ -260,3 +260,17 @@ enum silt_status wal_replay(struct wal *wal, uint64_t from_seq, wal_record_fn ea
     free(reading.window);
     return rc;
 }
+
+enum silt_status wal_segment_range(const struct wal *wal, uint64_t number, uint64_t *first_seq, uint64_t *end_seq,
+                                   struct silt_error *err)
+{
+    char name[VFS_NAME_BYTES_MAX];
+    for (size_t i = 0; i < wal->live_count; i++)
+        if (wal->live[i].number == number) {
+            *first_seq = wal->live[i].first_seq;
+            *end_seq = wal->live[i].end_seq;
+            return SILT_OK;
+        }
+    wal_segment_name(number, name);
+    return silt_fail(err, SILT_NOT_FOUND, "%s: not a segment with records", name);
+}

@@ -1,0 +1,79 @@
+/*
+ * inspect.h - silt-inspect: what can be told about a data directory while no server runs on it.
+ *
+ *     main -> store (SQLite's facts, read once) -> verify | report | dump
+ *
+ * Each command prints to stdout and gives the exit status: 0 all is well, 1 damage was found, 2 it could not be done.
+ * Nothing is changed, but for what any start tidies up: files that a crash left unfinished.
+ *
+ * Threads: one.
+ */
+#ifndef INSPECT_INSPECT_H
+#define INSPECT_INSPECT_H
+
+#include "silt/base.h"
+#include "silt/text.h"
+#include "storage/catalog.h"
+#include "storage/manifest.h"
+#include "storage/vfs.h"
+
+enum { INSPECT_FINE = 0, INSPECT_DAMAGED = 1, INSPECT_FAILED = 2 };
+
+struct inspect_measurement {
+    struct silt_str name;
+    struct silt_str *fields; /* by field id, from 1 */
+    uint32_t field_count;
+};
+
+struct inspect_database {
+    struct catalog_database facts;
+    struct inspect_measurement *measurements; /* by SQLite's number, from 1 */
+    uint32_t measurement_count;
+    uint64_t series_count;
+};
+
+/* A data directory's facts, texts in the arena. */
+struct inspect_store {
+    struct vfs *vfs;
+    struct catalog *catalog;
+    struct silt_arena *arena;
+    struct inspect_database *databases; /* by id */
+    size_t database_count;
+    struct catalog_policy *policies; /* by id */
+    size_t policy_count;
+    struct catalog_shard *shards; /* by id */
+    size_t shard_count;
+};
+
+/* SILT_NOT_FOUND: no data directory. SILT_BUSY: a server runs on it. */
+enum silt_status inspect_open(const char *directory, struct inspect_store *out, struct silt_error *err);
+void inspect_close(struct inspect_store *store);
+
+/* NULL: none of that number. */
+struct inspect_database *inspect_database(const struct inspect_store *store, uint32_t id);
+const struct catalog_policy *inspect_policy(const struct inspect_store *store, uint32_t id);
+/* Every series of a database, by id. */
+enum silt_status inspect_each_series(const struct inspect_store *store, const struct inspect_database *database,
+                                     catalog_series_fn each, void *arg, struct silt_error *err);
+/* The manifest of a shard; free with manifest_deinit. */
+enum silt_status inspect_manifest(const struct inspect_store *store, const struct catalog_shard *shard,
+                                  struct manifest *out, struct silt_error *err);
+
+/* verify.c: every file of every kind: checksums, formats, order, and each against what the others say of it. */
+int inspect_verify(const char *directory);
+/* report.c: databases, policies, shards, files, bytes a value by type and codec, the tags with most values. */
+int inspect_report(const char *directory);
+/* dump.c: what stands in one file, as text. name: relative to the directory. */
+int inspect_dump(const char *directory, const char *name);
+
+/* "error: ..." on stderr; INSPECT_FAILED. */
+int inspect_fail(const struct silt_error *err);
+/* 12.3 MiB; out[INSPECT_BYTES_TEXT_MAX]. */
+#define INSPECT_BYTES_TEXT_MAX 32
+const char *inspect_bytes(uint64_t bytes, char *out);
+/* RFC 3339; out[SILT_TIME_TEXT_MAX + 1]. */
+const char *inspect_time(silt_time time, char *out);
+/* storage/encode.h's name of a codec. */
+const char *inspect_codec(unsigned codec);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * main.c - silt-inspect: the command line.
+ */
+#include "inspect/inspect.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "silt-inspect: looks into a data directory of siltd while no server runs on it\n"
+    "\n"
+    "    silt-inspect verify DIR        check every file: checksums, formats, and that they agree\n"
+    "    silt-inspect report DIR        databases, policies, shards, files, bytes a value, tags with most values\n"
+    "    silt-inspect dump DIR NAME     what stands in one file: a .tsm, .wal, .tomb or MANIFEST, named from DIR\n"
+    "    silt-inspect --version | --help\n"
+    "\n"
+    "DIR is siltd's data.dir. Exit status: 0 all is well, 1 damage was found, 2 it could not be done.\n";
+
+static int run(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "";
+
+    if (argc == 2 && (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0)) {
+        fputs(usage, stdout);
+        return INSPECT_FINE;
+    }
+    if (argc == 2 && strcmp(command, "--version") == 0) {
+        puts("silt-inspect " SILT_VERSION);
+        return INSPECT_FINE;
+    }
+    if (argc == 3 && strcmp(command, "verify") == 0)
+        return inspect_verify(argv[2]);
+    if (argc == 3 && strcmp(command, "report") == 0)
+        return inspect_report(argv[2]);
+    if (argc == 4 && strcmp(command, "dump") == 0)
+        return inspect_dump(argv[2], argv[3]);
+    fputs(usage, stderr);
+    return INSPECT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    silt_log_set_level(SILT_LOG_WARN);
+    int status = run(argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        perror("silt-inspect: output");
+        return INSPECT_FAILED;
+    }
+    return status;
+}

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""inspect_test.py - silt-inspect on directories that a real siltd wrote: sound after a stop and after a kill, damage in any
+kind of file found and named, reports and dumps that say what was written.
+
+Prints `N passed, N failed, N skipped`.
+"""
+import glob
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import live
+
+HOSTS, ROWS = 30, 400
+results = []
+
+
+def check(what, good, note=""):
+    results.append(bool(good))
+    if not good:
+        print("FAIL %s: %s" % (what, note))
+
+
+def inspect(*args):
+    program = os.path.join(os.path.dirname(live.siltd_path()), "silt-inspect")
+    done = subprocess.run([program, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def fill(server):
+    server.query("CREATE DATABASE d")
+    server.query("CREATE RETENTION POLICY short ON d DURATION 52w REPLICATION 1 SHARD DURATION 1d")
+    for part in range(4):
+        lines = []
+        for row in range(part * ROWS // 4, (part + 1) * ROWS // 4):
+            for host in range(HOSTS):
+                lines.append("cpu,host=h%d,dc=d%d user=%.1f,total=%di,up=%s,note=\"n%d\" %d" %
+                             (host, host % 3, row * 0.1, row * host, "true" if row % 5 else "false", row % 7, row * 3600))
+        assert server.write("\n".join(lines), db="d", precision="s").status == 204
+        server.query("SELECT count(*) FROM cpu", db="d")
+    assert server.write("mem,host=h0 free=1i", db="d", rp="short").status == 204
+    server.query("DELETE FROM cpu WHERE host = 'h3' AND time < 36000s", db="d")
+    server.query("DROP SERIES FROM cpu WHERE host = 'h4'", db="d")
+
+
+def flip(path, seed):
+    """One bit somewhere in the file's used part."""
+    with open(path, "r+b") as f:
+        data = f.read()
+        used = len(data.rstrip(b"\0")) or 1
+        at = random.Random(seed).randrange(used)
+        f.seek(at)
+        f.write(bytes([data[at] ^ 1 << seed % 8]))
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="silt-inspect-")
+    data = os.path.join(folder, "data")
+    try:
+        server = live.start_siltd(folder, env={"SILT_DATA_MEMTABLE_SOFT": "1m"})
+        fill(server)
+        status, out, err = inspect("verify", data)
+        check("a directory in use is refused", status == 2 and "in use by process" in err, (status, out, err))
+        server.kill()
+        status, out, err = inspect("verify", data)
+        check("sound after a kill", status == 0 and "no damage found" in out, (status, out, err))
+        check("the log's rows are counted", "0 rows" not in out.split("log ")[1].split("\n")[0], out)
+        segment = sorted(glob.glob(os.path.join(data, "wal", "*.wal")))[-1]
+        status, out, err = inspect("dump", data, os.path.relpath(segment, data))
+        check("a log's dump", status == 0 and "series 1 cpu,dc=d0,host=h0" in out and "rows, 1970-01-01T00:00:00Z" in out,
+              (status, out[:600], err))
+        server = live.start_siltd(folder)
+        check("the server goes on", server.query_json("SELECT count(total) FROM cpu WHERE host = 'h5'", db="d")["results"][0]
+              ["series"][0]["values"][0][1] == ROWS)
+        check("it stops", server.stop() == 0)
+        status, out, err = inspect("verify", data)
+        check("sound after a stop", status == 0 and "no damage found" in out, (status, out, err))
+        status, report, err = inspect("report", data)
+        check("a report", status == 0 and "database d\n" in report and "policy short: kept 52w, shard groups of 1d" in report
+              and "cpu, tag host: %d values" % (HOSTS - 1) in report and "cpu, tag dc: 3 values" in report, (status, report, err))
+        files = sorted(glob.glob(os.path.join(data, "shards", "*", "*.tsm")))
+        check("there are files", len(files) >= 2, files)
+        for kind, path in (("TSM file", files[0]), ("manifest", os.path.join(os.path.dirname(files[0]), "MANIFEST"))):
+            status, out, err = inspect("dump", data, os.path.relpath(path, data))
+            check("dump of a " + kind, status == 0 and out.count("\n") > 1, (status, out[:300], err))
+        status, out, err = inspect("dump", data, os.path.relpath(files[0], data))
+        check("a TSM dump has keys, codecs and extremes", "cpu,dc=d0,host=h0" in out and " min " in out and "boolean" in out,
+              out[:600])
+        for name in files[:2] + [os.path.join(os.path.dirname(files[0]), "MANIFEST")]:
+            for seed in range(12):
+                shutil.copy(name, name + ".kept")
+                flip(name, seed)
+                status, out, err = inspect("verify", data)
+                check("a flipped bit in %s (seed %d)" % (os.path.relpath(name, data), seed), status == 1 and "DAMAGED" in out,
+                      (status, out, err))
+                os.replace(name + ".kept", name)
+        os.rename(files[0], files[0] + ".away")
+        status, out, err = inspect("verify", data)
+        check("a missing file", status == 1 and os.path.basename(files[0]) in out, (status, out, err))
+        os.rename(files[0] + ".away", files[0])
+        status, out, err = inspect("verify", data)
+        check("sound again", status == 0, (status, out, err))
+        status, out, err = inspect("verify", os.path.join(folder, "nothing"))
+        check("no data directory", status == 2 and "not a data directory" in err and not os.path.exists(
+            os.path.join(folder, "nothing")), (status, out, err))
+        status, out, err = inspect("dump", data, "meta.sqlite")
+        check("no such kind of file", status == 2 and "not a .tsm" in err, (status, out, err))
+        status, out, err = inspect("verify")
+        check("usage", status == 2 and "silt-inspect verify DIR" in err, (status, out, err))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    failed = results.count(False)
+    print("%d passed, %d failed, 0 skipped" % (len(results) - failed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
