@@ -1,11 +1,22 @@
 #!/usr/bin/env python3
-"""readme_test.py - the session in README.md, run against a fresh siltd: every command must print what stands under it."""
+"""readme_test.py - the sessions in README.md, run against a fresh siltd: every command must print what stands under it. A command
+followed by lines that begin with `> ` is a session in the shell: those lines are typed in a terminal (tmux).
+
+    tests/readme_test.py --record     writes what the shell's session looks like now into README.md
+"""
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import live
+
+sys.path.insert(0, os.path.join(live.ROOT, "tests", "shell"))
+import terminal  # noqa: E402
+
+README = os.path.join(live.ROOT, "README.md")
 
 
 def commands(text):
@@ -16,21 +27,56 @@ def commands(text):
             yield command, output
 
 
+def type_session(command, script, port, home):
+    """The screen after the lines of the script that begin with `> ` have been typed, or None without a tmux."""
+    if shutil.which("tmux") is None:
+        return None
+    env = dict(os.environ, HOME=home, TERM="xterm", LANG="C.UTF-8", SILT_PORT=str(port))
+    argv = ["/bin/sh", "-c", "cd '%s' && exec %s" % (live.ROOT, command)]
+    screen = terminal.Screen(argv, env, width=100, height=200)
+    try:
+        seen = screen.wait("\n>") or ""
+        for line in re.findall(r"^> (.*)$", script, re.M):
+            before = seen
+            if line == "exit": # the terminal's own words would stand below it
+                seen += " exit"
+                break
+            screen.put(line)
+            screen.wait(lambda now: now.endswith("> " + line))
+            screen.keys("Enter")
+            seen = screen.wait(lambda now: len(now) > len(before) and now.endswith("\n>")) or screen.text()
+    finally:
+        screen.close()
+    return seen.rstrip().replace("localhost:%d" % port, "localhost:8086") + "\n"
+
+
 def main():
-    with open(os.path.join(live.ROOT, "README.md"), encoding="utf-8") as f:
-        session = list(commands(f.read()))
-    passed = failed = 0
-    with live.start_siltd() as server:
+    with open(README, encoding="utf-8") as f:
+        text = f.read()
+    session = list(commands(text))
+    passed = failed = skipped = 0
+    with live.start_siltd() as server, tempfile.TemporaryDirectory(prefix="silt-readme-") as home:
+        env = dict(os.environ, SILT_PORT=str(server.port), HOME=home)
         for command, want in session:
-            run = subprocess.run(["bash", "-c", command.replace("127.0.0.1:8086", "127.0.0.1:%d" % server.port)],
-                                 stdout=subprocess.PIPE, timeout=60)
-            got = run.stdout.decode()
+            if re.search(r"^> ", want, re.M):
+                got = type_session(command, want, server.port, home)
+                if got is None:
+                    skipped += 1
+                    continue
+                if "--record" in sys.argv:
+                    text = text.replace(want, got)
+                    with open(README, "w", encoding="utf-8") as f:
+                        f.write(text)
+            else:
+                run = subprocess.run(["bash", "-c", command.replace("127.0.0.1:8086", "127.0.0.1:%d" % server.port)],
+                                     stdout=subprocess.PIPE, timeout=60, env=env, cwd=live.ROOT)
+                got = run.stdout.decode()
             if got.rstrip("\n") == want.rstrip("\n"):
                 passed += 1
             else:
                 failed += 1
                 print("README: $ %s\n  want %s  got  %s" % (command, want, got))
-    print("%d passed, %d failed, 0 skipped" % (passed, failed))
+    print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
     return 1 if failed or not session else 0
 
 
