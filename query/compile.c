@@ -364,6 +364,7 @@ static enum silt_status compile_fields(struct compiler *c)
         bool is_time = field->expr->kind == EXPR_REF && silt_str_equal(field->expr->ref.name, SILT_STR("time"));
         if (is_time && !after_time) { /* of two in a row the second stays, without a value */
             after_time = true;
+            c->out->names_time = true;
             if (field->alias.len > 0)
                 c->out->time_name = field->alias;
             continue;
@@ -541,6 +542,21 @@ static enum silt_status inherit(struct compiler *c)
     return SILT_OK;
 }
 
+static bool transforms_windows(const struct expr *expr)
+{
+    switch (expr->kind) {
+    case EXPR_CALL:
+        for (size_t i = 0; i < expr->call.arg_count; i++)
+            if (transforms_windows(expr->call.args[i]))
+                return true;
+        return function_find(expr->call.name) && expr->call.arg_count && expr->call.args[0]->kind == EXPR_CALL &&
+               !silt_str_equal(expr->call.name, SILT_STR("count"));
+    case EXPR_BINARY: return transforms_windows(expr->binary.left) || transforms_windows(expr->binary.right);
+    case EXPR_PAREN: return transforms_windows(expr->paren);
+    default: return false;
+    }
+}
+
 enum silt_status select_compile(struct exec *exec, const struct select *select, const struct compiled *parent,
                                 struct compiled **out_compiled, struct silt_error *err)
 {
@@ -575,8 +591,6 @@ enum silt_status select_compile(struct exec *exec, const struct select *select, 
     }
     if ((rc = compile_dimensions(c)) != SILT_OK)
         return rc;
-    if (out->windows.interval < 0) /* as if it were not there */
-        out->windows.interval = 0;
     out->windows.min = out->condition.min;
     out->windows.max = out->condition.max;
     out->has_lower = out->condition.has_min;
@@ -588,6 +602,12 @@ enum silt_status select_compile(struct exec *exec, const struct select *select, 
         return rc;
     if ((rc = check_fields(c)) != SILT_OK)
         return rc;
+    if (out->windows.interval < 0) { /* has passed for one, but is as if it were not there */
+        out->windows.interval = 0;
+        for (size_t i = 0; i < out->field_count; i++)
+            if (transforms_windows(out->fields[i].expr)) /* of which there are none */
+                out->condition.rest = expr_new(exec->arena, EXPR_BOOLEAN);
+    }
     if (select->into && out->fill == FILL_NULL) /* windows without a point write nothing, not even a count of 0 */
         out->fill = FILL_NONE;
 

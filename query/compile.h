@@ -21,6 +21,7 @@ struct compiled {
     struct select_field *fields; /* reduced, without plain time */
     size_t field_count;
     struct silt_str time_name; /* of column 0 */
+    bool names_time;           /* among its fields: to an outer statement a column without values */
     struct expr **dimensions;  /* REF, WILDCARD, REGEX; time() taken out */
     size_t dimension_count;
     struct compiled **subqueries; /* one per source; NULL for a measurement */

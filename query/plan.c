@@ -410,8 +410,13 @@ int64_t plan_slot_of_ref(struct plan *plan, const struct expr *ref)
     case DATA_STRING:
     case DATA_BOOLEAN:
         slot.kind = SLOT_FIELD;
-        if (plan_is_in_subquery(plan, slot.name))
+        if (plan_is_in_subquery(plan, slot.name)) {
+            enum data_type type = plan_type_of(plan, slot.name); /* only numbers are cast to numbers, others shown */
+            if (!(data_type_is_number(type) && data_type_is_number(slot.type)) && plan_is_column(plan, slot.name) && type != DATA_TAG &&
+                type != DATA_UNKNOWN)
+                slot.type = type;
             return plan_add_slot(plan, &slot);
+        }
         /* a cast of something that is no field at all has nothing to read */
         return data_type_rank(plan_type_of(plan, slot.name)) > data_type_rank(DATA_TAG) ? (int64_t)plan_add_slot(plan, &slot)
                                                                                        : -1;
@@ -451,6 +456,10 @@ static int64_t slot_of_argument(struct plan *plan, const struct expr *ref, enum 
     *type = ref->ref.type;
     if (ref->ref.type == DATA_ANY_FIELD)
         return -1;
+    if (ref->ref.type != DATA_TAG && plan_is_in_subquery(plan, ref->ref.name)) { /* what has another type is not there */
+        slot.type = ref->ref.type;
+        return plan_add_slot(plan, &slot);
+    }
     if (ref->ref.type != DATA_TAG)
         return plan_slot_of_ref(plan, ref);
     if (!plan_is_in_subquery(plan, ref->ref.name))
@@ -556,14 +565,16 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, ui
                                                         : call->in;
     if (call->in != DATA_UNKNOWN && !(call->function->types & TYPE_BIT(call->in))) {
         /* told when the plan runs: a subquery nothing of which is wanted never finds out */
-        if (plan->call_error.status == SILT_OK) {
-            plan->call_error_field = field_under(expr, &plan->call_error_type);
-            silt_fail(&plan->call_error, SILT_INVALID, "unsupported %s iterator type: *query.%s%sIterator",
-                      count > 2 && call->function->id == FN_TOP      ? "max" /* of each value of what else it names */
-                      : count > 2 && call->function->id == FN_BOTTOM ? "min"
-                                                                     : iterator_name(call->function),
-                      data_type_name(call->in), iterator_kind(call->inner));
-        }
+        plan->call_errors = silt_arena_grow(plan->exec->arena, plan->call_errors, &plan->call_error_capacity,
+                                            plan->call_error_count + 1, sizeof(*plan->call_errors));
+        struct call_error *error = &plan->call_errors[plan->call_error_count++];
+        *error = (struct call_error){0};
+        error->field = field_under(expr, &error->type);
+        silt_fail(&error->error, SILT_INVALID, "unsupported %s iterator type: *query.%s%sIterator",
+                  count > 2 && call->function->id == FN_TOP      ? "max" /* of each value of what else it names */
+                  : count > 2 && call->function->id == FN_BOTTOM ? "min"
+                                                                 : iterator_name(call->function),
+                  data_type_name(call->in), iterator_kind(call->inner));
         call->in = call->out = DATA_UNKNOWN;
     }
     switch (call->function->id) {
@@ -577,9 +588,10 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, ui
         if (count - 2 > sizeof(call->dimension_slots) / sizeof(call->dimension_slots[0]))
             return silt_fail(err, SILT_LIMIT, "too many names in %s()", call->function->name);
         for (size_t i = 1; i + 1 < count; i++) {
-            int64_t slot = plan_slot_of_ref(plan, expr->call.args[i]);
-            if (slot >= 0 && plan->slots[slot].kind == SLOT_TAG) /* a field named there does not tell points apart */
-                call->dimension_slots[call->dimension_slot_count++] = (uint32_t)slot;
+            const struct slot tag = {.kind = SLOT_TAG, .name = expr->call.args[i]->ref.name, .type = DATA_TAG};
+            plan_slot_of_ref(plan, expr->call.args[i]);
+            /* tags tell points apart, even of a name that is a field of another source */
+            call->dimension_slots[call->dimension_slot_count++] = plan_add_slot(plan, &tag);
         }
         break;
     case FN_SAMPLE:

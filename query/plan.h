@@ -14,6 +14,13 @@
 #include "query/functions.h"
 #include "silt/reader.h"
 
+struct call_error {
+    struct silt_error error;
+    struct silt_str field;
+    enum data_type type;
+    bool known; /* the field is a subquery's column */
+};
+
 struct plan_source {
     struct silt_reader *reader;
     struct silt_str database;
@@ -99,9 +106,8 @@ struct plan {
     size_t call_count, call_capacity;
     uint32_t *aux; /* slots that outputs show, sorted by name then type */
     size_t aux_count, aux_capacity;
-    struct silt_error call_error; /* of the first call that its field's type does not fit; told when a series has it */
-    struct silt_str call_error_field;
-    enum data_type call_error_type;
+    struct call_error *call_errors; /* of calls that their fields' types do not fit; told when a series has such a field */
+    size_t call_error_count, call_error_capacity;
     bool is_selector; /* one call, a selector: keeps its point's time and companions */
     struct eval **outputs; /* column 1 on: over calls, then aux */
     enum data_type *output_types;
@@ -117,6 +123,7 @@ void plan_destroy(struct plan *plan); /* releases the readers; NULL is fine */
 
 /* The type of a name over all sources: the highest of float, integer, unsigned, string, boolean, tag. */
 enum data_type plan_type_of(const struct plan *plan, struct silt_str name);
+bool data_type_is_number(enum data_type type);
 enum data_type plan_field_type(const struct plan_source *source, size_t field);
 enum data_type plan_expr_type(const struct plan *plan, const struct expr *expr);
 /* The same, and an error where types do not meet. */

@@ -69,7 +69,7 @@ void plan_assign_types(const struct plan *plan, struct expr *expr)
     }
 }
 
-static bool is_number_type(enum data_type type)
+bool data_type_is_number(enum data_type type)
 {
     return type == DATA_FLOAT || type == DATA_INTEGER || type == DATA_UNSIGNED;
 }
@@ -144,9 +144,9 @@ enum silt_status plan_check_type(const struct plan *plan, const struct expr *exp
         }
         bool bits = op == OP_BIT_AND || op == OP_BIT_OR || op == OP_BIT_XOR;
         bool fits = bits ? (left == right && (left == DATA_INTEGER || left == DATA_UNSIGNED || left == DATA_BOOLEAN)) ||
-                               (left != right && is_number_type(left) && is_number_type(right) && left != DATA_FLOAT &&
+                               (left != right && data_type_is_number(left) && data_type_is_number(right) && left != DATA_FLOAT &&
                                 right != DATA_FLOAT)
-                         : is_number_type(left) && is_number_type(right);
+                         : data_type_is_number(left) && data_type_is_number(right);
         if (!fits) {
             struct silt_str text = expr_text(expr, plan->exec->arena);
             return silt_fail(err, SILT_INVALID, "type error: %.*s: incompatible types: %s and %s", SILT_FMT(text),

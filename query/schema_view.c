@@ -335,7 +335,7 @@ enum silt_status schema_tag_filter(struct exec *exec, const struct expr *expr, s
     }
     bool equality = expr->binary.op == OP_EQ || expr->binary.op == OP_NE;
     if (name->kind != EXPR_REF) {
-        if (!equality)
+        if (!equality || value->kind == EXPR_BINARY || name->kind == EXPR_BINARY)
             return silt_fail(err, SILT_INVALID, "invalid tag comparison operator");
         filter->op = SILT_TAG_TRUE; /* left to rows, of which there are none */
         *out = filter;

@@ -646,7 +646,7 @@ static enum silt_status check_buckets(const struct plan *plan, struct silt_error
 }
 
 /* A call that its field's type does not fit is found out where a series might have the field with that type. */
-static bool error_shows(const struct plan *plan, const struct scan *scan)
+static bool error_shows(const struct plan *plan, const struct scan *scan, const struct call_error *error)
 {
     for (size_t g = 0; g < scan->group_count; g++) {
         const struct scan_group *group = &scan->groups[g];
@@ -656,8 +656,8 @@ static bool error_shows(const struct plan *plan, const struct scan *scan)
         for (size_t i = group->first; !left_out && i < group->first + group->count; i++) {
             const struct plan_source *source = &plan->sources[scan->series[i].source];
             for (size_t k = 0; k < source->field_count; k++)
-                if (silt_str_equal(source->fields[k].name, plan->call_error_field) &&
-                    data_type_of(source->fields[k].type) == plan->call_error_type)
+                if (silt_str_equal(source->fields[k].name, error->field) &&
+                    data_type_of(source->fields[k].type) == error->type)
                     return true;
         }
     }
@@ -667,7 +667,7 @@ static bool error_shows(const struct plan *plan, const struct scan *scan)
 /* Whether some column can have a value at all; if not, not even subqueries are run. */
 static bool anything_known(const struct plan *plan)
 {
-    if (plan->call_error.status != SILT_OK)
+    if (plan->call_error_count)
         return true;
     for (size_t i = 0; i < plan->call_count; i++)
         if (plan->calls[i]->shown != DATA_UNKNOWN)
@@ -692,7 +692,11 @@ enum silt_status plan_run(struct plan *plan, struct silt_error *err)
         return rc;
     if (!anything_known(plan))
         return SILT_OK;
-    bool error_known = plan->call_error.status != SILT_OK && plan_is_in_subquery(plan, plan->call_error_field);
+    bool error_known = false;
+    for (size_t i = 0; i < plan->call_error_count; i++) { /* before the columns of subqueries are forgotten */
+        plan->call_errors[i].known = plan_is_in_subquery(plan, plan->call_errors[i].field);
+        error_known = error_known || plan->call_errors[i].known;
+    }
     if ((rc = plan_run_subqueries(plan, err)) != SILT_OK)
         return rc;
     if (plan->source_count == 0 && !error_known)
@@ -701,10 +705,11 @@ enum silt_status plan_run(struct plan *plan, struct silt_error *err)
         return rc;
     for (size_t i = 0; exec->reads && i < scan->series_count; i++)
         atomic_fetch_add(&exec->reads->series, !plan->sources[scan->series[i].source].in_memory);
-    if (plan->call_error.status != SILT_OK && (error_known || error_shows(plan, scan))) {
-        *err = plan->call_error;
-        return err->status;
-    }
+    for (size_t i = 0; i < plan->call_error_count; i++)
+        if (plan->call_errors[i].known || error_shows(plan, scan, &plan->call_errors[i])) {
+            *err = plan->call_errors[i].error;
+            return err->status;
+        }
     if ((rc = exec_alloc(exec, BLOCK_ROWS * plan->column_count, sizeof(*output.block), &output.block, err)) != SILT_OK)
         return rc;
     output.strings = silt_arena_create(&exec->budget);

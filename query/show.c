@@ -46,6 +46,18 @@ static enum silt_status show_filter(struct show *show)
     return rc;
 }
 
+/* An unknown database is told before what is wrong with the condition. */
+static enum silt_status database_check(struct show *show, struct silt_str database)
+{
+    struct silt_source *source = show->exec->options->source;
+    struct silt_policy *policies;
+    size_t count;
+
+    if (database.len == 0)
+        return silt_fail(show->err, SILT_INVALID, "database name required");
+    return source->policies(source, database, show->exec->arena, &policies, &count, show->err);
+}
+
 /* A view of one database; follow_source: of the one that the first source names, if it names one. */
 static enum silt_status show_open(struct show *show, bool follow_source)
 {
@@ -58,9 +70,7 @@ static enum silt_status show_open(struct show *show, bool follow_source)
             database = statement->sources[0].database;
         rp = statement->sources[0].rp;
     }
-    if (database.len == 0)
-        return silt_fail(show->err, SILT_INVALID, "database name required");
-    if ((rc = show_split(show)) != SILT_OK)
+    if ((rc = database_check(show, database)) != SILT_OK || (rc = show_split(show)) != SILT_OK)
         return rc;
     return schema_view_open(show->exec, database, rp, rp.len == 0, show->condition.min, show->condition.max, &show->view,
                             show->err);
@@ -239,6 +249,17 @@ static struct place *find_place(struct show *show, struct place_list *places, st
     return place;
 }
 
+/* All that InfluxDB's index takes, arithmetic within a comparison included. */
+static bool only_equalities(const struct expr *expr)
+{
+    while (expr && expr->kind == EXPR_PAREN)
+        expr = expr->paren;
+    if (!expr || expr->kind != EXPR_BINARY)
+        return true;
+    return expr->binary.op >= OP_OR && expr->binary.op <= OP_NOT_MATCH && only_equalities(expr->binary.left) &&
+           only_equalities(expr->binary.right);
+}
+
 /* Close the places whatever is returned. */
 static enum silt_status places_open(struct show *show, struct place_list *places, bool series)
 {
@@ -257,10 +278,15 @@ static enum silt_status places_open(struct show *show, struct place_list *places
         place->sources[place->source_count++] = *source;
     }
     for (size_t i = 0; i < places->count; i++)
-        if (places->items[i].database.len == 0)
-            return silt_fail(show->err, SILT_INVALID, "database name required");
+        if ((rc = database_check(show, places->items[i].database)) != SILT_OK)
+            return rc;
     if ((rc = show_split(show)) != SILT_OK)
         return rc;
+    bool rows = series && expr_mentions_time(statement->condition); /* InfluxDB looks at rows then */
+    if (series && !rows) {
+        show->condition.min = SILT_TIME_MIN;
+        show->condition.max = SILT_TIME_MAX;
+    }
     for (size_t i = 0; i < places->count; i++) {
         struct place *place = &places->items[i];
         if ((rc = schema_view_open(show->exec, place->database, place->rp, false, show->condition.min,
@@ -268,7 +294,7 @@ static enum silt_status places_open(struct show *show, struct place_list *places
             return rc;
         /* the policy has to exist and to have a shard, that is all */
         struct silt_reader *reader = place->view.reader_count ? place->view.readers[0] : NULL;
-        if (series && !show->condition.has_min && !show->condition.has_max && reader && reader->ops->shard_count(reader)) {
+        if (series && !rows && reader && reader->ops->shard_count(reader)) {
             place->only_in_shards = false;
             schema_view_close(&place->view);
             if ((rc = schema_view_open(show->exec, place->database, (struct silt_str){0}, true, SILT_TIME_MIN,
@@ -277,8 +303,9 @@ static enum silt_status places_open(struct show *show, struct place_list *places
         }
         for (size_t k = 0; k < place->view.measurement_count; k++) {
             struct silt_str name = place->view.measurements[k];
-            /* InfluxDB asks every policy for the names of all sources */
-            if (!show_source_names(show->exec, statement->sources, statement->source_count, name))
+            /* without a time InfluxDB asks every policy for the names of all sources */
+            if (rows ? !show_source_names(show->exec, place->sources, place->source_count, name)
+                     : !show_source_names(show->exec, statement->sources, statement->source_count, name))
                 continue;
             places->measurements = silt_arena_grow(show->exec->arena, places->measurements, &capacity,
                                                    places->measurement_count + 1, sizeof(*places->measurements));
@@ -287,9 +314,11 @@ static enum silt_status places_open(struct show *show, struct place_list *places
     }
     if (places->count > 1)
         qsort(places->measurements, places->measurement_count, sizeof(*places->measurements), by_name);
-    if (!series || !expr_mentions_time(statement->condition))
-        return show_filter(show);
-    struct field_names fields = {0}; /* with a time InfluxDB looks at rows, as the counts do */
+    if (!rows)
+        return series && !only_equalities(show->condition.rest)
+                   ? silt_fail(show->err, SILT_INVALID, "invalid tag comparison operator")
+                   : show_filter(show);
+    struct field_names fields = {0};
     for (size_t i = 0; i < places->measurement_count; i++)
         if ((rc = field_names_add(&fields, &places->measurements[i].place->view, places->measurements[i].name, show->err)) !=
             SILT_OK)
@@ -303,6 +332,41 @@ static void places_close(struct place_list *places)
         schema_view_close(&places->items[i].view);
 }
 
+/* The keys of a measurement's series over all places that have one of its name. */
+static enum silt_status keys_of(struct show *show, const struct place_list *places, size_t first, size_t next, size_t wanted,
+                                struct silt_str **keys, size_t *count)
+{
+    struct silt_str *found, *joined;
+    size_t found_count;
+    enum silt_status rc = SILT_OK;
+
+    *count = 0;
+    for (size_t i = first; rc == SILT_OK && i < next; i++) {
+        const struct placed *placed = &places->measurements[i];
+        if (i > first && !placed->place->only_in_shards && !placed[-1].place->only_in_shards &&
+            silt_str_equal(placed->place->database, placed[-1].place->database))
+            continue; /* both show all policies */
+        if ((rc = exec_check(show->exec, show->err)) != SILT_OK ||
+            (rc = schema_series_keys(&placed->place->view, placed->name,
+                                     schema_filter_for(show->exec, show->filter, placed->name),
+                                     placed->place->only_in_shards, wanted, &found, &found_count, show->err)) != SILT_OK)
+            return rc;
+        if (*count == 0) {
+            *keys = found;
+            *count = found_count;
+            continue;
+        }
+        if ((rc = exec_alloc(show->exec, *count + found_count + 1, sizeof(*joined), &joined, show->err)) != SILT_OK)
+            return rc;
+        memcpy(joined, *keys, *count * sizeof(*joined));
+        if (found_count)
+            memcpy(joined + *count, found, found_count * sizeof(*joined));
+        *keys = joined;
+        *count = strings_sort_unique(joined, *count + found_count);
+    }
+    return rc;
+}
+
 static enum silt_status series_rows(struct show *show, const struct place_list *places)
 {
     struct table table;
@@ -311,17 +375,13 @@ static enum silt_status series_rows(struct show *show, const struct place_list *
     rc = table_begin(&table, show->exec, SILT_STR(""), key_column, 1, show->statement->limit,
                                       show->statement->offset, false, show->err);
 
-    for (size_t i = 0; rc == SILT_OK && i < places->measurement_count && table.left > 0; i++) {
-        const struct placed *placed = &places->measurements[i], *before = i ? placed - 1 : NULL;
-        struct silt_str *keys;
+    for (size_t i = 0, next; rc == SILT_OK && i < places->measurement_count && table.left > 0; i = next) {
+        struct silt_str *keys = NULL;
         size_t count, wanted = table.left > SIZE_MAX - table.skip ? SIZE_MAX : table.skip + table.left;
-        if (before && silt_str_equal(before->name, placed->name) && !placed->place->only_in_shards &&
-            !before->place->only_in_shards && silt_str_equal(before->place->database, placed->place->database))
-            continue; /* both show all policies */
-        if ((rc = exec_check(show->exec, show->err)) == SILT_OK &&
-            (rc = schema_series_keys(&placed->place->view, placed->name,
-                                     schema_filter_for(show->exec, show->filter, placed->name),
-                                     placed->place->only_in_shards, wanted, &keys, &count, show->err)) == SILT_OK)
+        for (next = i + 1; next < places->measurement_count; next++)
+            if (!silt_str_equal(places->measurements[next].name, places->measurements[i].name))
+                break;
+        if ((rc = keys_of(show, places, i, next, wanted, &keys, &count)) == SILT_OK)
             rc = table_strings(&table, keys, count);
     }
     return rc;

@@ -84,12 +84,12 @@ static enum silt_status add_subquery(struct plan *plan, const struct compiled *c
     enum silt_status rc = plan_make(plan->exec, compiled, plan->dimensions, plan->dimension_count, &inner, err);
 
     if (rc == SILT_OK)
-        rc = exec_alloc(plan->exec, inner->field_count + 1, sizeof(*source.fields), &source.fields, err);
+        rc = exec_alloc(plan->exec, inner->field_count + 2, sizeof(*source.fields), &source.fields, err);
     if (rc != SILT_OK) {
         plan_destroy(inner);
         return rc;
     }
-    source.tag_columns = silt_arena_zalloc(plan->exec->arena, (inner->field_count + 1) * sizeof(*source.tag_columns));
+    source.tag_columns = silt_arena_zalloc(plan->exec->arena, (inner->field_count + 2) * sizeof(*source.tag_columns));
     for (size_t i = 0; i < inner->field_count; i++) {
         if (inner->field_is_argument[i]) /* can be read, but is not among what it shows */
             continue;
@@ -97,6 +97,8 @@ static enum silt_status add_subquery(struct plan *plan, const struct compiled *c
         source.fields[source.field_count++] =
             (struct silt_field){.name = inner->names[i], .type = stored_type(inner->output_types[i])};
     }
+    if (compiled->names_time)
+        source.fields[source.field_count++] = (struct silt_field){.name = compiled->time_name, .type = SILT_TYPE_NONE};
     source.tag_keys = inner->own_dimensions;
     source.tag_key_count = inner->own_dimension_count;
     source.pending = inner;
