@@ -137,11 +137,16 @@ static enum silt_status delete_series(struct silt_storage *storage, struct silt_
         struct record_delete what = {database->id, flags, all_time ? INT64_MIN : min, all_time ? INT64_MAX : max,
                                      measurement, series};
         rc = carry_out(storage, database, &what, err);
-        if (rc == SILT_OK && !all_time)
-            rc = remove_lonely_series(storage, database, series, err);
+    }
+    bool look = something && rc == SILT_OK && !all_time;
+    if (look)
+        database_acquire(database);
+    pthread_mutex_unlock(&storage->change_lock);
+    if (look) { /* which may take a while, and nobody who makes a group shall wait for it */
+        rc = remove_lonely_series(storage, database, series, err);
+        database_release(database);
     }
     roaring_bitmap_free(series);
-    pthread_mutex_unlock(&storage->change_lock);
     return rc;
 }
 

@@ -309,7 +309,7 @@ enum silt_status database_series(struct database *database, roaring_bitmap_t *ou
 
 /* Every series that a version may have data of. */
 enum silt_status version_series(const struct version *version, roaring_bitmap_t *out, struct silt_error *err);
-/* Those of the candidates that have no points left leave the index; candidates are used up. change_lock may be held.
+/* Those of the candidates that have no points left leave the index; candidates are used up. No lock is held.
  * SILT_CANCELLED: the store is being closed. */
 enum silt_status remove_lonely_series(struct silt_storage *storage, struct database *database,
                                       roaring_bitmap_t *candidates, struct silt_error *err);
