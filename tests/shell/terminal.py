@@ -160,11 +160,33 @@ def main():
         screen = Screen([common.SILT], env)
         try:
             screen.wait("Using database d\n>")
+            screen.keys("C-d")
+            judge.true("Ctrl-D", screen.wait(lambda seen: "Pane is dead (status 0" in seen), screen.text())
+        finally:
+            screen.close()
+        screen = Screen([common.SILT], env)
+        try:
+            screen.wait("Using database d\n>")
             screen.keys("Up", "Up")
             judge.true("history of the session before", screen.wait(lambda seen: len(seen.split("> ")[-1]) > 5), screen.text())
         finally:
             screen.close()
+        progress(judge, server, home, env)
     return judge.end()
+
+
+def progress(judge, server, home, env):
+    path = os.path.join(home, "many.txt")
+    with open(path, "w") as f:
+        f.writelines("m,k=%d v=%d %d\n" % (i % 10, i, i) for i in range(200000))
+    screen = Screen([common.SILT, "-database", "d", "-pps", "50000", "import", path], env)
+    try:
+        judge.true("a progress bar", screen.wait(lambda seen: re.search(r"\[#+-+\] +[0-9]+%  [0-9,]+ lines  [0-9,]+/s  [0-9]+ s left", seen)),
+                   screen.text())
+        screen.keys("C-c")
+        judge.true("that ends with Ctrl-C", screen.wait(lambda seen: "To go on: silt import" in seen and "#" not in seen), screen.text())
+    finally:
+        screen.close()
 
 
 def session(judge, screen, server):
@@ -239,6 +261,17 @@ usage   field  float""")
     seen = screen.command("select * from wide")
     judge.true("too narrow for a table", "row 1\n" in seen, seen)
     screen.tmux("resize-window", "-x", "100", "-y", "30")
+
+    # Letters of every kind, and a line that wraps.
+    judge.same("letters", screen.command("select s from texts where k = 'f' and s =~ /ümläut 日本/").split("\n")[-1].split("  ")[-1],
+               "ümläut 日本 <b>&")
+    screen.keys("C-l")
+    screen.put("select s from texts where s = '日本ü'")
+    screen.keys("Left", "Left", "BSpace", "BSpace")
+    judge.true("erasing wide letters", screen.wait("select s from texts where s = 'ü'"), screen.text())
+    screen.keys("C-u")
+    long = "select count(v) from many where " + " and ".join("v > %d" % -i for i in range(1, 40))
+    judge.same("a long line", screen.command(long).split("\n")[-1].split(), ["0", "2500"])
 
     # Credentials typed are neither shown nor kept.
     screen.keys("C-l")
