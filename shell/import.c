@@ -36,6 +36,7 @@ struct import {
     struct session *session;
     const char *path;
     const char *precision, *consistency;
+    bool from_input;  /* the file is standard input */
     bool like_influx; /* -import: that shell's words */
     double points_per_second;
 
@@ -440,11 +441,14 @@ static void print_end(struct import *import, double seconds)
         print_like_influx(import);
     else
         print_summary(import, seconds);
-    if (import->stopped)
-        fprintf(stderr,
-                "%s:%llu: stopped: %s\nAll lines before it are done. To go on: silt import %s -from-line %llu\n",
-                import->path, (unsigned long long)import->go_on_line, import->stop_text, import->path,
-                (unsigned long long)import->go_on_line);
+    if (!import->stopped)
+        return;
+    unsigned long long line = import->go_on_line;
+    fprintf(stderr, "%s:%llu: stopped: %s\nAll lines before it are done. ", import->path, line, import->stop_text);
+    if (import->from_input)
+        fprintf(stderr, "To go on, give it the same input with -from-line %llu\n", line);
+    else
+        fprintf(stderr, "To go on: silt import %s -from-line %llu\n", import->path, line);
 }
 
 static size_t sender_count(const struct options *options)
@@ -514,6 +518,9 @@ int import_run(struct session *s, const struct options *options, const char *pat
         fprintf(stderr, options->import ? "ERROR: %s\n" : "%s\n", err.text);
         return 1;
     }
+    import.from_input = strcmp(path, "-") == 0;
+    if (import.from_input)
+        import.path = "standard input";
     struct sigaction action = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""readme_test.py - the sessions in README.md, run against a fresh siltd: every command must print what stands under it. A command
+"""readme_test.py - the sessions in README.md and docs/shell.md, each page against a fresh siltd: every command must print what stands under it. A command
 followed by lines that begin with `> ` is a session in the shell: those lines are typed in a terminal (tmux).
 
-    tests/readme_test.py --record     writes what the shell's session looks like now into README.md
+    tests/readme_test.py --record     writes what the shell's sessions look like now into the pages
 """
 import os
 import re
@@ -16,7 +16,7 @@ import live
 sys.path.insert(0, os.path.join(live.ROOT, "tests", "shell"))
 import terminal  # noqa: E402
 
-README = os.path.join(live.ROOT, "README.md")
+PAGES = ("README.md", "docs/shell.md")
 
 
 def commands(text):
@@ -27,11 +27,10 @@ def commands(text):
             yield command, output
 
 
-def type_session(command, script, port, home):
+def type_session(command, script, port, env):
     """The screen after the lines of the script that begin with `> ` have been typed, or None without a tmux."""
     if shutil.which("tmux") is None:
         return None
-    env = dict(os.environ, HOME=home, TERM="xterm", LANG="C.UTF-8", SILT_PORT=str(port))
     argv = ["/bin/sh", "-c", "cd '%s' && exec %s" % (live.ROOT, command)]
     screen = terminal.Screen(argv, env, width=100, height=200)
     try:
@@ -50,34 +49,43 @@ def type_session(command, script, port, home):
     return seen.rstrip().replace("localhost:%d" % port, "localhost:8086") + "\n"
 
 
-def main():
-    with open(README, encoding="utf-8") as f:
+def check_page(page):
+    """(passed, failed, skipped)"""
+    path = os.path.join(live.ROOT, page)
+    with open(path, encoding="utf-8") as f:
         text = f.read()
     session = list(commands(text))
     passed = failed = skipped = 0
+    programs = os.path.dirname(os.path.abspath(live.siltd_path()))
     with live.start_siltd() as server, tempfile.TemporaryDirectory(prefix="silt-readme-") as home:
-        env = dict(os.environ, SILT_PORT=str(server.port), HOME=home)
+        env = dict(os.environ, SILT_PORT=str(server.port), HOME=home, LANG="C.UTF-8", PATH=programs + ":" + os.environ["PATH"])
         for command, want in session:
             if re.search(r"^> ", want, re.M):
-                got = type_session(command, want, server.port, home)
+                got = type_session(command, want, server.port, dict(env, TERM="xterm"))
                 if got is None:
                     skipped += 1
                     continue
                 if "--record" in sys.argv:
                     text = text.replace(want, got)
-                    with open(README, "w", encoding="utf-8") as f:
+                    with open(path, "w", encoding="utf-8") as f:
                         f.write(text)
             else:
                 run = subprocess.run(["bash", "-c", command.replace("127.0.0.1:8086", "127.0.0.1:%d" % server.port)],
-                                     stdout=subprocess.PIPE, timeout=60, env=env, cwd=live.ROOT)
+                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60, env=env, cwd=live.ROOT)
                 got = run.stdout.decode()
             if got.rstrip("\n") == want.rstrip("\n"):
                 passed += 1
             else:
                 failed += 1
-                print("README: $ %s\n  want %s  got  %s" % (command, want, got))
+                print("%s: $ %s\n  want %s  got  %s" % (page, command, want, got))
+    return passed, failed + (not session), skipped
+
+
+def main():
+    counts = [check_page(page) for page in PAGES]
+    passed, failed, skipped = (sum(page[i] for page in counts) for i in range(3))
     print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
-    return 1 if failed or not session else 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
