@@ -176,6 +176,7 @@ static void set_options(struct query_request *request, struct http_server *serve
 struct running {
     struct query_task task;
     struct silt_budget memory;
+    struct stream *stream; /* NULL: nobody listens */
     bool ran; /* false: too many others do */
 };
 
@@ -243,7 +244,11 @@ static void run_statements(struct running *running, struct query_request *reques
     running->ran = true;
     request->options.killed = &task->killed;
     request->options.budget = &running->memory;
+    if (running->stream)
+        stream_set_patience(running->stream, &task->killed, request->options.deadline_monotonic_ns);
     silt_query_run(request->query, &request->options, sink); /* why it ended, the sink knows */
+    if (running->stream) /* what is left is the answer's end, or what was held back, as MessagePack is */
+        stream_set_patience(running->stream, NULL, 0);
     query_registry_leave(&server->queries, task);
 }
 
@@ -278,6 +283,7 @@ static void run_into_stream(struct query_request *request, struct http_server *s
     }
     set_options(request, server, stream_gone(stream));
     init_sink(&sink, request, server, output);
+    running.stream = stream;
     run_statements(&running, request, server, &sink.answer.base, &sink.answer.rows_written, stream_bytes(stream));
     enum silt_status rc = answer_finish(&sink.answer);
     log_slow(request, server, &running, *stream_bytes(stream) + (uint64_t)(body->next - body->start));
@@ -334,6 +340,7 @@ static void run_async(struct query_request *request, struct http_server *server)
                              .error = log_error,
                              .end = drop_end};
 
+    running.stream = NULL;
     set_options(request, server, &server->stopping);
     run_statements(&running, request, server, &sink, NULL, NULL);
     log_slow(request, server, &running, 0);

@@ -2,12 +2,16 @@
  * stream.c - see stream.h.
  *
  * Buffers are a ring: `written` counts those the worker has handed over, `taken` those given to the library, `sent`
- * those the client's socket has taken. The worker fills buffer `written % N` and waits while written - sent == N.
+ * those the client's socket has taken. The worker fills buffer `written % N` and waits while written - sent == N. When it
+ * must not wait any more, it goes on in a buffer of its own, which flush copies to the tail; that is sent with the last.
  */
 #include "server/stream.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
+
+#define PATIENCE_CHECK_NS 50000000 /* how often a worker that waits looks whether it still should */
 
 enum ending { ENDING_NONE, ENDING_REPLY, ENDING_BODY, ENDING_ABORT };
 
@@ -21,6 +25,9 @@ struct stream {
     struct output output;
     _Atomic uint64_t bytes; /* handed on; any thread reads it */
     bool lost; /* a buffer could not be handed over: the body cannot be made whole any more */
+    const _Atomic bool *killed;
+    uint64_t deadline_ns; /* monotonic; 0: none */
+    char *spare;          /* what output writes to once the worker waits no more; NULL: it does */
 
     struct http_pending pending;
     struct http_message message;
@@ -44,6 +51,7 @@ struct stream {
     enum ending ending;
     int status;
     struct silt_buffer text; /* of the reply */
+    struct silt_buffer tail; /* the worker's until the ending is set, the loop's then */
 };
 
 static void release(struct stream *stream)
@@ -52,7 +60,9 @@ static void release(struct stream *stream)
         return;
     for (int i = 0; i < STREAM_BUFFER_COUNT; i++)
         free(stream->buffers[i]);
+    free(stream->spare);
     silt_buffer_free(&stream->text);
+    silt_buffer_free(&stream->tail);
     pthread_cond_destroy(&stream->changed);
     pthread_mutex_destroy(&stream->lock);
     free(stream);
@@ -139,7 +149,7 @@ static void send_reply(struct stream *stream, h2o_req_t *req)
 /* Send what is there, unless something is being sent. */
 static void pump(struct stream *stream)
 {
-    h2o_iovec_t parts[STREAM_BUFFER_COUNT];
+    h2o_iovec_t parts[STREAM_BUFFER_COUNT + 1];
     size_t count = 0;
     bool last;
     enum ending ending;
@@ -154,6 +164,8 @@ static void pump(struct stream *stream)
     }
     ending = stream->ending;
     last = ending != ENDING_NONE;
+    if (ending == ENDING_BODY && stream->tail.len)
+        parts[count++] = h2o_iovec_init(stream->tail.p, stream->tail.len);
     pthread_mutex_unlock(&stream->lock);
     if (!count && !last)
         return;
@@ -223,6 +235,50 @@ static bool idle(struct output *output)
     return nothing_queued;
 }
 
+/* What is written from here on is thrown away, in a buffer nobody else looks at. */
+static enum silt_status lose(struct stream *stream)
+{
+    static _Thread_local char sink[OUTPUT_BUFFER_BYTES];
+
+    stream->lost = true;
+    stream->output.start = stream->output.next = sink;
+    stream->output.end = sink + sizeof(sink);
+    return SILT_CANCELLED;
+}
+
+static bool out_of_patience(const struct stream *stream)
+{
+    return (stream->killed && atomic_load_explicit(stream->killed, memory_order_relaxed)) ||
+           (stream->deadline_ns && silt_clock_monotonic_ns() > stream->deadline_ns);
+}
+
+/* Until the client has taken a buffer. False: there is none, and no waiting for it. */
+static bool wait_for_buffer_locked(struct stream *stream)
+{
+    while (stream->written - stream->sent == STREAM_BUFFER_COUNT && !stream->cancelled) {
+        if (out_of_patience(stream))
+            return false;
+        uint64_t until_ns = silt_clock_monotonic_ns() + PATIENCE_CHECK_NS;
+        struct timespec until = {(time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000)};
+        pthread_cond_timedwait(&stream->changed, &stream->lock, &until);
+    }
+    return true;
+}
+
+static enum silt_status flush_to_tail(struct stream *stream)
+{
+    struct output *output = &stream->output;
+    size_t len = (size_t)(output->next - output->start);
+
+    if (stream->tail.len + len > STREAM_TAIL_BYTES_MAX)
+        return lose(stream);
+    silt_buffer_append(&stream->tail, output->start, len);
+    atomic_fetch_add_explicit(&stream->bytes, len, memory_order_relaxed);
+    output->next = output->start;
+    output->flushed++;
+    return SILT_OK;
+}
+
 static enum silt_status flush(struct output *output, enum output_flush why)
 {
     struct stream *stream = (struct stream *)output;
@@ -234,6 +290,8 @@ static enum silt_status flush(struct output *output, enum output_flush why)
     }
     if (why == OUTPUT_LAST || output->next == output->start)
         return SILT_OK; /* the rest leaves with stream_finish */
+    if (stream->spare)
+        return why == OUTPUT_SOON ? SILT_OK : flush_to_tail(stream);
     pthread_mutex_lock(&stream->lock);
     if (why == OUTPUT_SOON && stream->sent != stream->written) {
         pthread_mutex_unlock(&stream->lock);
@@ -251,17 +309,16 @@ static enum silt_status flush(struct output *output, enum output_flush why)
         http_post(stream->pending.loop, &stream->message);
 
     pthread_mutex_lock(&stream->lock);
-    while (stream->written - stream->sent == STREAM_BUFFER_COUNT && !stream->cancelled)
-        pthread_cond_wait(&stream->changed, &stream->lock);
+    bool room = wait_for_buffer_locked(stream);
     bool cancelled = stream->cancelled;
     pthread_mutex_unlock(&stream->lock);
-    if (cancelled) {
-        /* What is written from here on is thrown away, in a buffer nobody else looks at. */
-        static _Thread_local char sink[OUTPUT_BUFFER_BYTES];
-        stream->lost = true;
-        output->start = output->next = sink;
-        output->end = sink + sizeof(sink);
-        return SILT_CANCELLED;
+    if (cancelled)
+        return lose(stream);
+    if (!room) {
+        stream->spare = silt_malloc(OUTPUT_BUFFER_BYTES);
+        output->start = output->next = stream->spare;
+        output->end = stream->spare + OUTPUT_BUFFER_BYTES;
+        return SILT_OK;
     }
     new_buffer(stream, index);
     return SILT_OK;
@@ -272,7 +329,11 @@ struct stream *stream_create(h2o_req_t *req)
     struct stream *stream = silt_calloc(1, sizeof(*stream));
 
     pthread_mutex_init(&stream->lock, NULL);
-    pthread_cond_init(&stream->changed, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&stream->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     atomic_init(&stream->references, 1); /* the worker's */
     stream->message.run = on_message;
     stream->content_type = "application/json";
@@ -310,11 +371,19 @@ struct output *stream_output(struct stream *stream)
     return &stream->output;
 }
 
+void stream_set_patience(struct stream *stream, const _Atomic bool *killed, uint64_t deadline_monotonic_ns)
+{
+    stream->killed = killed;
+    stream->deadline_ns = deadline_monotonic_ns;
+}
+
 /* The last message: on the loop it unpends the request. */
 static void end(struct stream *stream, enum ending ending)
 {
     bool post;
 
+    if (ending == ENDING_BODY && stream->spare && !stream->lost)
+        flush_to_tail(stream);
     pthread_mutex_lock(&stream->lock);
     if (ending == ENDING_BODY && stream->lost)
         ending = ENDING_ABORT;

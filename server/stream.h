@@ -6,6 +6,10 @@
  *
  * Nothing goes out before the first flush, so that until then the worker may still answer with an error instead.
  *
+ * A query that is killed or out of time does not wait for its client any more: what it still writes, the error and the
+ * end of the document, is kept in the tail, which follows the buffers when the client comes round to reading them. The
+ * worker is free at once.
+ *
  * Threads: create on the loop; everything else by the one worker. The stream holds a reference for each side.
  */
 #ifndef SERVER_STREAM_H
@@ -15,6 +19,7 @@
 #include "server/output.h"
 
 #define STREAM_BUFFER_COUNT 4
+#define STREAM_TAIL_BYTES_MAX (4u << 20) /* a tail that grows beyond is an answer broken off */
 
 struct stream;
 
@@ -26,6 +31,8 @@ const _Atomic bool *stream_gone(struct stream *stream);
 /* Static text, and whether the body is packed: before the first flush. */
 void stream_set_type(struct stream *stream, const char *content_type, bool gzip);
 struct output *stream_output(struct stream *stream);
+/* Wait for the client until *killed or the moment, each if any: NULL and 0 are for ever. Worker only. */
+void stream_set_patience(struct stream *stream, const _Atomic bool *killed, uint64_t deadline_monotonic_ns);
 /* Of the body, handed on so far. Any thread while the stream is. */
 const _Atomic uint64_t *stream_bytes(const struct stream *stream);
 
