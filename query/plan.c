@@ -539,6 +539,7 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, ui
     struct plan_call *call = silt_arena_zalloc(plan->exec->arena, sizeof(*call));
     const struct expr *arg = expr->call.args[0];
     size_t count = expr->call.arg_count;
+    bool dropped = false;
     enum silt_status rc;
 
     *out = call;
@@ -554,8 +555,7 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, ui
     } else {
         enum data_type type = DATA_UNKNOWN;
         int64_t slot = arg->kind == EXPR_REF ? slot_of_argument(plan, arg, &type) : -1;
-        if (slot >= 0 && type != DATA_FLOAT && dropped_behind_subquery(plan, call->function->id, arg->ref.name))
-            slot = -1;
+        dropped = slot >= 0 && type != DATA_FLOAT && dropped_behind_subquery(plan, call->function->id, arg->ref.name);
         call->in = slot >= 0 ? type : DATA_UNKNOWN;
         call->slot = slot >= 0 ? (uint32_t)slot : 0;
     }
@@ -575,8 +575,10 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, ui
                   : count > 2 && call->function->id == FN_BOTTOM ? "min"
                                                                  : iterator_name(call->function),
                   data_type_name(call->in), iterator_kind(call->inner));
-        call->in = call->out = DATA_UNKNOWN;
+        dropped = true;
     }
+    if (dropped)
+        call->in = call->out = DATA_UNKNOWN;
     switch (call->function->id) {
     case FN_PERCENTILE:
         call->percentile = expr->call.args[1]->kind == EXPR_INTEGER ? (double)expr->call.args[1]->integer

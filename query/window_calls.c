@@ -314,8 +314,9 @@ enum silt_status points_window_call(const struct plan *plan, const struct plan_c
         size_t before = out->count;
         silt_time start, end;
         windows_of(windows, in->items[from].time, &start, &end);
-        for (to = from; to < in->count && (windows->interval == 0 ||
-                                           (in->items[to].time >= start && in->items[to].time < end));)
+        /* the first belongs to it even where a clock that changes names another span */
+        for (to = from + 1; to < in->count && (windows->interval == 0 ||
+                                               (in->items[to].time >= start && in->items[to].time < end));)
             to++;
         struct window w = {.plan = plan, .call = call, .points = in->items + from, .keys = keys ? keys + from : NULL,
                            .count = to - from, .start = start == SILT_TIME_MIN ? 0 : start, .keep_times = keep_times,
