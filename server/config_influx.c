@@ -105,7 +105,7 @@ static const struct influx_key {
     {"http", "flux-testing", SAME, NULL, NULL},
     {"http", "pprof-enabled", SAME, NULL, NULL},
     {"http", "debug-pprof-enabled", SAME, NULL, NULL},
-    {"http", "https-enabled", MUST_BE_OFF, NULL, NULL},
+    {"http", "https-enabled", SAME, NULL, NULL},
     {"http", "https-certificate", SAME, NULL, NULL},
     {"http", "https-private-key", SAME, NULL, NULL},
     {"http", "https-insecure-certificate", SAME, NULL, NULL},

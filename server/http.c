@@ -13,16 +13,20 @@
  */
 #include "server/auth.h"
 #include "server/config.h"
+#include "server/listen.h"
+#include "server/tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <h2o/http1.h>
 #include <h2o/http2.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -190,9 +194,25 @@ static void name_peer(struct http_connection *connection)
     socklen_t len = h2o_socket_getpeername(connection->socket, (struct sockaddr *)&address);
 
     snprintf(connection->peer, sizeof(connection->peer), "-");
-    if (len)
+    if (len && address.ss_family != AF_UNIX)
         getnameinfo((struct sockaddr *)&address, len, connection->peer, sizeof(connection->peer), NULL, 0,
                     NI_NUMERICHOST);
+}
+
+static void on_accept(h2o_socket_t *listener, const char *failure);
+
+static void start_accepting(struct http_loop *loop)
+{
+    h2o_socket_read_start(loop->listener, on_accept);
+    if (loop->unix_listener)
+        h2o_socket_read_start(loop->unix_listener, on_accept);
+}
+
+static void stop_accepting(struct http_loop *loop)
+{
+    h2o_socket_read_stop(loop->listener);
+    if (loop->unix_listener)
+        h2o_socket_read_stop(loop->unix_listener);
 }
 
 static void on_accept(h2o_socket_t *listener, const char *failure)
@@ -205,7 +225,7 @@ static void on_accept(h2o_socket_t *listener, const char *failure)
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         if (atomic_load(&server->connection_count) >= server->options->connections_max) {
             /* Accepting on would fail for want of descriptors and spin; the watchdog goes on when some have left. */
-            h2o_socket_read_stop(listener);
+            stop_accepting(loop);
             loop->paused = true;
             return;
         }
@@ -227,7 +247,8 @@ static void on_accept(h2o_socket_t *listener, const char *failure)
         name_peer(connection);
         socket->on_close.cb = on_connection_closed;
         socket->on_close.data = connection;
-        h2o_accept(&loop->accept, socket);
+        connection->is_unix = listener == loop->unix_listener;
+        h2o_accept(connection->is_unix ? &loop->accept_unix : &loop->accept, socket);
     }
 }
 
@@ -238,13 +259,32 @@ static void end_connection(struct http_connection *connection)
     shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
 }
 
+/* The kernel does not count bytes of a Unix socket: a body grows in the input, and of what was sent some lies unread. */
+static void look_at_unix_progress(struct http_connection *connection, const h2o_req_t *req, uint64_t now)
+{
+    uint64_t in = connection->socket->input->size, out = req->bytes_sent;
+    int unread = 0;
+
+    if (ioctl(h2o_socket_get_fd(connection->socket), SIOCOUTQ, &unread) == 0)
+        out -= (uint64_t)unread;
+    if (in != connection->bytes_in || out != connection->bytes_out) {
+        connection->bytes_in = in;
+        connection->bytes_out = out;
+        connection->progress_ns = now;
+    }
+}
+
 /* Has a byte moved since the last look? */
-static void look_at_progress(struct http_connection *connection, uint64_t now)
+static void look_at_progress(struct http_connection *connection, const h2o_req_t *req, uint64_t now)
 {
     struct tcp_info info;
     socklen_t len = sizeof(info);
 
     connection->checked_ns = now;
+    if (connection->is_unix) {
+        look_at_unix_progress(connection, req, now);
+        return;
+    }
     if (getsockopt(h2o_socket_get_fd(connection->socket), IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
         return;
     if (info.tcpi_bytes_received != connection->bytes_in || info.tcpi_bytes_acked != connection->bytes_out) {
@@ -297,7 +337,7 @@ static int look_at_request(h2o_req_t *req, void *arg)
     }
     uint64_t idle_ns = options->idle_ms * NS_PER_MS;
     if (phase != HTTP_HANDLER && (phase != HTTP_IDLE || now - connection->checked_ns >= idle_ns / 4))
-        look_at_progress(connection, now);
+        look_at_progress(connection, req, now);
     uint64_t in_phase = now - connection->phase_since_ns, still = now - connection->progress_ns;
 
     switch (phase) {
@@ -348,7 +388,7 @@ static void on_tick(h2o_timeout_entry_t *entry)
     if (loop->paused && !loop->draining &&
         atomic_load(&server->connection_count) < server->options->connections_max) {
         loop->paused = false;
-        h2o_socket_read_start(loop->listener, on_accept);
+        start_accepting(loop);
     }
     if (loop->draining && look.now > loop->drain_deadline_ns)
         cancel_everything(loop);
@@ -516,9 +556,11 @@ static void on_stop(struct http_message *message)
 
     loop->draining = true;
     loop->drain_deadline_ns = silt_clock_monotonic_ns() + loop->server->options->stop_ms * NS_PER_MS;
-    h2o_socket_read_stop(loop->listener);
+    stop_accepting(loop);
     h2o_socket_close(loop->listener);
-    loop->listener = NULL;
+    if (loop->unix_listener)
+        h2o_socket_close(loop->unix_listener);
+    loop->listener = loop->unix_listener = NULL;
     h2o_context_request_shutdown(&loop->context);
 }
 
@@ -541,6 +583,34 @@ static void dispose_loop(struct http_loop *loop)
     loop->log = NULL;
 }
 
+/* The loop is done with the old one: connections that it made hold it for themselves. */
+static void on_tls_change(struct http_message *message)
+{
+    struct http_loop *loop = H2O_STRUCT_FROM_MEMBER(struct http_loop, tls_change, message);
+
+    loop->accept.ssl_ctx = loop->server->tls;
+    sem_post(&loop->server->tls_taken);
+}
+
+enum silt_status http_reload_tls(struct http_server *server, struct silt_error *err)
+{
+    SSL_CTX *fresh, *old = server->tls;
+    enum silt_status rc;
+
+    if (!old)
+        return SILT_OK;
+    if ((rc = tls_create(server->options, &fresh, err)) != SILT_OK)
+        return rc;
+    server->tls = fresh;
+    for (unsigned i = 0; i < server->loop_count; i++)
+        http_post(&server->loops[i], &server->loops[i].tls_change);
+    for (unsigned i = 0; i < server->loop_count; i++)
+        while (sem_wait(&server->tls_taken) != 0)
+            ;
+    tls_destroy(old);
+    return SILT_OK;
+}
+
 static void *run_loop(void *arg)
 {
     struct http_loop *loop = arg;
@@ -561,80 +631,6 @@ static void *run_loop(void *arg)
         return loop; /* something still refers to it: it is left as it is */
     dispose_loop(loop);
     return NULL;
-}
-
-static enum silt_status listen_on(const char *address, uint16_t port_wanted, int *out, uint16_t *port,
-                                  struct silt_error *err)
-{
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
-    char host[256], service[8];
-    uint16_t ignored;
-    int on = 1, off = 0, fd = -1, failure = 0;
-    enum silt_status rc = config_split_address(address, host, sizeof(host), &ignored, err);
-
-    if (rc != SILT_OK)
-        return rc;
-    snprintf(service, sizeof(service), "%u", port_wanted);
-    int code = getaddrinfo(*host ? host : NULL, service, &hints, &found);
-    if (code)
-        return silt_fail(err, SILT_INVALID, "http.bind-address: %s: %s", address, gai_strerror(code));
-    /* Of every address, IPv6 takes IPv4 along. */
-    for (int family_turn = 0; family_turn < 2 && fd < 0; family_turn++)
-        for (struct addrinfo *a = found; a && fd < 0; a = a->ai_next) {
-            if (!*host && (a->ai_family == AF_INET6) != (family_turn == 0))
-                continue;
-            fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-            if (fd < 0) {
-                failure = errno;
-                continue;
-            }
-            setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-            setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-            if (a->ai_family == AF_INET6)
-                setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, *host ? &on : &off, sizeof(on));
-            if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
-                failure = errno;
-                close(fd);
-                fd = -1;
-            }
-        }
-    freeaddrinfo(found);
-    if (fd < 0)
-        return silt_fail_errno(err, failure, "cannot listen on %s", address);
-    struct sockaddr_storage bound;
-    socklen_t len = sizeof(bound);
-    getsockname(fd, (struct sockaddr *)&bound, &len);
-    *port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                              : ((struct sockaddr_in *)&bound)->sin_port);
-    *out = fd;
-    return SILT_OK;
-}
-
-/* SO_REUSEPORT would let a second server share the port: one listener without it finds out first. */
-static enum silt_status check_port_free(const char *address, struct silt_error *err)
-{
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
-    char host[256], service[8];
-    uint16_t port;
-    int on = 1;
-    enum silt_status rc = config_split_address(address, host, sizeof(host), &port, err);
-
-    snprintf(service, sizeof(service), "%u", port);
-    if (rc != SILT_OK || port == 0 || getaddrinfo(*host ? host : NULL, service, &hints, &found) != 0)
-        return rc; /* listen_on says why */
-    for (struct addrinfo *a = found; a && rc == SILT_OK; a = a->ai_next) {
-        int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            continue;
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-        if (a->ai_family == AF_INET6)
-            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-        if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 && errno == EADDRINUSE)
-            rc = silt_fail_errno(err, EADDRINUSE, "cannot listen on %s", address);
-        close(fd);
-    }
-    freeaddrinfo(found);
-    return rc;
 }
 
 /* Descriptors for the connections and as many again for files. */
@@ -683,12 +679,18 @@ static void *start_loop(void *arg)
     loop->evloop = h2o_evloop_create();
     h2o_context_init(&loop->context, loop->evloop, &loop->server->config);
     h2o_multithread_register_receiver(loop->context.queue, &loop->receiver, on_messages);
-    loop->accept = (h2o_accept_ctx_t){.ctx = &loop->context, .hosts = loop->server->config.hosts};
+    loop->accept = loop->accept_unix = (h2o_accept_ctx_t){.ctx = &loop->context, .hosts = loop->server->config.hosts};
+    loop->accept.ssl_ctx = loop->server->tls;
+    loop->tls_change.run = on_tls_change;
     loop->stop.run = on_stop;
     loop->log = access_log_create(loop->server->log_fd);
     loop->listener = h2o_evloop_socket_create(loop->evloop, loop->listen_fd, H2O_SOCKET_FLAG_DONT_READ);
     loop->listener->data = loop;
-    h2o_socket_read_start(loop->listener, on_accept);
+    if (loop->unix_fd >= 0) {
+        loop->unix_listener = h2o_evloop_socket_create(loop->evloop, loop->unix_fd, H2O_SOCKET_FLAG_DONT_READ);
+        loop->unix_listener->data = loop;
+    }
+    start_accepting(loop);
     h2o_timeout_init(loop->evloop, &loop->linger_timeout, LINGER_MS);
     h2o_timeout_init(loop->evloop, &loop->tick_timeout, TICK_MS);
     loop->tick.cb = on_tick;
@@ -704,6 +706,46 @@ static unsigned count_loops(const struct silt_server_options *options)
     return options->loop_count ? (unsigned)options->loop_count : cores > 0 ? (unsigned)cores : 1;
 }
 
+static void close_listeners(struct http_server *server)
+{
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        if (server->loops[i].listen_fd >= 0)
+            close(server->loops[i].listen_fd);
+        if (server->loops[i].unix_fd >= 0)
+            close(server->loops[i].unix_fd);
+    }
+}
+
+/* Of a TCP port each loop has a socket of its own, of the Unix socket a copy. */
+static enum silt_status open_listeners(struct http_server *server, uint16_t *port, struct silt_error *err)
+{
+    const struct silt_server_options *options = server->options;
+    enum silt_status rc = SILT_OK;
+
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        struct http_loop *loop = &server->loops[i];
+        loop->server = server;
+        loop->index = i;
+        loop->counters = &server->stats.counters[i];
+        loop->listen_fd = loop->unix_fd = -1;
+    }
+    for (unsigned i = 0; rc == SILT_OK && i < server->loop_count; i++)
+        rc = listen_tcp(options->http_bind, *port, &server->loops[i].listen_fd, port, err);
+    if (rc == SILT_OK && options->unix_socket)
+        rc = listen_unix(options, &server->loops[0].unix_fd, err);
+    for (unsigned i = 1; rc == SILT_OK && options->unix_socket && i < server->loop_count; i++) {
+        server->loops[i].unix_fd = fcntl(server->loops[0].unix_fd, F_DUPFD_CLOEXEC, 0);
+        if (server->loops[i].unix_fd < 0)
+            rc = silt_fail_errno(err, errno, "http.bind-socket");
+    }
+    if (rc != SILT_OK)
+        close_listeners(server);
+    else if (!options->auth && !listen_is_loopback(server->loops[0].listen_fd))
+        silt_log(SILT_LOG_WARN, "whoever reaches this server may read, change and delete everything: "
+                 "authentication is off (http.auth-enabled)", "bind=\"%s\"", options->http_bind);
+    return rc;
+}
+
 enum silt_status http_start(struct http_server *server, struct silt_error *err)
 {
     const struct silt_server_options *options = server->options;
@@ -714,7 +756,9 @@ enum silt_status http_start(struct http_server *server, struct silt_error *err)
     server->loop_count = count_loops(options);
     if ((rc = config_split_address(options->http_bind, host, sizeof(host), &port, err)) != SILT_OK ||
         (rc = check_descriptors(options, err)) != SILT_OK ||
-        (rc = check_port_free(options->http_bind, err)) != SILT_OK)
+        (rc = listen_check_port(options->http_bind, err)) != SILT_OK)
+        return rc;
+    if (options->https && (rc = tls_create(options, &server->tls, err)) != SILT_OK)
         return rc;
     server->loops = silt_calloc(server->loop_count, sizeof(*server->loops));
     unsigned counters_count = server->loop_count + (unsigned)options->udp_count;
@@ -722,23 +766,16 @@ enum silt_status http_start(struct http_server *server, struct silt_error *err)
     silt_assert(server->stats.counters);
     memset(server->stats.counters, 0, counters_count * sizeof(struct counters));
     server->stats.counters_count = counters_count;
-    for (unsigned i = 0; i < server->loop_count; i++) {
-        struct http_loop *loop = &server->loops[i];
-        loop->server = server;
-        loop->index = i;
-        loop->counters = &server->stats.counters[i];
-        rc = listen_on(options->http_bind, port, &loop->listen_fd, &port, err);
-        if (rc != SILT_OK) {
-            while (i-- > 0)
-                close(server->loops[i].listen_fd);
-            free(server->loops);
-            server->loops = NULL;
-            return rc;
-        }
+    if ((rc = open_listeners(server, &port, err)) != SILT_OK) {
+        free(server->loops);
+        server->loops = NULL;
+        tls_destroy(server->tls);
+        return rc;
     }
     server->port = server->stats.port = port;
     configure(server);
 
+    sem_init(&server->tls_taken, 0, 0);
     pthread_barrier_init(&server->ready, NULL, server->loop_count + 1);
     for (unsigned i = 0; i < server->loop_count; i++) {
         int failure = pthread_create(&server->loops[i].thread, NULL, start_loop, &server->loops[i]);
@@ -762,6 +799,10 @@ enum silt_status http_stop(struct http_server *server, struct silt_error *err)
     }
     if (stuck)
         return silt_fail(err, SILT_BUSY, "requests did not end in time");
+    if (server->options->unix_socket)
+        listen_unix_remove(server->options);
+    sem_destroy(&server->tls_taken);
+    tls_destroy(server->tls);
     pthread_barrier_destroy(&server->ready);
     h2o_config_dispose(&server->config);
     free(server->loops);

@@ -16,7 +16,9 @@
 #define SERVER_HTTP_H
 
 #include <h2o.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "server/answer.h"
 #include "server/query_host.h"
@@ -41,6 +43,7 @@ struct http_connection {
     h2o_socket_t *socket;
     struct http_connection *next, **previous;
     char peer[64]; /* numeric address */
+    bool is_unix;
 
     /* the request under way */
     uint64_t begun_ns;           /* monotonic, when its handler was called */
@@ -70,12 +73,13 @@ struct http_loop {
     struct http_server *server;
     unsigned index;
     pthread_t thread;
-    int listen_fd;
+    int listen_fd, unix_fd; /* unix_fd -1: none */
     h2o_evloop_t *evloop;
     h2o_context_t context;
-    h2o_accept_ctx_t accept;
+    h2o_accept_ctx_t accept, accept_unix; /* the first with TLS, where that is on */
+    struct http_message tls_change;
     h2o_multithread_receiver_t receiver;
-    h2o_socket_t *listener;
+    h2o_socket_t *listener, *unix_listener; /* unix_listener NULL: none */
     bool paused; /* the listener, at the bound on connections */
     h2o_timeout_t tick_timeout, linger_timeout;
     h2o_timeout_entry_t tick;
@@ -110,6 +114,8 @@ struct http_server {
     pthread_barrier_t ready; /* all loops listen */
     unsigned loop_count;
     uint16_t port;
+    SSL_CTX *tls;    /* NULL: plain. Changed by http_reload_tls alone */
+    sem_t tls_taken; /* posted by each loop */
     int log_fd; /* of the access log; a number of its own even for standard error, so that it can be led elsewhere */
     _Atomic size_t connection_count;
     _Atomic bool stopping;
@@ -119,6 +125,10 @@ struct http_server {
 enum silt_status http_start(struct http_server *server, struct silt_error *err);
 /* Drain and end the loops; every job has posted when this returns SILT_OK. SILT_BUSY: some never did. */
 enum silt_status http_stop(struct http_server *server, struct silt_error *err);
+
+/* Certificate and key as the files are now, for connections from now on; an error leaves those before. From the thread that
+ * starts and stops. */
+enum silt_status http_reload_tls(struct http_server *server, struct silt_error *err);
 
 /* Run message->run on the loop. Any thread; message stays until it has run. */
 void http_post(struct http_loop *loop, struct http_message *message);

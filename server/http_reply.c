@@ -301,10 +301,17 @@ void http_reply(h2o_req_t *req, int status, const char *content_type, struct sil
 
 static void add_challenge(h2o_req_t *req)
 {
-    char text[sizeof(((struct silt_server_options *)0)->realm) + 16];
+    struct silt_buffer text = {0};
 
-    snprintf(text, sizeof(text), "Basic realm=\"%s\"", http_loop_of(req)->server->options->realm);
-    http_add_header(req, "Www-Authenticate", silt_str_from(text));
+    silt_buffer_printf(&text, "Basic realm=\"");
+    for (const char *p = http_loop_of(req)->server->options->realm; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            silt_buffer_char(&text, '\\');
+        silt_buffer_char(&text, *p);
+    }
+    silt_buffer_char(&text, '"');
+    http_add_header(req, "Www-Authenticate", (struct silt_str){text.p, text.len});
+    silt_buffer_free(&text);
 }
 
 void http_error(h2o_req_t *req, int status, struct silt_str text)

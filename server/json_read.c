@@ -581,8 +581,8 @@ static enum silt_status read_member(struct reader *r, struct silt_str name, void
     if (value.kind == VALUE_STRING) {
         param->kind = SILT_PARAM_STRING;
         param->text = value.text;
-    } else if (value.kind == VALUE_NUMBER) {
-        bind_number(param, value.text, r->arena);
+    } else if (value.kind == VALUE_NUMBER && silt_parse_double(value.text.p, value.text.len, &param->number)) {
+        param->kind = SILT_PARAM_FLOAT;
     }
     return SILT_OK;
 }

@@ -48,7 +48,9 @@ static enum silt_status read_object(struct silt_str text, const char *type, stru
 
     if (rc != SILT_OK)
         return rc;
-    if (json.len && json.p[0] == '[')
+    if (json.len == 0)
+        return silt_fail(err, SILT_INVALID, "unexpected end of JSON input");
+    if (json.p[0] == '[')
         return silt_fail(err, SILT_INVALID, "json: cannot unmarshal array into Go value of type %s", type);
     return json_read_members(json, arena, &claims->items, &claims->count, err);
 }

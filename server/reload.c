@@ -31,6 +31,11 @@ static enum silt_status reload_budgets(struct http_server *server, struct silt_e
     return SILT_OK;
 }
 
+static enum silt_status reload_certificate(struct http_server *server, struct silt_error *err)
+{
+    return http_reload_tls(server, err);
+}
+
 static const struct reload_action {
     const char *what;
     enum silt_status (*run)(struct http_server *server, struct silt_error *err); /* server->options are the new ones */
@@ -38,6 +43,7 @@ static const struct reload_action {
     {"log level", reload_log_level},
     {"access log", reload_access_log},
     {"memory bounds", reload_budgets},
+    {"certificate", reload_certificate},
 };
 
 void reload_apply(struct http_server *server, struct silt_server_options *options,

@@ -47,6 +47,10 @@ struct silt_server_options {
     _Atomic uint64_t rows_max;   /* of an answer that is not chunked; 0: none */
     _Atomic bool access_log, access_log_no_writes;
     char access_log_path[1024];  /* empty: standard error */
+    bool https;                  /* and nothing but */
+    char https_certificate[1024], https_private_key[1024]; /* key empty: in the certificate's file */
+    bool unix_socket;
+    char unix_socket_path[108], unix_socket_permissions[8], unix_socket_group[64]; /* permissions octal; group empty: as is */
     bool auth;                   /* requests need credentials, and privileges for what they ask */
     bool ping_auth, debug_auth;  /* so do /ping; /debug/vars and /metrics */
     char realm[128];
