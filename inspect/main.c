@@ -2,6 +2,7 @@
  * main.c - silt-inspect: the command line.
  */
 #include "inspect/inspect.h"
+#include "silt/version.h"
 
 #include <stdio.h>
 #include <unistd.h>

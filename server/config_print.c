@@ -6,6 +6,7 @@
  *     max-inflated-size = 268435456
  */
 #include "server/config_internal.h"
+#include "silt/version.h"
 
 #include <stdlib.h>
 

@@ -6,6 +6,7 @@
  */
 #include "server/stats.h"
 #include "silt/text.h"
+#include "silt/version.h"
 
 #include <limits.h>
 #include <sys/utsname.h>

@@ -3,6 +3,7 @@
  */
 #include "server/http.h"
 #include "server/params.h"
+#include "silt/version.h"
 
 #include <stdio.h>
 

@@ -384,6 +384,7 @@ static void on_tick(h2o_timeout_entry_t *entry)
     struct http_server *server = loop->server;
     struct look look = {loop, silt_clock_monotonic_ns()};
 
+    atomic_store_explicit(&loop->turned_ns, look.now, memory_order_relaxed);
     server->config.http1.callbacks.foreach_request(&loop->context, look_at_request, &look);
     if (loop->paused && !loop->draining &&
         atomic_load(&server->connection_count) < server->options->connections_max) {
@@ -695,6 +696,7 @@ static void *start_loop(void *arg)
     h2o_timeout_init(loop->evloop, &loop->tick_timeout, TICK_MS);
     loop->tick.cb = on_tick;
     h2o_timeout_link(loop->evloop, &loop->tick_timeout, &loop->tick);
+    atomic_store(&loop->turned_ns, silt_clock_monotonic_ns());
     pthread_barrier_wait(&loop->server->ready);
     return run_loop(loop);
 }
@@ -783,6 +785,18 @@ enum silt_status http_start(struct http_server *server, struct silt_error *err)
     }
     pthread_barrier_wait(&server->ready);
     return SILT_OK;
+}
+
+bool http_turns(const struct http_server *server, uint64_t within_ns)
+{
+    uint64_t now = silt_clock_monotonic_ns();
+
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        uint64_t turned = atomic_load_explicit(&server->loops[i].turned_ns, memory_order_relaxed);
+        if (turned < now && now - turned > within_ns) /* it may have turned since now was read */
+            return false;
+    }
+    return true;
 }
 
 enum silt_status http_stop(struct http_server *server, struct silt_error *err)

@@ -86,6 +86,7 @@ struct http_loop {
     struct http_connection *connections;
     size_t connection_count, linger_count;
     size_t pending_count; /* jobs that will still post to this loop */
+    _Atomic uint64_t turned_ns; /* monotonic, when it last went around: any thread looks */
     bool draining;
     uint64_t drain_deadline_ns;
     bool cancelled_all;
@@ -125,6 +126,8 @@ struct http_server {
 enum silt_status http_start(struct http_server *server, struct silt_error *err);
 /* Drain and end the loops; every job has posted when this returns SILT_OK. SILT_BUSY: some never did. */
 enum silt_status http_stop(struct http_server *server, struct silt_error *err);
+/* Whether every loop went around within this time. Any thread, between the two above. */
+bool http_turns(const struct http_server *server, uint64_t within_ns);
 
 /* Certificate and key as the files are now, for connections from now on; an error leaves those before. From the thread that
  * starts and stops. */

@@ -6,6 +6,7 @@
 #include "server/http.h"
 #include "server/msgpack_sink.h"
 #include "server/params.h"
+#include "silt/version.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,10 +1,12 @@
 /*
- * main.c - siltd: settings, signals, one server.
+ * main.c - siltd: settings, signals, one server, and the word to who started it (notify.h).
  *
  * SIGTERM and SIGINT stop it in order, exit status 0. A second one, or a stop that takes too long, ends it at once:
  * what was acknowledged is in the log and comes back with the next start. SIGHUP reads the configuration again.
  */
 #include "server/config.h"
+#include "server/notify.h"
+#include "silt/version.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -69,9 +71,15 @@ static void reload(struct silt_server *server, int argc, char **argv)
     log_warnings(&warnings);
 }
 
+static bool turns(const void *server, uint64_t within_ns)
+{
+    return silt_server_turns(server, within_ns);
+}
+
 static int run(const struct silt_server_options *options, int argc, char **argv)
 {
     struct silt_server *server;
+    struct notify *notify;
     struct silt_error err;
     struct guard guard;
     pthread_t thread;
@@ -97,14 +105,22 @@ static int run(const struct silt_server_options *options, int argc, char **argv)
     }
     silt_log(SILT_LOG_INFO, "listening", "version=" SILT_VERSION " bind=\"%s\" port=%u data=\"%s\"",
              options->http_bind, silt_server_port(server), options->data_dir);
+    notify = notify_open();
+    notify_watch(notify, turns, server);
+    notify_send(notify, "READY=1\nSTATUS=listening on %s", options->http_bind);
     for (;;) {
         if (sigwait(&awaited, &received) != 0)
             continue;
         if (received != SIGHUP)
             break;
+        notify_send(notify, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                    (unsigned long long)(silt_clock_monotonic_ns() / 1000));
         reload(server, argc, argv);
+        notify_send(notify, "READY=1");
     }
     silt_log(SILT_LOG_INFO, "stopping", "signal=%d", received);
+    notify_unwatch(notify);
+    notify_send(notify, "STOPPING=1\nSTATUS=writing memory to files");
     guard.seconds = (time_t)(options->stop_ms / 1000) + FLUSH_SECONDS_MAX;
     if (pthread_create(&thread, NULL, guard_stop, &guard) == 0)
         pthread_detach(thread);
@@ -112,6 +128,7 @@ static int run(const struct silt_server_options *options, int argc, char **argv)
         silt_log(SILT_LOG_ERROR, "stopped with an error", "error=\"%s\"", err.text);
         _exit(1);
     }
+    notify_close(notify);
     silt_log(SILT_LOG_INFO, "stopped", NULL);
     return 0;
 }

@@ -157,6 +157,11 @@ uint16_t silt_server_port(const struct silt_server *server)
     return server->http.port;
 }
 
+bool silt_server_turns(const struct silt_server *server, uint64_t within_ns)
+{
+    return http_turns(&server->http, within_ns);
+}
+
 struct silt_storage *silt_server_storage(struct silt_server *server)
 {
     return server->http.storage;

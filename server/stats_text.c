@@ -12,6 +12,7 @@
  */
 #include "server/stats.h"
 #include "silt/text.h"
+#include "silt/version.h"
 
 #include <stdio.h>
 

@@ -3,6 +3,7 @@
  * progress line drawn while nothing comes.
  */
 #include "shell/client.h"
+#include "silt/version.h"
 
 #include <curl/curl.h>
 #include <stdio.h>

@@ -9,6 +9,7 @@
 #include "shell/edit.h"
 #include "shell/pager.h"
 #include "shell/words.h"
+#include "silt/version.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -7,6 +7,7 @@
 #include "shell/import.h"
 #include "shell/interactive.h"
 #include "shell/words.h"
+#include "silt/version.h"
 
 #include <langinfo.h>
 #include <locale.h>
