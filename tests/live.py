@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -30,8 +31,9 @@ def free_port():
 class Server:
     """A running server; use as a context manager."""
 
-    def __init__(self, argv, port, folder, env=None, keep=False):
-        self.port, self.folder, self.keep = port, folder, keep
+    def __init__(self, argv, port, folder, env=None, keep=False, trusted=None):
+        """trusted: the certificate file of a server that speaks TLS."""
+        self.port, self.folder, self.keep, self.trusted = port, folder, keep, trusted
         self.log_path = os.path.join(folder, "log")
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
@@ -54,8 +56,14 @@ class Server:
     def __exit__(self, *unused):
         self.stop()
 
+    def connection(self, timeout=120):
+        if self.trusted:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout,
+                                               context=ssl.create_default_context(cafile=self.trusted))
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
     def request(self, method, path, params=None, body=None, headers=None, timeout=120):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = self.connection(timeout)
         try:
             if params:
                 path += "?" + urllib.parse.urlencode(params)
@@ -95,14 +103,25 @@ class Server:
         return self.process.returncode
 
 
-def start_siltd(folder=None, args=(), env=None):
+def make_certificate(folder, name, serial=1):
+    """The files of a certificate for 127.0.0.1, signed by itself, and its key; the serial tells them apart."""
+    certificate, key = os.path.join(folder, name + ".pem"), os.path.join(folder, name + ".key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=" + name,
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-set_serial", str(serial)],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return certificate, key
+
+
+def start_siltd(folder=None, args=(), env=None, trusted=None):
     """A siltd on a free port. A folder given is kept at stop, so that it can be started on again. It does not write
     statistics into _internal, which would come and go in answers, unless env says so."""
     keep = folder is not None
     folder = folder or tempfile.mkdtemp(prefix="silt-test-")
     port = free_port()
     argv = [siltd_path(), "--http-bind", "127.0.0.1:%d" % port, "--data-dir", os.path.join(folder, "data"), *args]
-    return Server(argv, port, folder, env={"SILT_MONITOR_STORE_ENABLED": "false", **os.environ, **(env or {})}, keep=keep)
+    return Server(argv, port, folder, env={"SILT_MONITOR_STORE_ENABLED": "false", **os.environ, **(env or {})}, keep=keep,
+                  trusted=trusted)
 
 
 def find_peer(package, binary):
@@ -121,7 +140,7 @@ def find_peer(package, binary):
     return path if os.path.exists(path) else None
 
 
-def start_influxd(env=None, settings=""):
+def start_influxd(env=None, settings="", trusted=None):
     """A real influxd on free ports, or None where its package cannot be had. `settings` are added to its file."""
     path = find_peer("influxdb", "usr/bin/influxd")
     if path is None:
@@ -145,7 +164,7 @@ bind-address = "127.0.0.1:%d"
   bind-address = "127.0.0.1:%d"
   log-enabled = false
 %s""" % (free_port(), folder, folder, folder, port, settings))
-    server = Server([path, "-config", config], port, folder, env=dict(os.environ, **(env or {})))
+    server = Server([path, "-config", config], port, folder, env=dict(os.environ, **(env or {})), trusted=trusted)
     # Made by its monitor otherwise, at a moment of its own choice.
     server.query('CREATE DATABASE "_internal" WITH DURATION 7d REPLICATION 1 SHARD DURATION 1d NAME monitor')
     return server

@@ -5,7 +5,6 @@ glances, curl.
 A step is a request and the reply's status, the headers that clients look at, and the body.
 """
 import gzip
-import http.client
 import urllib.parse
 
 import common
@@ -41,11 +40,13 @@ def text(body):
 class Wire:
     """Connections to one server; every step is described as its user's program would log it."""
 
-    def __init__(self, server):
-        self.port = server.port
+    def __init__(self, server, credentials=None):
+        self.server, self.credentials = server, credentials or {}
 
     def send(self, method, path, headers=None, body=None, pieces=0):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        if "Authorization" not in (headers or {}) and "u=" not in path.replace("epoch=u", ""):
+            headers = dict(headers or {}, **self.credentials)
+        connection = self.server.connection(60)
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in (headers or {}).items():
@@ -202,8 +203,9 @@ def others(wire):
     yield "write by GET", wire.get("/write", {}, db="aio")
 
 
-def steps(server, folder):
-    wire = Wire(server)
+def steps(server, folder, credentials=None):
+    """credentials: headers for those requests that bring none of their own."""
+    wire = Wire(server, credentials)
     for prefix, scenario in (("telegraf: ", telegraf), ("grafana: ", grafana), ("", load_tools), ("", others)):
         for name, seen in scenario(wire):
             yield prefix + name, seen

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """run.py - real clients do their normal work with siltd, and what their users see is compared with a real influxd.
 
-    run.py [--verbose] [CLIENT...]      CLIENT: shell python aio node go ruby requests migrate
+    run.py [--verbose] [CLIENT...]      CLIENT: shell python aio node go ruby requests guarded migrate
 
 Prints `N passed, N failed, N skipped`: a step of a client is a test. A client that cannot be had counts as one skipped, with the reason.
 """
@@ -15,7 +15,7 @@ import tempfile
 import common
 import live
 
-CLIENTS = {"shell": "shell", "python": "python_client", "aio": "aio_client", "node": "node_client", "go": "go_client", "ruby": "ruby_client", "requests": "replay", "migrate": "migrate"}
+CLIENTS = {"shell": "shell", "python": "python_client", "aio": "aio_client", "node": "node_client", "go": "go_client", "ruby": "ruby_client", "requests": "replay", "guarded": "guarded", "migrate": "migrate"}
 
 
 def record(client, server):
@@ -48,13 +48,13 @@ def main():
             print("%s: skipped: %s" % (client.NAME, reason))
             skipped += 1
             continue
-        with live.start_siltd() as siltd:
+        with getattr(client, "start_siltd", live.start_siltd)() as siltd:
             got = record(client, siltd)
-        influxd = live.start_influxd()
+        influxd = getattr(client, "start_influxd", live.start_influxd)()
         want = {}
         if influxd is not None:
-            with influxd:
-                want = dict(record(client, influxd))
+            with influxd as server:
+                want = dict(record(client, server))
         before = failed
         if siltd.process.returncode != 0:
             failed += 1

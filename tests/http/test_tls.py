@@ -15,16 +15,6 @@ import live
 import wire
 
 
-def make_certificate(folder, name, serial):
-    """certificate and key files for 127.0.0.1, self-signed; the serial tells them apart."""
-    certificate, key = os.path.join(folder, name + ".pem"), os.path.join(folder, name + ".key")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=" + name,
-                    "-addext", "subjectAltName=IP:127.0.0.1", "-set_serial", str(serial)],
-                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return certificate, key
-
-
 def wait_for(check, seconds=20):
     deadline = time.monotonic() + seconds
     while not check():
@@ -32,37 +22,16 @@ def wait_for(check, seconds=20):
         time.sleep(0.05)
 
 
-class TlsServer(live.Server):
-    """Asks over TLS and trusts one certificate."""
-    trusted = None
-
-    def context(self, **limits):
-        context = ssl.create_default_context(cafile=self.trusted)
-        for name, value in limits.items():
-            setattr(context, name, value)
-        return context
-
-    def connect(self, **limits):
-        raw = socket.create_connection(("127.0.0.1", self.port), timeout=30)
-        return self.context(**limits).wrap_socket(raw, server_hostname="127.0.0.1")
-
-    def request(self, method, path, params=None, body=None, headers=None, timeout=60):
-        plain = live.http.client.HTTPConnection
-        live.http.client.HTTPConnection = lambda host, port, timeout: http.client.HTTPSConnection(
-            host, port, timeout=timeout, context=self.context())
-        try:
-            return super().request(method, path, params, body, headers, timeout)
-        finally:
-            live.http.client.HTTPConnection = plain
+def start(folder, certificate, key, **env):
+    return live.start_siltd(folder, trusted=certificate, env={
+        "SILT_HTTP_HTTPS_ENABLED": "true", "SILT_HTTP_HTTPS_CERTIFICATE": certificate, "SILT_HTTP_HTTPS_PRIVATE_KEY": key, **env})
 
 
-def start(folder, certificate, key, args=(), **env):
-    port = live.free_port()
-    trusting = type("Trusting", (TlsServer,), {"trusted": certificate})
-    argv = [live.siltd_path(), "--http-bind", "127.0.0.1:%d" % port, "--data-dir", os.path.join(folder, "data"), *args]
-    return trusting(argv, port, tempfile.mkdtemp(prefix="silt-test-"),
-                    env={**os.environ, "SILT_MONITOR_STORE_ENABLED": "false", "SILT_HTTP_HTTPS_ENABLED": "true",
-                         "SILT_HTTP_HTTPS_CERTIFICATE": certificate, "SILT_HTTP_HTTPS_PRIVATE_KEY": key, **env})
+def connect(server, **limits):
+    context = ssl.create_default_context(cafile=server.trusted)
+    for name, value in limits.items():
+        setattr(context, name, value)
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", server.port), timeout=30), server_hostname="127.0.0.1")
 
 
 class Tls(unittest.TestCase):
@@ -70,7 +39,7 @@ class Tls(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="silt-tls-")
         cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.certificate, cls.key = make_certificate(cls.folder, "first", 11)
+        cls.certificate, cls.key = live.make_certificate(cls.folder, "first", 11)
         cls.server = start(cls.folder, cls.certificate, cls.key, SILT_HTTP_MAX_BODY_SIZE="100000",
                            SILT_HTTP_STALL_TIMEOUT="2s")
         cls.addClassCleanup(cls.server.stop)
@@ -85,7 +54,7 @@ class Tls(unittest.TestCase):
 
     def test_versions(self):
         for version, wanted in ((ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")):
-            with self.server.connect(minimum_version=version, maximum_version=version) as s:
+            with connect(self.server, minimum_version=version, maximum_version=version) as s:
                 self.assertEqual(s.version(), wanted)
                 s.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
                 self.assertEqual(wire.read_responses(s, 1)[0][0], 204)
@@ -101,7 +70,7 @@ class Tls(unittest.TestCase):
                 context.wrap_socket(raw).close()
 
     def test_http1_alone(self):
-        context = self.server.context()
+        context = ssl.create_default_context(cafile=self.server.trusted)
         context.set_alpn_protocols(["h2", "http/1.1"])
         with context.wrap_socket(socket.create_connection(("127.0.0.1", self.server.port), timeout=30),
                                  server_hostname="127.0.0.1") as s:
@@ -114,7 +83,7 @@ class Tls(unittest.TestCase):
 
     def test_body_too_large(self):
         """Refused, and the client that still sends gets to read it."""
-        with self.server.connect() as s:
+        with connect(self.server) as s:
             s.sendall(b"POST /write?db=d HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n")
             try:
                 s.sendall(b"x" * 300000)
@@ -133,8 +102,8 @@ class Certificates(unittest.TestCase):
     def test_reload(self):
         folder = tempfile.mkdtemp(prefix="silt-tls-")
         self.addCleanup(shutil.rmtree, folder)
-        first, first_key = make_certificate(folder, "one", 101)
-        second, second_key = make_certificate(folder, "two", 102)
+        first, first_key = live.make_certificate(folder, "one", 101)
+        second, second_key = live.make_certificate(folder, "two", 102)
         both = os.path.join(folder, "both.pem")  # trusted by the client
         with open(both, "w") as f:
             f.write(open(first).read() + open(second).read())
@@ -143,14 +112,14 @@ class Certificates(unittest.TestCase):
         shutil.copy(first_key, used_key)
         server = start(folder, used, used_key)
         self.addCleanup(server.stop)
-        type(server).trusted = both
+        server.trusted = both
 
         def serial():
-            with server.connect() as s:
+            with connect(server) as s:
                 return int(s.getpeercert()["serialNumber"], 16)
 
         self.assertEqual(serial(), 101)
-        open_one = server.connect()
+        open_one = connect(server)
         shutil.copy(second, used)
         os.kill(server.process.pid, signal.SIGHUP)  # the key is still the old one
         wait_for(lambda: "not reloaded" in open(server.log_path).read())
@@ -167,8 +136,8 @@ class Certificates(unittest.TestCase):
     def test_bad_files(self):
         folder = tempfile.mkdtemp(prefix="silt-tls-")
         self.addCleanup(shutil.rmtree, folder)
-        certificate, key = make_certificate(folder, "good", 5)
-        _, other = make_certificate(folder, "other", 6)
+        certificate, key = live.make_certificate(folder, "good", 5)
+        _, other = live.make_certificate(folder, "other", 6)
         locked, empty = os.path.join(folder, "locked.key"), os.path.join(folder, "empty")
         subprocess.run(["openssl", "ec", "-aes256", "-passout", "pass:x", "-in", key, "-out", locked], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
