@@ -103,6 +103,19 @@ static void put_error(struct silt_buffer *out, const struct silt_buffer *body)
     silt_buffer_free(&e.text);
 }
 
+/* A row of CSV that is no point. */
+static void complain(void *context, uint64_t line, const char *text)
+{
+    struct import *import = context;
+    pthread_mutex_lock(&import->lock);
+    import->refused++;
+    if (import->reported++ < REPORTED_MAX) {
+        progress_clear(&import->progress);
+        fprintf(stderr, "%s:%llu: %s\n", import->path, (unsigned long long)line, text);
+    }
+    pthread_mutex_unlock(&import->lock);
+}
+
 static void report(struct sender *sender, uint64_t line, uint64_t last_line, size_t points)
 {
     struct import *import = sender->import;
@@ -267,6 +280,10 @@ static struct span *find_points(const struct import_batch *batch, size_t *count)
         at += len;
         line += lines;
     }
+    for (size_t i = 0; batch->point_lines && i < *count && i < batch->points; i++)
+        spans[i].line = batch->point_lines[i];
+    if (batch->point_lines && *count)
+        line = spans[*count - 1].line + 1;
     spans[*count] = (struct span){batch->text.len, line};
     return spans;
 }
@@ -517,6 +534,16 @@ int import_run(struct session *s, const struct options *options, const char *pat
     if (import_reader_open(&reader, path, (uint64_t)from_line, &err) != SILT_OK) {
         fprintf(stderr, options->import ? "ERROR: %s\n" : "%s\n", err.text);
         return 1;
+    }
+    if (*options->csv) {
+        struct csv_map *map;
+        if (csv_map_parse(&map, silt_str_from(options->csv), &err) != SILT_OK) {
+            fprintf(stderr, "-csv: %s\n", err.text);
+            import_reader_close(reader);
+            return 1;
+        }
+        import_reader_csv(reader, map, complain, &import);
+        import.precision = "ns";
     }
     import.from_input = strcmp(path, "-") == 0;
     if (import.from_input)

@@ -23,6 +23,10 @@ struct import_reader {
     uint64_t line, from_line; /* line: of buffer.p[at] */
     struct silt_buffer database, policy;
     bool ended, known_form, in_definitions;
+    struct csv_map *map; /* NULL: no CSV */
+    bool has_head;
+    void (*complain)(void *context, uint64_t line, const char *text);
+    void *context;
 };
 
 /* ---------------------------------------------------------------- lines and points */
@@ -132,10 +136,19 @@ enum silt_status import_reader_open(struct import_reader **out, const char *path
     return SILT_OK;
 }
 
+void import_reader_csv(struct import_reader *r, struct csv_map *map,
+                       void (*complain)(void *context, uint64_t line, const char *text), void *context)
+{
+    r->map = map;
+    r->complain = complain;
+    r->context = context;
+}
+
 void import_reader_close(struct import_reader *r)
 {
     if (!r)
         return;
+    csv_map_free(r->map);
     gzclose(r->file);
     silt_buffer_free(&r->buffer);
     silt_buffer_free(&r->database);
@@ -153,6 +166,7 @@ void import_batch_free(struct import_batch *batch)
     silt_buffer_free(&batch->text);
     silt_buffer_free(&batch->database);
     silt_buffer_free(&batch->policy);
+    free(batch->point_lines);
 }
 
 /* More bytes behind what is not given yet; *got 0 at the end. */
@@ -271,9 +285,80 @@ static enum silt_status take_rest_of_point(struct import_reader *r, struct impor
     return SILT_OK;
 }
 
+/* ---------------------------------------------------------------- CSV */
+
+static void note_line(struct import_batch *batch, uint64_t line)
+{
+    if (batch->points == batch->point_lines_capacity) {
+        batch->point_lines_capacity = batch->points ? batch->points * 2 : 1024;
+        batch->point_lines = silt_realloc(batch->point_lines, batch->point_lines_capacity * sizeof *batch->point_lines);
+    }
+    batch->point_lines[batch->points++] = line;
+}
+
+/* A whole record in the map; *len 0 at the end of the file. */
+static enum silt_status next_record(struct import_reader *r, size_t *len, size_t *lines, struct silt_error *err)
+{
+    for (size_t seen = 0;;) {
+        struct silt_str rest = {r->buffer.p ? r->buffer.p + r->at : "", r->buffer.len - r->at};
+        /* A record that is not whole is looked at again when there is twice as much of it: not byte by byte. */
+        if (rest.len >= 2 * seen || r->ended) {
+            *len = csv_map_record(r->map, rest, r->ended, lines);
+            seen = rest.len;
+            if (*len || r->ended)
+                return SILT_OK;
+        }
+        if (rest.len > IMPORT_LINE_BYTES_MAX)
+            return silt_fail(err, SILT_LIMIT, "%s:%llu: a record is longer than %u MB", r->path,
+                             (unsigned long long)r->line, IMPORT_LINE_BYTES_MAX >> 20);
+        size_t got = 0;
+        if (refill(r, &got, err) != SILT_OK)
+            return err->status;
+        r->ended = got == 0;
+    }
+}
+
+static enum silt_status next_csv(struct import_reader *r, struct import_batch *batch, enum import_item *item,
+                                 struct silt_error *err)
+{
+    begin_batch(r, batch);
+    *item = IMPORT_END;
+    while (batch->points < IMPORT_BATCH_POINTS && batch->text.len < IMPORT_BATCH_BYTES) {
+        size_t len, lines;
+        struct silt_error fault;
+        if (next_record(r, &len, &lines, err) != SILT_OK)
+            return err->status;
+        if (!len)
+            break;
+        uint64_t line = r->line;
+        r->at += len;
+        r->line += lines;
+        if (!r->has_head) {
+            r->has_head = true;
+            if (csv_map_head(r->map, &fault) != SILT_OK)
+                return silt_fail(err, SILT_INVALID, "%s: %s", r->path, fault.text);
+            continue;
+        }
+        if (line < r->from_line)
+            continue;
+        enum silt_status status = csv_map_row(r->map, &batch->text, &fault);
+        if (status == SILT_OK)
+            note_line(batch, line);
+        else if (status != SILT_NOT_FOUND)
+            r->complain(r->context, line, fault.text);
+    }
+    if (batch->points) {
+        *item = IMPORT_BATCH;
+        batch->first_line = batch->point_lines[0];
+    }
+    return SILT_OK;
+}
+
 enum silt_status import_reader_next(struct import_reader *r, struct import_batch *batch, enum import_item *item,
                                     struct silt_error *err)
 {
+    if (r->map)
+        return next_csv(r, batch, item, err);
     begin_batch(r, batch);
     for (;;) {
         struct silt_str line;

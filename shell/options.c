@@ -47,6 +47,8 @@ const char options_usage[] =
     "  -jobs 'n'                Connections that send (4).\n"
     "  -from-line 'n'           Go on from this line.\n"
     "  -pps 'n'                 Points per second at most.\n"
+    "  -csv 'mapping'           The file is CSV: measurement=NAME|@COLUMN time=COLUMN[:UNIT] tags=COLUMN,...\n"
+    "                           fields=COLUMN[:TYPE],... separator=C\n"
     "  -import -path 'file'     The same as `import FILE`, as the influx shell has it; -compressed is accepted.\n"
     "\n"
     "Of export:\n"
@@ -96,6 +98,7 @@ static const struct flag flags[] = {
     FLAG("rp", rp, TEXT),
     FLAG("jobs", jobs, TEXT),
     FLAG("from-line", from_line, TEXT),
+    FLAG("csv", csv, TEXT),
     FLAG("start", start, TEXT),
     FLAG("end", end, TEXT),
     FLAG("output", output, TEXT),
@@ -161,6 +164,7 @@ enum silt_status options_parse(struct options *o, int argc, char **argv, struct 
                           .end = "",
                           .output = "",
                           .from_line = "",
+                          .csv = "",
                           .jobs = ""};
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];

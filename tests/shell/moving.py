@@ -132,6 +132,29 @@ def main():
         out, err, status = common.run(address + ["import", path + ".cut.gz"], env)
         judge.true("a file cut short", status == 1 and "stopped: " in err, err)
 
+        # CSV.
+        table = os.path.join(home, "table.csv")
+        with open(table, "w") as f:
+            f.write('when,host,usage,note\n1,a,1.5,"two\nlines"\n2,a,high,\n3,b,2,"x ""y"""\n4,b,3,5\n')
+        common.run(address + ["-execute", "CREATE DATABASE csv"], env)
+        out, err, status = common.run(address + ["-database", "csv", "import", table, "-csv",
+                                                 "measurement=cpu tags=host fields=usage,note:string time=when:s"], env)
+        judge.true("CSV", status == 1 and "3 points written" in out and err == table + ':4: usage: "high" is no float\n', (out, err))
+        judge.same("its points", server.query("SELECT * FROM cpu", db="csv", epoch="s"),
+                   '{"results":[{"statement_id":0,"series":[{"name":"cpu","columns":["time","host","note","usage"],"values":['
+                   '[1,"a","two\\nlines",1.5],[3,"b","x \\"y\\"",2],[4,"b","5",3]]}]}]}\n')
+        server.write("cpu clash=1 1", db="csv")
+        with open(table, "w") as f:
+            f.write("when,clash\n" + "".join("%d,%s\n" % (i, "text" if i == 701 else "2") for i in range(1000)))
+        out, err, status = common.run(address + ["-database", "csv", "import", table, "-csv", "measurement=cpu time=when:s"], env)
+        judge.true("a row that does not fit", err.startswith(table + ':703: clash: "text" is no float') and "999 points written" in out, (out, err))
+        with open(table, "w") as f:
+            f.write("when,name,note\n" + "".join("%d,%s,2\n" % (i, "cpu" if i == 300 else "free") for i in range(1000)))
+        out, err, status = common.run(address + ["-database", "csv", "import", table, "-csv", "measurement=@name time=when:s"], env)
+        judge.true("a row that the server refuses", err.startswith(table + ":302: partial write: field type conflict") and
+                   err.count("\n") == 1 and "999 points written" in out, (out, err))
+        judge.true("a wrong mapping", common.run(address + ["-database", "csv", "import", table, "-csv", "time=x"], env)[1].startswith("-csv: mapping: "))
+
         # Cut short by Ctrl-C, gone on with.
         many = os.path.join(home, "many.txt")
         with open(many, "w") as f:

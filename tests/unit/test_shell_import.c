@@ -150,6 +150,72 @@ START_TEST(batches)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- CSV */
+
+static const struct {
+    const char *mapping, *text, *want; /* E: the mapping's error; else points, and ! before the text of a fault */
+} tables[] = {
+    {"measurement=cpu tags=host,dc fields=usage,cores:integer,note:string time=ts:s",
+     "host,dc,usage,cores,note,ts,other\nweb1,\"a,b\",12.5,8,\"say \"\"hi\"\"\",1577836800,x\r\n\n\"web "
+     "2\",,,,\"two\nlines\",1\n",
+     "cpu,host=web1,dc=a\\,b usage=12.5,cores=8i,note=\"say \\\"hi\\\"\" 1577836800000000000\n"
+     "cpu,host=web\\ 2 note=\"two\nlines\" 1000000000\n"},
+    {"measurement=@name time=time",
+     "name,time,a,b,c\nm n,1,1,true,x\nk,2020-01-01T00:00:00Z,2,FALSE,\nk,2020-01-01 00:00:01.5,2e3,,\n",
+     "m\\ n a=1,b=true,c=\"x\" 1\nk a=2,b=false 1577836800000000000\nk a=2e3 1577836801500000000\n"},
+    {"measurement=m time=t:ms separator=; fields=\"the value\":unsigned", "t;the value\n5;7\n6;-1\nx;1\n7;\n;2\n8;1;9",
+     "m the\\ value=7u 5000000\n!the\\ value: \"-1\" is no unsigned\n!\"x\" is no time\n!no time\n!more values than "
+     "columns\n"},
+    {"measurement=m time=t separator=tab", "t\tv\n1\t2\n1\tx\n", "m v=2 1\n!v: \"x\" is no float\n"},
+    {"measurement=m time=t tags=k", "k,t,v\n\"a\nb\",1,2\n",
+     "!k: line protocol has no tag with the end of a line in it or a \\ at its end\n"},
+    {"measurement=m time=t", "x,v\n", "!there is no column \"t\"\n"},
+    {"measurement=m", "", "Emapping: time= is missing"},
+    {"time=t", "", "Emapping: measurement= is missing"},
+    {"measurement=m time=t fields=a:int", "", "Emapping: int is no type"},
+    {"measurement=m time=t:y", "", "Emapping: y is no unit of time"},
+    {"measurement=m time=t nonsense=1", "", "Emapping: nonsense is not known"},
+    {"measurement=m time=t,x", "", "Emapping: a blank is missing before ,x"},
+    {"measurement", "", "Emapping: = is missing behind measurement"},
+    {"measurement=m tags=", "", "Emapping: a column's name is missing"},
+};
+
+START_TEST(csv)
+{
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        struct csv_map *map;
+        struct silt_error err;
+        struct silt_buffer got = {0};
+        if (csv_map_parse(&map, silt_str_from(tables[i].mapping), &err) != SILT_OK) {
+            silt_buffer_printf(&got, "E%s", err.text);
+        } else {
+            struct silt_str rest = silt_str_from(tables[i].text);
+            bool has_head = false;
+            while (rest.len) {
+                size_t lines, len = 0;
+                /* As it would come byte by byte: not whole until it is. */
+                for (size_t seen = 1; seen <= rest.len && !len; seen++) {
+                    char *copy = malloc(seen);
+                    memcpy(copy, rest.p, seen);
+                    len = csv_map_record(map, (struct silt_str){copy, seen}, seen == rest.len, &lines);
+                    free(copy);
+                }
+                ck_assert_uint_gt(len, 0);
+                enum silt_status status = has_head ? csv_map_row(map, &got, &err) : csv_map_head(map, &err);
+                if (status != SILT_OK && (status != SILT_NOT_FOUND || !has_head))
+                    silt_buffer_printf(&got, "!%s\n", err.text);
+                has_head = true;
+                rest.p += len, rest.len -= len;
+            }
+            csv_map_free(map);
+        }
+        silt_buffer_char(&got, 0);
+        ck_assert_str_eq(got.p, tables[i].want);
+        silt_buffer_free(&got);
+    }
+}
+END_TEST
+
 START_TEST(progress_lines)
 {
     static const struct {
@@ -185,6 +251,7 @@ int main(void)
     tcase_add_test(tests, forms);
     tcase_add_test(tests, one_point);
     tcase_add_test(tests, batches);
+    tcase_add_test(tests, csv);
     tcase_add_test(tests, progress_lines);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
