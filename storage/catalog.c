@@ -584,15 +584,18 @@ enum silt_status catalog_drop_policy(struct catalog *catalog, uint32_t id, struc
     return catalog_change_end(catalog, rc, err);
 }
 
-enum silt_status catalog_create_shard(struct catalog *catalog, uint32_t database_id, uint32_t policy_id, silt_time start,
-                                      silt_time end_time, uint64_t *id, struct silt_error *err)
+enum silt_status catalog_create_shards(struct catalog *catalog, uint32_t database_id, uint32_t policy_id,
+                                       const struct catalog_range *ranges, size_t count, uint64_t *ids,
+                                       struct silt_error *err)
 {
     enum silt_status rc = catalog_change_begin(catalog, err);
     if (rc != SILT_OK)
         return rc;
-    BIND(catalog, ADD_SHARD, database_id, policy_id, start, end_time);
-    rc = step(catalog, ADD_SHARD, err);
-    *id = (uint64_t)sqlite3_last_insert_rowid(catalog->db);
+    for (size_t i = 0; i < count && rc == SILT_OK; i++) {
+        BIND(catalog, ADD_SHARD, database_id, policy_id, ranges[i].start, ranges[i].end);
+        rc = step(catalog, ADD_SHARD, err);
+        ids[i] = (uint64_t)sqlite3_last_insert_rowid(catalog->db);
+    }
     return catalog_change_end(catalog, rc, err);
 }
 

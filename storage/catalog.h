@@ -79,8 +79,13 @@ enum silt_status catalog_create_policy(struct catalog *catalog, const struct cat
 enum silt_status catalog_update_policy(struct catalog *catalog, const struct catalog_policy *policy, bool make_default,
                                        struct silt_error *err);
 enum silt_status catalog_drop_policy(struct catalog *catalog, uint32_t id, struct silt_error *err); /* with its shards; sets the mark */
-enum silt_status catalog_create_shard(struct catalog *catalog, uint32_t database_id, uint32_t policy_id, silt_time start,
-                                      silt_time end, uint64_t *id, struct silt_error *err);
+struct catalog_range {
+    silt_time start, end; /* [start, end) */
+};
+/* Numbers in the order of the ranges. */
+enum silt_status catalog_create_shards(struct catalog *catalog, uint32_t database_id, uint32_t policy_id,
+                                       const struct catalog_range *ranges, size_t count, uint64_t *ids,
+                                       struct silt_error *err);
 /* With their types; sets the mark. */
 enum silt_status catalog_drop_shards(struct catalog *catalog, const uint64_t *ids, size_t count, struct silt_error *err);
 /* The mark: series may be without points, because shards were dropped. */

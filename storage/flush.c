@@ -261,6 +261,40 @@ enum silt_status flush_step(struct silt_storage *storage, bool all, bool *did, s
     return rc;
 }
 
+struct sized {
+    struct shard *shard;
+    size_t bytes;
+};
+
+static int by_bytes_falling(const void *a, const void *b)
+{
+    size_t left = ((const struct sized *)a)->bytes, right = ((const struct sized *)b)->bytes;
+    return left > right ? -1 : left < right;
+}
+
+enum silt_status flush_largest(struct silt_storage *storage, uint64_t ns, struct silt_error *err)
+{
+    struct shard **shards;
+    size_t count = all_shards(storage, &shards), done = 0;
+    struct sized *sized = silt_malloc((count + 1) * sizeof(*sized));
+    uint64_t begun = silt_clock_monotonic_ns();
+    enum silt_status rc = SILT_OK;
+    bool did = false;
+    for (size_t i = 0; i < count; i++)
+        sized[i] = (struct sized){shards[i], shard_memory(shards[i])};
+    if (count > 0)
+        qsort(sized, count, sizeof(*sized), by_bytes_falling);
+    for (; done < count && rc == SILT_OK && silt_clock_monotonic_ns() - begun < ns; done++)
+        rc = flush_shard(storage, sized[done].shard, true, &did, err);
+    if (rc == SILT_OK && done < count)
+        silt_log(SILT_LOG_INFO, "the rest stays in the log", "groups=%zu", count - done);
+    for (size_t i = 0; i < count; i++)
+        shard_release(shards[i]);
+    free(sized);
+    free(shards);
+    return rc;
+}
+
 void trim_log(struct silt_storage *storage)
 {
     struct shard **shards;

@@ -439,31 +439,73 @@ enum silt_status silt_storage_alter_policy(struct silt_storage *storage, struct 
 
 /* ---------------------------------------------------------------- shard groups */
 
-static enum silt_status make_shard(struct silt_storage *storage, struct database *database, struct policy *policy,
-                                   silt_time time, struct silt_error *err)
+void group_range(const struct policy *policy, silt_time time, silt_time *start, silt_time *end)
 {
     __int128 since = (__int128)time + (__int128)YEAR_ONE_SECONDS * 1000000000;
     __int128 first = since - since % policy->shard_duration_ns - (__int128)YEAR_ONE_SECONDS * 1000000000;
     __int128 last = first + policy->shard_duration_ns;
-    silt_time start = first < INT64_MIN ? INT64_MIN : (silt_time)first;
-    silt_time end = last > INT64_MAX ? INT64_MAX : (silt_time)last;
-    uint64_t id;
-    struct shard *shard;
-    enum silt_status rc = catalog_create_shard(storage->catalog, database->id, policy->id, start, end, &id, err);
-    if (rc == SILT_OK)
-        rc = shard_open(database, storage->vfs, storage->wal, &storage->memtable_budget, storage->pieces, storage->epoch, id, policy->id,
-                        start, end, &shard, err);
-    if (rc != SILT_OK)
-        return rc;
-    pthread_rwlock_wrlock(&storage->meta_lock);
-    policy_add_shard(storage, policy, shard);
-    pthread_rwlock_unlock(&storage->meta_lock);
-    return SILT_OK;
+    *start = first < INT64_MIN ? INT64_MIN : (silt_time)first;
+    *end = last > INT64_MAX ? INT64_MAX : (silt_time)last;
 }
 
-enum silt_status ensure_shard(struct silt_storage *storage, struct silt_str database_name, struct silt_str policy_name,
-                              silt_time time, struct silt_error *err)
+struct new_groups {
+    struct catalog_range *ranges; /* in the order in which they were asked for: that of their numbers */
+    silt_time *starts;            /* the same, rising */
+    size_t count;
+};
+
+static void want_group(struct new_groups *groups, const struct policy *policy, silt_time time)
 {
+    struct catalog_range range;
+    size_t low = 0, high = groups->count;
+    group_range(policy, time, &range.start, &range.end);
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (groups->starts[middle] < range.start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < groups->count && groups->starts[low] == range.start)
+        return;
+    memmove(groups->starts + low + 1, groups->starts + low, (groups->count - low) * sizeof(*groups->starts));
+    groups->starts[low] = range.start;
+    groups->ranges[groups->count++] = range;
+}
+
+/* In one transaction, and for readers at one moment. change_lock is held. */
+static enum silt_status make_shards(struct silt_storage *storage, struct database *database, struct policy *policy,
+                                    const struct catalog_range *ranges, size_t count, struct silt_error *err)
+{
+    uint64_t *ids = silt_malloc(count * sizeof(*ids));
+    struct shard **shards = silt_malloc(count * sizeof(*shards));
+    size_t opened = 0;
+    enum silt_status rc = catalog_create_shards(storage->catalog, database->id, policy->id, ranges, count, ids, err);
+    bool created = rc == SILT_OK;
+    while (rc == SILT_OK && opened < count) {
+        rc = shard_open(database, storage->vfs, storage->wal, &storage->memtable_budget, storage->pieces, storage->epoch,
+                        ids[opened], policy->id, ranges[opened].start, ranges[opened].end, &shards[opened], err);
+        opened += rc == SILT_OK;
+    }
+    if (created && opened < count) {
+        struct silt_error ignored; /* a row that is left makes an empty group at the next start */
+        if (catalog_drop_shards(storage->catalog, ids + opened, count - opened, &ignored) != SILT_OK)
+            silt_log(SILT_LOG_WARN, "cannot take back shard groups", "error=\"%s\"", ignored.text);
+    }
+    pthread_rwlock_wrlock(&storage->meta_lock);
+    for (size_t i = 0; i < opened; i++)
+        policy_add_shard(storage, policy, shards[i]);
+    pthread_rwlock_unlock(&storage->meta_lock);
+    free(shards);
+    free(ids);
+    return rc;
+}
+
+enum silt_status ensure_shards(struct silt_storage *storage, struct silt_str database_name, struct silt_str policy_name,
+                               const silt_time *times, size_t count, struct silt_error *err)
+{
+    struct new_groups groups = {silt_malloc((count + 1) * sizeof(*groups.ranges)),
+                                silt_malloc((count + 1) * sizeof(*groups.starts)), 0};
     enum silt_status rc = SILT_OK;
     pthread_mutex_lock(&storage->change_lock);
     struct database *database = find_database(storage, database_name);
@@ -472,8 +514,13 @@ enum silt_status ensure_shard(struct silt_storage *storage, struct silt_str data
         rc = database_not_found(database_name, err);
     else if (!policy)
         rc = policy_not_found(database, policy_name, err);
-    else if (!policy_shard_at(policy, time))
-        rc = make_shard(storage, database, policy, time, err);
+    for (size_t i = 0; i < count && rc == SILT_OK; i++)
+        if (!policy_shard_at(policy, times[i]))
+            want_group(&groups, policy, times[i]);
+    if (rc == SILT_OK && groups.count > 0)
+        rc = make_shards(storage, database, policy, groups.ranges, groups.count, err);
     pthread_mutex_unlock(&storage->change_lock);
+    free(groups.ranges);
+    free(groups.starts);
     return rc;
 }

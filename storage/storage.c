@@ -17,6 +17,7 @@
 #define SOFT_BYTES_MIN ((size_t)64 << 20)
 #define SOFT_BYTES_MAX ((size_t)4 << 30)
 #define FILES_MAX_DEFAULT 6u
+#define CLOSE_FLUSH_NS ((uint64_t)15 * 1000000000) /* thousands of small groups would keep a stop waiting for minutes */
 
 void silt_storage_options_init(struct silt_storage_options *options)
 {
@@ -284,7 +285,11 @@ enum silt_status silt_storage_close(struct silt_storage *storage, bool flush, st
         return SILT_OK;
     stop_threads(storage);
     if (flush)
-        rc = silt_storage_flush(storage, err);
+        rc = flush_largest(storage, CLOSE_FLUSH_NS, err);
+    if (flush && rc == SILT_OK)
+        rc = index_drain(storage, err);
+    if (flush && rc == SILT_OK)
+        trim_log(storage);
     destroy(storage);
     return rc;
 }

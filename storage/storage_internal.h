@@ -187,9 +187,11 @@ void database_release(struct database *database);
 void add_database(struct silt_storage *storage, struct database *database);
 struct policy *add_policy(struct database *database, const struct catalog_policy *facts);
 
-/* Makes the shard group that covers `time` when there is none. No lock held. May wait. */
-enum silt_status ensure_shard(struct silt_storage *storage, struct silt_str database, struct silt_str policy,
-                              silt_time time, struct silt_error *err);
+/* The group that the policy would make for `time`: [start, end). */
+void group_range(const struct policy *policy, silt_time time, silt_time *start, silt_time *end);
+/* Makes the shard groups that cover `times`, where there are none. No lock held. May wait. */
+enum silt_status ensure_shards(struct silt_storage *storage, struct silt_str database, struct silt_str policy,
+                               const silt_time *times, size_t count, struct silt_error *err);
 silt_time storage_now(struct silt_storage *storage);
 void policy_destroy(struct policy *policy);
 /* Out of the list of all shards, which gives its reference back. With meta_lock's write side. */
@@ -244,6 +246,8 @@ enum silt_status flush_shard(struct silt_storage *storage, struct shard *shard, 
 /* write.c: SILT_OK, or why no write is taken now. */
 enum silt_status check_writable(struct silt_storage *storage, struct silt_error *err);
 enum silt_status flush_step(struct silt_storage *storage, bool all, bool *did, struct silt_error *err);
+/* All shards, those with most in memory first, as long as there is time; the log has the rest. */
+enum silt_status flush_largest(struct silt_storage *storage, uint64_t ns, struct silt_error *err);
 void trim_log(struct silt_storage *storage);
 /* The edit and the tombstones it needs, durable; then the change of the version. */
 enum silt_status commit_change(struct shard *shard, struct manifest_edit *edit, struct version_change *change,

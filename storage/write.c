@@ -490,22 +490,23 @@ static enum silt_status write_once(struct write *w, struct silt_str database, st
     return SILT_OK;
 }
 
+/* All that the batch lacks, at once. */
 static enum silt_status make_groups(struct write *w, struct silt_str database, struct silt_str rp, struct silt_error *err)
 {
-    for (size_t i = 0; i < w->batch->row_count; i++) {
+    silt_time *times = silt_arena_alloc(w->arena, (w->batch->row_count + 1) * sizeof(*times)), start = 0, end = 0;
+    size_t count = 0;
+    pthread_rwlock_rdlock(&w->storage->meta_lock);
+    struct database *found = find_database(w->storage, database);
+    struct policy *policy = found ? find_policy(found, rp) : NULL;
+    for (size_t i = 0; policy && i < w->batch->row_count; i++) {
         silt_time time = w->batch->rows[i].time;
-        if (time < w->oldest)
+        if (time < w->oldest || (time >= start && time < end) || policy_shard_at(policy, time))
             continue;
-        pthread_rwlock_rdlock(&w->storage->meta_lock);
-        struct database *found = find_database(w->storage, database);
-        struct policy *policy = found ? find_policy(found, rp) : NULL;
-        bool there = policy && policy_shard_at(policy, time);
-        pthread_rwlock_unlock(&w->storage->meta_lock);
-        enum silt_status rc = there ? SILT_OK : ensure_shard(w->storage, database, rp, time, err);
-        if (rc != SILT_OK)
-            return rc;
+        group_range(policy, time, &start, &end);
+        times[count++] = time;
     }
-    return SILT_OK;
+    pthread_rwlock_unlock(&w->storage->meta_lock);
+    return ensure_shards(w->storage, database, rp, times, count, err);
 }
 
 enum silt_status silt_storage_write(struct silt_storage *storage, struct silt_str database, struct silt_str rp,

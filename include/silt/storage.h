@@ -44,8 +44,8 @@ void silt_storage_options_init(struct silt_storage_options *options);
 /* Recovers what a crash left. SILT_BUSY: another process has the directory. May wait. */
 enum silt_status silt_storage_open(const struct silt_storage_options *options, struct silt_storage **out,
                                    struct silt_error *err);
-/* Flushes memtables when flush says so (else the WAL is replayed at the next open). No call may be under way,
- * no reader open. NULL is fine. May wait. */
+/* Flushes memtables when flush says so, for some seconds; what is left is replayed from the WAL at the next open. No call
+ * may be under way, no reader open. NULL is fine. May wait. */
 enum silt_status silt_storage_close(struct silt_storage *storage, bool flush, struct silt_error *err);
 
 /* ---------------------------------------------------------------- writing */

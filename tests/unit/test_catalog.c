@@ -135,7 +135,7 @@ START_TEST(definitions_survive_a_reopen)
     row.id = policy;
     row.duration_ns = 99;
     ck_assert_int_eq(catalog_update_policy(catalog, &row, false, &err), SILT_OK);
-    ck_assert_int_eq(catalog_create_shard(catalog, db, policy, -5, 10, &shard, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_shards(catalog, db, policy, &(struct catalog_range){-5, 10}, 1, &shard, &err), SILT_OK);
     ck_assert_int_eq(catalog_next_epoch(catalog, &epoch, &err), SILT_OK);
     ck_assert_uint_eq(epoch, 1);
     catalog = reopen(catalog);
@@ -201,7 +201,7 @@ START_TEST(a_database_takes_all_of_its_own_with_it)
         ck_assert_int_eq(catalog_create_database(catalog, i ? SILT_STR("b") : SILT_STR("a"), &dbs[i], &err), SILT_OK);
         struct catalog_policy row = {.database_id = dbs[i], .name = SILT_STR("p"), .replication = 1};
         ck_assert_int_eq(catalog_create_policy(catalog, &row, true, &policies[i], &err), SILT_OK);
-        ck_assert_int_eq(catalog_create_shard(catalog, dbs[i], policies[i], 0, 1, &shards[i], &err), SILT_OK);
+        ck_assert_int_eq(catalog_create_shards(catalog, dbs[i], policies[i], &(struct catalog_range){0, 1}, 1, &shards[i], &err), SILT_OK);
         ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
         put_series(catalog, dbs[i], 1, 100);
         ck_assert_int_eq(catalog_put_type(catalog, shards[i], 1, 1, SILT_TYPE_STRING, &err), SILT_OK);
@@ -225,7 +225,7 @@ START_TEST(a_database_takes_all_of_its_own_with_it)
     ck_assert_int_eq(catalog_types(catalog, on_type, &left, &err), SILT_OK);
     ck_assert_uint_eq(left.count, 0);
     uint64_t next;
-    ck_assert_int_eq(catalog_create_shard(catalog, dbs[1], policies[1], 0, 1, &next, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_shards(catalog, dbs[1], policies[1], &(struct catalog_range){0, 1}, 1, &next, &err), SILT_OK);
     ck_assert_uint_gt(next, shards[1]); /* ids are never given twice */
     catalog_close(catalog);
 }

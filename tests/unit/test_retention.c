@@ -279,6 +279,26 @@ START_TEST(old_groups_in_the_log)
 }
 END_TEST
 
+/* A batch over many hours makes all of their groups, numbered as its rows come, and one that others have covered none. */
+START_TEST(groups_of_a_batch)
+{
+    struct silt_shard_info list[128];
+    create(0, HOUR);
+    ck_assert(write_hours("m,s=a", 50, 51, 0));
+    ck_assert(write_hours("m,s=a", 0, 100, 0)); /* every seventh row: hours 0, 0, ..., 1, ... */
+    ck_assert_uint_eq(shards(list, 128), 100);
+    for (int i = 0; i < 100; i++) {
+        ck_assert(list[i].start == BASE + i * HOUR && list[i].end == list[i].start + HOUR);
+        if (i > 0 && i != 50 && i - 1 != 50)
+            ck_assert_uint_gt(list[i].id, list[i - 1].id);
+    }
+    ck_assert_uint_eq(rows_of("m,s=a", 0, 0), 6000);
+    reopen(false);
+    ck_assert_uint_eq(shards(list, 128), 100);
+    ck_assert_uint_eq(rows_of("m,s=a", 0, 0), 6000);
+}
+END_TEST
+
 /* ALTER ... DURATION later drops what is too old by the new rule, and what is not limited any more stays. */
 START_TEST(altered_duration)
 {
@@ -465,6 +485,7 @@ int main(void)
     tcase_add_test(tests, old_groups_go);
     tcase_add_test(tests, old_groups_in_the_log);
     tcase_add_test(tests, altered_duration);
+    tcase_add_test(tests, groups_of_a_batch);
     tcase_add_test(tests, crash_in_a_drop);
     tcase_add_test(tests, many_series_go);
     tcase_add_test(tests, switched_off);
