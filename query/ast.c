@@ -166,3 +166,34 @@ struct select *select_clone(const struct select *select, struct silt_arena *aren
     copy->dimensions = clone_list(select->dimensions, select->dimension_count, arena);
     return copy;
 }
+
+static void mark_exact(struct expr *expr)
+{
+    if (!expr)
+        return;
+    switch (expr->kind) {
+    case EXPR_NUMBER: expr->exact = true; return;
+    case EXPR_BINARY:
+        mark_exact(expr->binary.left);
+        mark_exact(expr->binary.right);
+        return;
+    case EXPR_PAREN: mark_exact(expr->paren); return;
+    case EXPR_CALL:
+        for (size_t i = 0; i < expr->call.arg_count; i++)
+            mark_exact(expr->call.args[i]);
+        return;
+    default: return;
+    }
+}
+
+void select_mark_exact(struct select *select)
+{
+    for (size_t i = 0; i < select->field_count; i++)
+        mark_exact(select->fields[i].expr);
+    for (size_t i = 0; i < select->source_count; i++)
+        if (select->sources[i].kind == SOURCE_SUBQUERY)
+            select_mark_exact(select->sources[i].subquery);
+    mark_exact(select->condition);
+    for (size_t i = 0; i < select->dimension_count; i++)
+        mark_exact(select->dimensions[i]);
+}

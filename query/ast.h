@@ -88,7 +88,8 @@ int expr_op_precedence(enum expr_op op);     /* 1 (OR) to 5 (*) */
 
 struct expr {
     enum expr_kind kind;
-    uint32_t depth; /* levels of nodes from here down, set by the parser; at most PARSE_DEPTH_MAX */
+    uint32_t depth : 31; /* levels of nodes from here down, set by the parser; at most PARSE_DEPTH_MAX */
+    uint32_t exact : 1;  /* a NUMBER is printed with all its digits, not with InfluxDB's three decimals */
     union {
         struct { /* REF; WILDCARD and DISTINCT use the same members (DISTINCT: name) */
             struct silt_str name;
@@ -172,6 +173,7 @@ struct select {
 };
 
 struct select *select_clone(const struct select *select, struct silt_arena *arena); /* deep, subqueries too */
+void select_mark_exact(struct select *select); /* all numbers in it, subqueries too, are exact; see struct expr */
 
 /* ---------------------------------------------------------------- statements */
 

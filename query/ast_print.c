@@ -1,6 +1,6 @@
 /*
  * ast_print.c - a tree as normalised InfluxQL: keywords in upper case, single spaces, names quoted only where they
- * have to be, durations in their largest unit, float literals with three decimals, no passwords.
+ * have to be, durations in their largest unit, float literals with three decimals unless they are marked, no passwords.
  *
  * What is printed parses again and then prints the same. Not so: [REDACTED], and fractions of a second in CREATE
  * DATABASE, whose durations InfluxDB prints in Go's way.
@@ -70,10 +70,14 @@ static void go_duration_print(struct silt_buffer *out, int64_t ns)
     silt_buffer_append(out, text, silt_write_duration_go(text, ns));
 }
 
-static void number_print(struct silt_buffer *out, double number)
+static void number_print(struct silt_buffer *out, double number, bool exact)
 {
     char text[SILT_NUMBER_TEXT_MAX];
-    silt_buffer_append(out, text, silt_write_double_fixed3(text, number));
+    size_t len = exact ? silt_write_double_plain(text, number) : silt_write_double_fixed3(text, number);
+
+    silt_buffer_append(out, text, len);
+    if (!memchr(text, '.', len)) /* it would be an integer */
+        word(out, ".0");
 }
 
 /* ---------------------------------------------------------------- expressions */
@@ -152,7 +156,7 @@ void expr_print(struct silt_buffer *out, const struct expr *expr)
         silt_buffer_printf(out, "%" PRIu64, expr->unsigned_integer);
         return;
     case EXPR_NUMBER:
-        number_print(out, expr->number);
+        number_print(out, expr->number, expr->exact);
         return;
     case EXPR_STRING:
         string_print(out, expr->string);

@@ -145,6 +145,18 @@ static enum silt_status delete_run(struct exec *exec, const struct statement *st
     return rc;
 }
 
+/* Its SELECT is a copy of this statement's own, for its names were filled in. */
+static enum silt_status create_continuous_query(struct exec *exec, const struct statement *statement, struct silt_error *err)
+{
+    const struct continuous_query_statement *query = &statement->continuous_query;
+    struct silt_continuous_query definition = {.database = query->database, .name = query->name};
+
+    definition.text = statement_text(statement, exec->arena);
+    select_mark_exact(query->select);
+    definition.exact = statement_text(statement, exec->arena);
+    return exec->options->admin->create_continuous_query(exec->options->admin, &definition, err);
+}
+
 /* Of what people define: continuous queries, subscriptions, users. */
 static enum silt_status define_run(struct exec *exec, const struct statement *statement, struct silt_error *err)
 {
@@ -154,11 +166,7 @@ static enum silt_status define_run(struct exec *exec, const struct statement *st
     case STATEMENT_CREATE_CONTINUOUS_QUERY:
         if (!admin || !admin->create_continuous_query)
             break;
-        return admin->create_continuous_query(
-            admin,
-            &(struct silt_continuous_query){statement->continuous_query.database, statement->continuous_query.name,
-                                            statement_text(statement, exec->arena)},
-            err);
+        return create_continuous_query(exec, statement, err);
     case STATEMENT_DROP_CONTINUOUS_QUERY:
         if (!admin || !admin->drop_continuous_query)
             break;

@@ -8,13 +8,14 @@
 
 #include <stdlib.h>
 
-#define SCHEMA_VERSION 2 /* as in catalog_schema */
+#define SCHEMA_VERSION 3 /* as in catalog_schema */
 #define DROP_CHUNK_ROWS 50000
 
 /* What people define beside data. Ids give the order in which things were made. */
 #define DEFINITIONS_SCHEMA \
     "CREATE TABLE continuous_query(id INTEGER PRIMARY KEY AUTOINCREMENT, database_id INTEGER NOT NULL,"                \
-    "  name BLOB NOT NULL, query BLOB NOT NULL, UNIQUE(database_id, name));"                                           \
+    "  name BLOB NOT NULL, query BLOB NOT NULL, exact BLOB NOT NULL, progress BLOB NOT NULL,"                          \
+    "  UNIQUE(database_id, name));"                                                                                    \
     "CREATE TABLE user(id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE, hash BLOB NOT NULL,"           \
     "  admin INTEGER NOT NULL);"                                                                                       \
     "CREATE TABLE privilege(user_id INTEGER, database_id INTEGER, privilege INTEGER NOT NULL,"                         \
@@ -42,7 +43,7 @@ static const char catalog_schema[] =
     /* id is database id * 2^32 + series id: appended in order, scanned in order. */
     "CREATE TABLE IF NOT EXISTS series(id INTEGER PRIMARY KEY, measurement INTEGER NOT NULL, key BLOB NOT NULL);"
     DEFINITIONS_SCHEMA
-    "PRAGMA user_version=2;"
+    "PRAGMA user_version=3;"
     "COMMIT;";
 
 /* Version 1 had these tables, but nothing that filled them. */
@@ -51,7 +52,16 @@ static const char catalog_from_1[] =
     "DROP TABLE IF EXISTS continuous_query; DROP TABLE IF EXISTS user; DROP TABLE IF EXISTS privilege;"
     "DROP TABLE IF EXISTS subscription;"
     DEFINITIONS_SCHEMA
-    "PRAGMA user_version=2;"
+    "PRAGMA user_version=3;"
+    "COMMIT;";
+
+/* Version 2 had continuous queries with their rounded text alone. */
+static const char catalog_from_2[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE continuous_query ADD COLUMN exact BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE continuous_query ADD COLUMN progress BLOB NOT NULL DEFAULT x'';"
+    "UPDATE continuous_query SET exact = query;"
+    "PRAGMA user_version=3;"
     "COMMIT;";
 
 enum statement {
@@ -208,7 +218,7 @@ static enum silt_status prepare_schema(struct catalog *catalog, struct silt_erro
                     "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;",
                     err);
     if (rc == SILT_OK && version < SCHEMA_VERSION)
-        rc = run_script(catalog, version == 0 ? catalog_schema : catalog_from_1, err);
+        rc = run_script(catalog, version == 0 ? catalog_schema : version == 1 ? catalog_from_1 : catalog_from_2, err);
     return rc;
 }
 

@@ -102,7 +102,7 @@ struct catalog_user {
 };
 struct catalog_query {
     uint32_t database_id;
-    struct silt_str name, text;
+    struct silt_str name, text, exact, progress;
 };
 struct catalog_subscription {
     uint32_t policy_id;
@@ -131,6 +131,9 @@ enum silt_status catalog_drop_user(struct catalog *catalog, uint32_t id, struct 
 enum silt_status catalog_put_privilege(struct catalog *catalog, uint32_t user_id, uint32_t database_id, uint32_t privilege,
                                        struct silt_error *err);
 enum silt_status catalog_create_query(struct catalog *catalog, const struct catalog_query *query, struct silt_error *err);
+/* Of many, in one transaction; one that is gone, or has another exact text, is passed over. */
+enum silt_status catalog_put_progress(struct catalog *catalog, const struct catalog_query *queries, size_t count,
+                                      struct silt_error *err);
 enum silt_status catalog_drop_query(struct catalog *catalog, uint32_t database_id, struct silt_str name,
                                     struct silt_error *err);
 enum silt_status catalog_create_subscription(struct catalog *catalog, const struct catalog_subscription *subscription,

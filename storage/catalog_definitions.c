@@ -50,8 +50,11 @@ static enum silt_status privilege_row(sqlite3_stmt *row, void *each, void *arg, 
 
 static enum silt_status query_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
 {
-    struct catalog_query query = {
-        .database_id = column_id(row, 0), .name = catalog_column_text(row, 1), .text = catalog_column_text(row, 2)};
+    struct catalog_query query = {.database_id = column_id(row, 0),
+                                  .name = catalog_column_text(row, 1),
+                                  .text = catalog_column_text(row, 2),
+                                  .exact = catalog_column_text(row, 3),
+                                  .progress = catalog_column_text(row, 4)};
     return (*(catalog_query_fn *)each)(arg, &query, err);
 }
 
@@ -77,7 +80,8 @@ enum silt_status catalog_privileges(struct catalog *catalog, catalog_privilege_f
 
 enum silt_status catalog_queries(struct catalog *catalog, catalog_query_fn each, void *arg, struct silt_error *err)
 {
-    return scan(catalog, "SELECT database_id, name, query FROM continuous_query ORDER BY id", query_row, &each, arg, err);
+    return scan(catalog, "SELECT database_id, name, query, exact, progress FROM continuous_query ORDER BY id", query_row, &each,
+                arg, err);
 }
 
 enum silt_status catalog_subscriptions(struct catalog *catalog, catalog_subscription_fn each, void *arg,
@@ -175,8 +179,26 @@ enum silt_status catalog_put_privilege(struct catalog *catalog, uint32_t user_id
 
 enum silt_status catalog_create_query(struct catalog *catalog, const struct catalog_query *query, struct silt_error *err)
 {
-    const struct value values[] = {number(query->database_id), text(query->name), text(query->text)};
-    return change(catalog, "INSERT INTO continuous_query(database_id, name, query) VALUES(?1, ?2, ?3)", values, 3, err);
+    const struct value values[] = {number(query->database_id), text(query->name), text(query->text), text(query->exact),
+                                   text(query->progress)};
+    return change(catalog, "INSERT INTO continuous_query(database_id, name, query, exact, progress) VALUES(?1, ?2, ?3, ?4, ?5)",
+                  values, 5, err);
+}
+
+enum silt_status catalog_put_progress(struct catalog *catalog, const struct catalog_query *queries, size_t count,
+                                      struct silt_error *err)
+{
+    enum silt_status rc = catalog_change_begin(catalog, err);
+
+    if (rc != SILT_OK)
+        return rc;
+    for (size_t i = 0; rc == SILT_OK && i < count; i++) {
+        const struct value values[] = {number(queries[i].database_id), text(queries[i].name), text(queries[i].exact),
+                                       text(queries[i].progress)};
+        rc = run(catalog, "UPDATE continuous_query SET progress = ?4 WHERE database_id = ?1 AND name = ?2 AND exact = ?3", values,
+                 4, err);
+    }
+    return catalog_change_end(catalog, rc, err);
 }
 
 enum silt_status catalog_drop_query(struct catalog *catalog, uint32_t database_id, struct silt_str name,

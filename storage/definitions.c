@@ -24,6 +24,8 @@ static void free_definition(struct definition *definition)
 {
     free((char *)(uintptr_t)definition->name.p);
     free((char *)(uintptr_t)definition->text.p);
+    free((char *)(uintptr_t)definition->exact.p);
+    free((char *)(uintptr_t)definition->progress.p);
 }
 
 void definition_list_free(struct definition_list *list)
@@ -41,17 +43,18 @@ static struct definition *find_definition(const struct definition_list *list, st
     return NULL;
 }
 
-static void add_definition(struct definition_list *list, struct silt_str name, struct silt_str text, bool any)
+/* Copies its texts. */
+static void add_definition(struct definition_list *list, const struct definition *from)
 {
     list->items = silt_realloc(list->items, (list->count + 1) * sizeof(*list->items));
-    list->items[list->count++] = (struct definition){own(name), own(text), any};
+    list->items[list->count++] =
+        (struct definition){own(from->name), own(from->text), own(from->exact), own(from->progress), from->any};
 }
 
-static void publish(struct silt_storage *storage, struct definition_list *list, struct silt_str name,
-                    struct silt_str text, bool any)
+static void publish(struct silt_storage *storage, struct definition_list *list, const struct definition *definition)
 {
     pthread_rwlock_wrlock(&storage->meta_lock);
-    add_definition(list, name, text, any);
+    add_definition(list, definition);
     pthread_rwlock_unlock(&storage->meta_lock);
 }
 
@@ -72,7 +75,8 @@ static enum silt_status load_query(void *arg, const struct catalog_query *row, s
 
     if (!database)
         return silt_fail(err, SILT_CORRUPT, "catalog: a continuous query of no database");
-    add_definition(&database->queries, row->name, row->text, false);
+    add_definition(&database->queries,
+                   &(struct definition){.name = row->name, .text = row->text, .exact = row->exact, .progress = row->progress});
     return SILT_OK;
 }
 
@@ -111,7 +115,8 @@ static enum silt_status load_subscription(void *arg, const struct catalog_subscr
         ;
     if (rest.len)
         return silt_fail(err, SILT_CORRUPT, "catalog: subscription %.*s: malformed destinations", SILT_FMT(row->name));
-    add_definition(&policy->subscriptions, row->name, row->destinations, row->any);
+    add_definition(&policy->subscriptions,
+                   &(struct definition){.name = row->name, .text = row->destinations, .any = row->any});
     return SILT_OK;
 }
 
@@ -139,13 +144,14 @@ enum silt_status silt_storage_create_continuous_query(struct silt_storage *stora
     if (!database) {
         rc = database_not_found(query->database, err);
     } else if (have) {
-        if (!equal_without_case(have->text, query->text))
+        if (!equal_without_case(have->exact, query->exact))
             rc = silt_fail(err, SILT_CONFLICT, "continuous query already exists");
     } else {
-        const struct catalog_query row = {database->id, query->name, query->text};
+        const struct catalog_query row = {database->id, query->name, query->text, query->exact, SILT_STR("")};
         rc = catalog_create_query(storage->catalog, &row, err);
         if (rc == SILT_OK)
-            publish(storage, &database->queries, query->name, query->text, false);
+            publish(storage, &database->queries,
+                    &(struct definition){.name = query->name, .text = query->text, .exact = query->exact});
     }
     pthread_mutex_unlock(&storage->change_lock);
     return rc;
@@ -165,6 +171,25 @@ enum silt_status silt_storage_drop_continuous_query(struct silt_storage *storage
     return rc;
 }
 
+enum silt_status silt_storage_put_progress(struct silt_storage *storage, const struct silt_continuous_query *queries,
+                                           size_t count, struct silt_error *err)
+{
+    struct catalog_query *rows = silt_calloc(count ? count : 1, sizeof(*rows));
+    size_t known = 0;
+
+    pthread_rwlock_rdlock(&storage->meta_lock);
+    for (size_t i = 0; i < count; i++) {
+        const struct database *database = find_database(storage, queries[i].database);
+        if (database)
+            rows[known++] = (struct catalog_query){database->id, queries[i].name, queries[i].text, queries[i].exact,
+                                                   queries[i].progress};
+    }
+    pthread_rwlock_unlock(&storage->meta_lock);
+    enum silt_status rc = known ? catalog_put_progress(storage->catalog, rows, known, err) : SILT_OK;
+    free(rows);
+    return rc;
+}
+
 void silt_storage_continuous_queries(struct silt_storage *storage, struct silt_arena *arena,
                                      struct silt_continuous_query **queries, size_t *count)
 {
@@ -178,9 +203,10 @@ void silt_storage_continuous_queries(struct silt_storage *storage, struct silt_a
         struct silt_str name = silt_arena_str(arena, silt_str_from(database->name));
         for (size_t i = 0; i < database->queries.count; i++) {
             *queries = silt_arena_grow(arena, *queries, &capacity, *count + 1, sizeof(**queries));
-            (*queries)[(*count)++] =
-                (struct silt_continuous_query){name, silt_arena_str(arena, database->queries.items[i].name),
-                                               silt_arena_str(arena, database->queries.items[i].text)};
+            const struct definition *query = &database->queries.items[i];
+            (*queries)[(*count)++] = (struct silt_continuous_query){
+                name, silt_arena_str(arena, query->name), silt_arena_str(arena, query->text),
+                silt_arena_str(arena, query->exact), silt_arena_str(arena, query->progress)};
         }
     }
     pthread_rwlock_unlock(&storage->meta_lock);
@@ -219,7 +245,8 @@ enum silt_status silt_storage_create_subscription(struct silt_storage *storage, 
         const struct catalog_subscription row = {policy->id, subscription->name, subscription->any, {text.p, text.len}};
         rc = catalog_create_subscription(storage->catalog, &row, err);
         if (rc == SILT_OK)
-            publish(storage, &policy->subscriptions, row.name, row.destinations, row.any);
+            publish(storage, &policy->subscriptions,
+                    &(struct definition){.name = row.name, .text = row.destinations, .any = row.any});
     }
     pthread_mutex_unlock(&storage->change_lock);
     silt_buffer_free(&text);

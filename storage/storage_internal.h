@@ -42,6 +42,7 @@
 struct definition { /* a continuous query, or a subscription */
     struct silt_str name;
     struct silt_str text; /* the query's; the destinations', as in the catalog */
+    struct silt_str exact, progress; /* the query's */
     bool any;
 };
 
@@ -143,6 +144,7 @@ struct silt_storage {
     bool own_vfs;
     struct wal *wal;
     struct catalog *catalog;
+    struct silt_watcher *watcher; /* changes while nobody writes or deletes; NULL: none */
     uint64_t epoch;
     struct silt_budget root, memtable_budget, index_budget;
     struct piece_pool *pieces;

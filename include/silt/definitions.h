@@ -72,15 +72,20 @@ enum silt_status silt_storage_grants(struct silt_storage *storage, struct silt_s
 
 struct silt_continuous_query {
     struct silt_str database, name;
-    struct silt_str text; /* the whole CREATE statement, normalised */
+    struct silt_str text;     /* the whole CREATE statement, normalised as InfluxDB prints it: float literals are rounded */
+    struct silt_str exact;    /* the same, unrounded: what it means */
+    struct silt_str progress; /* whoever runs it keeps it here; as it was at the start of the server */
 };
 
-/* The same text again is fine (letter case aside); another: SILT_CONFLICT "continuous query already exists". */
+/* The same text again is fine (letter case aside), unrounded too; another: SILT_CONFLICT "continuous query already exists". */
 enum silt_status silt_storage_create_continuous_query(struct silt_storage *storage,
                                                       const struct silt_continuous_query *query, struct silt_error *err);
 /* A missing one, or a missing database, is fine. */
 enum silt_status silt_storage_drop_continuous_query(struct silt_storage *storage, struct silt_str database,
                                                     struct silt_str name, struct silt_error *err);
+/* Keeps their progress: all or none, durable on return. One that was dropped, or has another text now, is passed over. */
+enum silt_status silt_storage_put_progress(struct silt_storage *storage, const struct silt_continuous_query *queries,
+                                           size_t count, struct silt_error *err);
 /* Databases, and the queries of each, in the order they were made. */
 void silt_storage_continuous_queries(struct silt_storage *storage, struct silt_arena *arena,
                                      struct silt_continuous_query **queries, size_t *count);

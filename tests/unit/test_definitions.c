@@ -116,7 +116,8 @@ END_TEST
 
 static enum silt_status create_query(const char *database, const char *name, const char *text)
 {
-    struct silt_continuous_query query = {silt_str_from(database), silt_str_from(name), silt_str_from(text)};
+    struct silt_continuous_query query = {
+        .database = silt_str_from(database), .name = silt_str_from(name), .text = silt_str_from(text), .exact = silt_str_from(text)};
     return silt_storage_create_continuous_query(storage, &query, &err);
 }
 
@@ -132,6 +133,70 @@ static const char *queries_text(void)
                                 SILT_FMT(queries[i].name), SILT_FMT(queries[i].text));
     return text;
 }
+
+static void put_progress(const char *name, const char *exact, const char *progress)
+{
+    struct silt_continuous_query query = {.database = SILT_STR("d"),
+                                          .name = silt_str_from(name),
+                                          .exact = silt_str_from(exact),
+                                          .progress = silt_str_from(progress)};
+    ck_assert_int_eq(silt_storage_put_progress(storage, &query, 1, &err), SILT_OK);
+}
+
+START_TEST(progress_lasts_with_its_query)
+{
+    struct silt_continuous_query *queries, query = {.database = SILT_STR("d"),
+                                                    .name = SILT_STR("a"),
+                                                    .text = SILT_STR("0.000"),
+                                                    .exact = SILT_STR("0.0001")};
+    size_t count;
+    ck_assert_int_eq(silt_storage_create_continuous_query(storage, &query, &err), SILT_OK);
+    query.exact = SILT_STR("0.0002");
+    ck_assert_int_eq(silt_storage_create_continuous_query(storage, &query, &err), SILT_CONFLICT);
+    ck_assert_int_eq(create_query("d", "b", "B"), SILT_OK);
+    put_progress("a", "0.0001", "12 34");
+    put_progress("b", "0.0001", "not its own");
+    put_progress("c", "C", "nobody's");
+    reopen();
+    silt_storage_continuous_queries(storage, arena, &queries, &count);
+    ck_assert_uint_eq(count, 2);
+    ck_assert(silt_str_equal(queries[0].text, SILT_STR("0.000")));
+    ck_assert(silt_str_equal(queries[0].exact, SILT_STR("0.0001")));
+    ck_assert(silt_str_equal(queries[0].progress, SILT_STR("12 34")));
+    ck_assert_uint_eq(queries[1].progress.len, 0);
+    ck_assert_int_eq(silt_storage_drop_continuous_query(storage, SILT_STR("d"), SILT_STR("a"), &err), SILT_OK);
+    ck_assert_int_eq(create_query("d", "a", "0.0001"), SILT_OK);
+    reopen();
+    silt_storage_continuous_queries(storage, arena, &queries, &count);
+    ck_assert_uint_eq(queries[1].progress.len, 0);
+}
+END_TEST
+
+START_TEST(a_catalog_of_version_2_is_taken_over)
+{
+    struct silt_continuous_query *queries;
+    size_t count;
+    char path[96];
+    sqlite3 *db;
+    ck_assert_int_eq(create_query("d", "a", "A"), SILT_OK);
+    ck_assert_int_eq(silt_storage_close(storage, false, &err), SILT_OK);
+    snprintf(path, sizeof(path), "%s/meta.sqlite", folder);
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db,
+                                  "ALTER TABLE continuous_query DROP COLUMN exact;"
+                                  "ALTER TABLE continuous_query DROP COLUMN progress; PRAGMA user_version=2",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    open_storage();
+    put_progress("a", "A", "7");
+    reopen();
+    silt_storage_continuous_queries(storage, arena, &queries, &count);
+    ck_assert_uint_eq(count, 1);
+    ck_assert(silt_str_equal(queries[0].exact, SILT_STR("A")));
+    ck_assert(silt_str_equal(queries[0].progress, SILT_STR("7")));
+}
+END_TEST
 
 START_TEST(continuous_queries_last)
 {
@@ -235,6 +300,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, users_and_grants_last);
     tcase_add_test(tcase, continuous_queries_last);
+    tcase_add_test(tcase, progress_lasts_with_its_query);
+    tcase_add_test(tcase, a_catalog_of_version_2_is_taken_over);
     tcase_add_test(tcase, subscriptions_last);
     tcase_add_test(tcase, a_catalog_of_version_1_is_taken_over);
     suite_add_tcase(suite, tcase);
