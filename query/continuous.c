@@ -4,6 +4,7 @@
  * What is asked of the text is what InfluxDB asks of it before each run: whether it can run at all. That its SELECT is
  * refused for another reason shows when it runs.
  */
+#include "query/functions.h"
 #include "query/parser.h"
 
 static const char *offset_of(const struct select *select, int64_t interval, int64_t *offset)
@@ -42,6 +43,67 @@ static enum silt_status read_schedule(const struct continuous_query_statement *s
     return SILT_OK;
 }
 
+/* ---------------------------------------------------------------- what it reads */
+
+static size_t count_sources(const struct select *select)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < select->source_count; i++)
+        count += select->sources[i].kind == SOURCE_SUBQUERY ? count_sources(select->sources[i].subquery) : 1;
+    return count;
+}
+
+static void list_sources(const struct select *select, struct silt_continuous *out)
+{
+    for (size_t i = 0; i < select->source_count; i++) {
+        const struct source *source = &select->sources[i];
+        if (source->kind == SOURCE_SUBQUERY)
+            list_sources(source->subquery, out);
+        else
+            out->sources[out->source_count++] =
+                (struct silt_continuous_source){source->database, source->rp, source->is_regex ? SILT_STR("") : source->name};
+    }
+}
+
+/* ---------------------------------------------------------------- whether windows depend on each other */
+
+static bool looks_at_neighbours(const struct expr *expr)
+{
+    const struct function *function;
+
+    switch (expr->kind) {
+    case EXPR_CALL:
+        function = function_find(expr->call.name);
+        if (function && function->class == CLASS_TRANSFORM)
+            return true;
+        for (size_t i = 0; i < expr->call.arg_count; i++)
+            if (looks_at_neighbours(expr->call.args[i]))
+                return true;
+        return false;
+    case EXPR_BINARY: return looks_at_neighbours(expr->binary.left) || looks_at_neighbours(expr->binary.right);
+    case EXPR_PAREN: return looks_at_neighbours(expr->paren);
+    default: return false;
+    }
+}
+
+/* Subqueries may have windows of their own: those are not looked into. Nulls are not written. */
+static bool windows_are_alone(const struct select *select)
+{
+    if ((select->fill != FILL_NULL && select->fill != FILL_NONE) || select->limit || select->offset || select->slimit ||
+        select->soffset)
+        return false;
+    for (size_t i = 0; i < select->source_count; i++)
+        if (select->sources[i].kind == SOURCE_SUBQUERY)
+            return false;
+    for (size_t i = 0; i < select->field_count; i++)
+        if (looks_at_neighbours(select->fields[i].expr))
+            return false;
+    return true;
+}
+
+/* ---------------------------------------------------------------- the whole */
+
 enum silt_status silt_query_parse_continuous(struct silt_str text, struct silt_arena *arena,
                                              struct silt_continuous *out, struct silt_error *err)
 {
@@ -57,6 +119,8 @@ enum silt_status silt_query_parse_continuous(struct silt_str text, struct silt_a
     *select = (struct statement){.kind = STATEMENT_SELECT, .select = statement->select};
     struct silt_query *run = silt_arena_zalloc(arena, sizeof(*run));
     *run = (struct silt_query){.text = text, .statements = select, .statement_count = 1};
-    *out = (struct silt_continuous){.query = run};
+    *out = (struct silt_continuous){.query = run, .windows_alone = windows_are_alone(statement->select)};
+    out->sources = silt_arena_alloc(arena, (count_sources(statement->select) + 1) * sizeof(*out->sources));
+    list_sources(statement->select, out);
     return read_schedule(statement, &out->schedule, err);
 }

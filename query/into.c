@@ -95,7 +95,8 @@ static enum silt_status write_batch(struct into *into)
                                      .layout_count = (uint32_t)into->layout_count,
                                      .rows = into->rows,
                                      .row_count = into->row_count,
-                                     .values = into->values};
+                                     .values = into->values,
+                                     .origin_ns = into->exec->options->origin_ns};
     enum silt_status rc = SILT_OK;
 
     if (into->row_count && (rc = exec_check(into->exec, into->err)) == SILT_OK)

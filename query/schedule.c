@@ -1,5 +1,5 @@
 /*
- * schedule.c - when a continuous query runs, and over which range (silt_schedule_due of query.h).
+ * schedule.c - when a continuous query runs, and over which range (silt_schedule_* of query.h).
  *
  *     interval 10s, every 5s, now 12:00:05           [12:00:00, 12:00:10)    the window so far
  *                             now 12:00:10           [12:00:00, 12:00:10)    the finished one
@@ -36,22 +36,50 @@ static silt_time next_run(const struct silt_schedule *schedule, silt_time last, 
     return change > -every && change < every ? next + change : next;
 }
 
+static int64_t every_of(const struct silt_schedule *schedule)
+{
+    return schedule->every_ns ? schedule->every_ns : schedule->interval_ns;
+}
+
+silt_time silt_schedule_last(const struct silt_schedule *schedule, silt_time time)
+{
+    return cut(schedule, time - schedule->offset_ns, every_of(schedule)) + schedule->offset_ns;
+}
+
+silt_time silt_schedule_window(const struct silt_schedule *schedule, silt_time time)
+{
+    return cut(schedule, time - schedule->offset_ns, schedule->interval_ns) + schedule->offset_ns;
+}
+
+silt_time silt_schedule_window_end(const struct silt_schedule *schedule, silt_time time)
+{
+    silt_time end = next_run(schedule, silt_schedule_window(schedule, time), schedule->interval_ns);
+    silt_time aligned = silt_schedule_window(schedule, end);
+
+    return aligned > time ? aligned : end;
+}
+
+bool silt_schedule_range(const struct silt_schedule *schedule, silt_time next, silt_time now, silt_time *start,
+                         silt_time *end)
+{
+    int64_t interval = schedule->interval_ns, every = every_of(schedule);
+    int64_t span = schedule->for_ns ? schedule->for_ns : every > interval ? every : interval;
+
+    *start = silt_schedule_window(schedule, next + interval - span - 1);
+    *end = silt_schedule_window(schedule, every < interval ? now + interval - every : now);
+    return *end > *start;
+}
+
 bool silt_schedule_due(const struct silt_schedule *schedule, struct silt_schedule_state *state, silt_time now,
                        silt_time *start, silt_time *end)
 {
-    int64_t interval = schedule->interval_ns, every = schedule->every_ns ? schedule->every_ns : interval;
-    int64_t span = schedule->for_ns ? schedule->for_ns : every > interval ? every : interval;
     silt_time next = now;
 
-    if (interval <= 0)
+    if (schedule->interval_ns <= 0)
         return false;
-    if (state->has_run && (next = next_run(schedule, state->last, every)) > now)
+    if (state->has_run && (next = next_run(schedule, state->last, every_of(schedule))) > now)
         return false;
-    state->last = cut(schedule, now - schedule->offset_ns, every) + schedule->offset_ns;
+    state->last = silt_schedule_last(schedule, now);
     state->has_run = true;
-    if (every > interval)
-        every = interval;
-    *start = cut(schedule, next + interval - span - schedule->offset_ns - 1, interval) + schedule->offset_ns;
-    *end = cut(schedule, now + interval - every - schedule->offset_ns, interval) + schedule->offset_ns;
-    return *end > *start;
+    return silt_schedule_range(schedule, next, now, start, end);
 }

@@ -109,6 +109,10 @@ const struct setting config_settings[] = {
     {"continuous_queries", "log-enabled", KIND_BOOLEAN, FIELD(continuous_queries_log), 0, 0, "true", "a line per run"},
     {"continuous_queries", "run-interval", KIND_DURATION, FIELD(continuous_queries_interval_ms), 10, DAYS_MS, "1s",
      "how often to look which are due"},
+    {"continuous_queries", "catch-up-limit", KIND_DURATION, FIELD(catch_up_ms), 0, 365 * DAYS_MS, "168h",
+     "how far back windows are calculated that were missed while the server was down; 0s: none are, as in InfluxDB"},
+    {"continuous_queries", "late-data", KIND_BOOLEAN, FIELD(late_data), 0, 0, "true",
+     "windows that a write or a delete touches afterwards are calculated again, within the same limit"},
 
     {"monitor", "store-enabled", KIND_BOOLEAN, FIELD(monitor_store), 0, 0, "true",
      "write the server's own statistics into database _internal"},

@@ -9,6 +9,8 @@
  */
 #include "server/continuous.h"
 
+#include "server/late_data.h"
+#include "server/progress.h"
 #include "server/query_registry.h"
 #include "silt/definitions.h"
 #include "silt/storage.h"
@@ -20,12 +22,17 @@
 #include <time.h>
 
 #define NS_PER_MS 1000000
+#define KEEP_NS (5 * (int64_t)1000000000) /* between two times that progress is kept, and that late data is looked at */
+#define PIECE_WINDOWS 1000                /* calculated again in one query */
 
 struct entry { /* a continuous query; belongs to the thread but for `report` */
     struct entry *next;
     struct silt_arena *arena; /* of all texts, and of what is parsed */
     struct silt_str database, name, text;
     struct silt_continuous parsed;
+    struct late_source *sources; /* as many as parsed has */
+    struct progress progress;
+    bool has_progress, progress_kept;
     struct silt_error unfit; /* status not SILT_OK: why it can never run */
     struct silt_schedule_state state;
     struct continuous_report report; /* under lock; its error is error_text */
@@ -37,6 +44,10 @@ struct continuous {
     pthread_t thread;
     bool started;
     _Atomic bool cancelled; /* what runs is to end */
+    struct late_data late;
+    bool watching;
+    silt_time kept;         /* when progress was, last */
+    size_t turn;            /* whose pending windows come first */
 
     pthread_mutex_t lock; /* guards this group, and the list against who reads it: */
     pthread_cond_t changed;
@@ -55,15 +66,23 @@ static struct entry *entry_create(const struct silt_continuous_query *definition
     entry->arena = arena;
     entry->database = silt_arena_str(arena, definition->database);
     entry->name = silt_arena_str(arena, definition->name);
-    entry->text = silt_arena_str(arena, definition->text);
+    entry->text = silt_arena_str(arena, definition->exact);
     entry->unfit.status = silt_query_parse_continuous(entry->text, arena, &entry->parsed, &entry->unfit);
     entry->report.database = entry->database;
     entry->report.name = entry->name;
+    entry->has_progress = entry->progress_kept = progress_read(&entry->progress, definition->progress);
     return entry;
 }
 
-static void entry_destroy(struct entry *entry)
+static bool may_run(const struct entry *entry)
 {
+    return entry->unfit.status == SILT_OK && entry->parsed.schedule.interval_ns > 0;
+}
+
+static void entry_destroy(struct continuous *continuous, struct entry *entry)
+{
+    for (size_t i = 0; entry->sources && i < entry->parsed.source_count; i++)
+        late_data_remove(&continuous->late, &entry->sources[i]);
     silt_arena_destroy(entry->arena);
     free(entry);
 }
@@ -71,7 +90,7 @@ static void entry_destroy(struct entry *entry)
 static bool is_of(const struct entry *entry, const struct silt_continuous_query *definition)
 {
     return silt_str_equal(entry->name, definition->name) && silt_str_equal(entry->database, definition->database) &&
-           silt_str_equal(entry->text, definition->text);
+           silt_str_equal(entry->text, definition->exact);
 }
 
 /* Takes the entry of a definition out of the list, which begins at *from: nearly always with it. */
@@ -111,9 +130,105 @@ static void refresh_list(struct continuous *continuous)
         pthread_mutex_unlock(&continuous->lock);
         for (struct entry *next; old; old = next) {
             next = old->next;
-            entry_destroy(old);
+            entry_destroy(continuous, old);
         }
     }
+    silt_arena_destroy(arena);
+}
+
+/* ---------------------------------------------------------------- how far it has come */
+
+static void watch_sources(struct continuous *continuous, struct entry *entry)
+{
+    const struct silt_continuous *parsed = &entry->parsed;
+
+    entry->sources = silt_arena_zalloc(entry->arena, (parsed->source_count + 1) * sizeof(*entry->sources));
+    for (size_t i = 0; i < parsed->source_count; i++) {
+        const struct silt_continuous_source *from = &parsed->sources[i];
+        entry->sources[i].database = from->database;
+        entry->sources[i].policy = from->policy;
+        entry->sources[i].measurement = from->measurement;
+        entry->sources[i].interval_ns = parsed->schedule.interval_ns;
+        entry->sources[i].before = entry->progress.done;
+        late_data_add(&continuous->late, &entry->sources[i]);
+    }
+}
+
+/*
+ * The first look at it. One that has come some way before goes on as if it had never paused: its runs are due when they
+ * would be, and the windows since are pending. A new one starts with this window, as in InfluxDB.
+ */
+static void begin_entry(struct continuous *continuous, struct entry *entry, silt_time now)
+{
+    const struct silt_server_options *options = continuous->host->options;
+    const struct silt_schedule *schedule = &entry->parsed.schedule;
+
+    if (entry->has_progress && options->catch_up_ms && entry->progress.done <= now) {
+        entry->state = (struct silt_schedule_state){.has_run = true, .last = silt_schedule_last(schedule, now)};
+        silt_time done = silt_schedule_window(schedule, entry->state.last);
+        ranges_add(&entry->progress.pending, entry->progress.done, done);
+        if (done > entry->progress.done)
+            entry->progress.done = done;
+    } else {
+        entry->progress = (struct progress){.done = silt_schedule_window(schedule, now)};
+    }
+    entry->has_progress = true;
+    entry->progress_kept = false;
+    if (options->late_data && options->catch_up_ms)
+        watch_sources(continuous, entry);
+}
+
+/* Before it reads: whatever comes from now on for what it reads is late. */
+static void advance_entry(struct continuous *continuous, struct entry *entry, silt_time done)
+{
+    for (size_t i = 0; entry->sources && i < entry->parsed.source_count; i++)
+        late_data_raise(&continuous->late, &entry->sources[i], done);
+}
+
+static void finish_entry(struct entry *entry, silt_time done)
+{
+    if (done <= entry->progress.done)
+        return;
+    entry->progress.done = done;
+    entry->progress_kept = false;
+}
+
+static void take_late_data(struct continuous *continuous)
+{
+    if (!atomic_exchange(&continuous->late.touched, false))
+        return;
+    for (struct entry *entry = continuous->first; entry; entry = entry->next) {
+        struct ranges touched = {0};
+        for (size_t i = 0; entry->sources && i < entry->parsed.source_count; i++)
+            late_data_take(&continuous->late, &entry->sources[i], &touched);
+        if (touched.count == 0)
+            continue;
+        progress_touch(&entry->progress, &entry->parsed.schedule, &touched);
+        entry->progress_kept = false;
+    }
+}
+
+static void keep_progress(struct continuous *continuous)
+{
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_continuous_query *list = NULL;
+    size_t count = 0, capacity = 0;
+    struct silt_error err;
+
+    for (struct entry *entry = continuous->first; entry; entry = entry->next) {
+        if (!entry->has_progress || entry->progress_kept)
+            continue;
+        list = silt_arena_grow(arena, list, &capacity, count + 1, sizeof(*list));
+        list[count++] = (struct silt_continuous_query){.database = entry->database,
+                                                       .name = entry->name,
+                                                       .exact = entry->text,
+                                                       .progress = progress_write(&entry->progress, arena)};
+    }
+    if (count && silt_storage_put_progress(continuous->host->storage, list, count, &err) != SILT_OK)
+        silt_log(SILT_LOG_WARN, "progress of continuous queries could not be kept", "reason=\"%s\"", err.text);
+    else
+        for (struct entry *entry = continuous->first; entry; entry = entry->next)
+            entry->progress_kept = true;
     silt_arena_destroy(arena);
 }
 
@@ -165,6 +280,7 @@ static enum silt_status run_query(struct continuous *continuous, struct entry *e
                                          .replaces_range = true,
                                          .range_min = start,
                                          .range_max = end - 1,
+                                         .origin_ns = entry->parsed.schedule.interval_ns,
                                          .cancelled = &continuous->cancelled,
                                          .killed = &task.killed};
     struct run_sink sink = {.base = {.begin = sink_begin, .series = sink_series, .rows = sink_rows,
@@ -222,7 +338,7 @@ static void note_success(struct continuous *continuous, struct entry *entry)
              (unsigned long long)report->duration_ns / 1000);
 }
 
-static void run_entry(struct continuous *continuous, struct entry *entry, silt_time now, silt_time start, silt_time end)
+static bool run_entry(struct continuous *continuous, struct entry *entry, silt_time now, silt_time start, silt_time end)
 {
     uint64_t begun = silt_clock_monotonic_ns(), written = 0;
     struct silt_error err = {0};
@@ -243,18 +359,128 @@ static void run_entry(struct continuous *continuous, struct entry *entry, silt_t
         note_success(continuous, entry);
     else
         note_error(continuous, entry, &err);
+    return rc == SILT_OK;
+}
+
+/* ---------------------------------------------------------------- windows that are pending */
+
+/* What is older than its limit, or than what its sources still have whole, stays as it is. */
+static void limit_pending(struct continuous *continuous, struct entry *entry, silt_time now)
+{
+    struct silt_source *source = silt_storage_source(continuous->host->storage);
+    silt_time oldest = now - (silt_time)continuous->host->options->catch_up_ms * NS_PER_MS;
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_policy *policies;
+    size_t count;
+
+    for (size_t i = 0; i < entry->parsed.source_count; i++) {
+        const struct silt_continuous_source *from = &entry->parsed.sources[i];
+        if (source->policies(source, from->database, arena, &policies, &count, NULL) != SILT_OK)
+            continue;
+        for (size_t p = 0; p < count; p++)
+            if (silt_str_equal(policies[p].name, from->policy) && policies[p].duration_ns &&
+                now - policies[p].duration_ns > oldest)
+                oldest = now - policies[p].duration_ns;
+    }
+    progress_limit(&entry->progress, &entry->parsed.schedule, oldest);
+    silt_arena_destroy(arena);
+}
+
+static void run_pending(struct continuous *continuous, struct entry *entry, silt_time now)
+{
+    uint64_t buckets = continuous->host->options->select_buckets_max;
+    uint64_t windows = buckets && buckets < PIECE_WINDOWS ? buckets : PIECE_WINDOWS;
+    struct progress_piece piece;
+
+    limit_pending(continuous, entry, now);
+    entry->progress_kept = false;
+    if (!progress_next(&entry->progress, &entry->parsed, entry->state.last, windows, &piece))
+        return;
+    bool ok = run_entry(continuous, entry, now, piece.start, piece.end);
+    if (atomic_load(&continuous->cancelled))
+        return;
+    progress_settle(&entry->progress, &piece);
+    pthread_mutex_lock(&continuous->lock);
+    entry->report.again += ok;
+    pthread_mutex_unlock(&continuous->lock);
+}
+
+/* A piece of each in turn, for half of what lies between two ticks at most. */
+static void run_all_pending(struct continuous *continuous, silt_time now)
+{
+    uint64_t share = continuous->host->options->continuous_queries_interval_ms * NS_PER_MS / 2;
+    uint64_t end = silt_clock_monotonic_ns() + share;
+    size_t at = 0, left = 0;
+
+    for (struct entry *entry = continuous->first; entry; entry = entry->next)
+        left += may_run(entry) && entry->progress.pending.count > 0;
+    while (left && !atomic_load(&continuous->cancelled) && silt_clock_monotonic_ns() < end) {
+        left = at = 0;
+        for (struct entry *entry = continuous->first; entry; entry = entry->next, at++) {
+            if (!may_run(entry) || entry->progress.pending.count == 0)
+                continue;
+            if (at >= continuous->turn && silt_clock_monotonic_ns() < end && !atomic_load(&continuous->cancelled)) {
+                run_pending(continuous, entry, now);
+                continuous->turn = at + 1;
+            }
+            left += entry->progress.pending.count > 0;
+        }
+        if (silt_clock_monotonic_ns() < end)
+            continuous->turn = 0;
+    }
+}
+
+/* About: windows of a zone are longer or shorter now and then. */
+static void report_pending(struct continuous *continuous)
+{
+    pthread_mutex_lock(&continuous->lock);
+    for (struct entry *entry = continuous->first; entry; entry = entry->next) {
+        entry->report.pending = 0;
+        for (size_t i = 0; i < entry->progress.pending.count; i++)
+            entry->report.pending += ((uint64_t)entry->progress.pending.items[i].end -
+                                      (uint64_t)entry->progress.pending.items[i].start) /
+                                     (uint64_t)entry->parsed.schedule.interval_ns;
+    }
+    pthread_mutex_unlock(&continuous->lock);
+}
+
+/* ---------------------------------------------------------------- a tick */
+
+static void run_due(struct continuous *continuous, struct entry *entry, silt_time now)
+{
+    const struct silt_schedule *schedule = &entry->parsed.schedule;
+    silt_time start, end;
+
+    if (!entry->state.has_run)
+        begin_entry(continuous, entry, now);
+    if (!silt_schedule_due(schedule, &entry->state, now, &start, &end))
+        return;
+    silt_time done = silt_schedule_window(schedule, now);
+    advance_entry(continuous, entry, done);
+    run_entry(continuous, entry, now, start, end);
+    if (!atomic_load(&continuous->cancelled))
+        finish_entry(entry, done);
 }
 
 void continuous_tick(struct continuous *continuous, silt_time now)
 {
-    silt_time start, end;
-
+    if (continuous->kept == 0)
+        continuous->kept = now;
     refresh_list(continuous);
     for (struct entry *entry = continuous->first; entry && !atomic_load(&continuous->cancelled); entry = entry->next) {
         if (entry->unfit.status != SILT_OK)
             note_error(continuous, entry, &entry->unfit);
-        else if (silt_schedule_due(&entry->parsed.schedule, &entry->state, now, &start, &end))
-            run_entry(continuous, entry, now, start, end);
+        else if (may_run(entry))
+            run_due(continuous, entry, now);
+    }
+    bool keep = now - continuous->kept >= KEEP_NS || now < continuous->kept;
+    if (keep)
+        take_late_data(continuous);
+    run_all_pending(continuous, now);
+    report_pending(continuous);
+    if (keep) {
+        keep_progress(continuous);
+        continuous->kept = now;
     }
 }
 
@@ -293,6 +519,11 @@ struct continuous *continuous_create(const struct query_host *host)
     pthread_condattr_t monotonic;
 
     continuous->host = host;
+    late_data_init(&continuous->late);
+    if (host->options->continuous_queries && host->options->late_data && host->options->catch_up_ms) {
+        continuous->watching = true;
+        silt_storage_watch(host->storage, &continuous->late.watcher);
+    }
     pthread_mutex_init(&continuous->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -312,15 +543,19 @@ void continuous_start(struct continuous *continuous)
 
 void continuous_stop(struct continuous *continuous)
 {
-    if (!continuous || !continuous->started)
+    if (!continuous)
         return;
-    atomic_store(&continuous->cancelled, true);
-    pthread_mutex_lock(&continuous->lock);
-    continuous->stopping = true;
-    pthread_cond_signal(&continuous->changed);
-    pthread_mutex_unlock(&continuous->lock);
-    pthread_join(continuous->thread, NULL);
-    continuous->started = false;
+    if (continuous->started) {
+        atomic_store(&continuous->cancelled, true);
+        pthread_mutex_lock(&continuous->lock);
+        continuous->stopping = true;
+        pthread_cond_signal(&continuous->changed);
+        pthread_mutex_unlock(&continuous->lock);
+        pthread_join(continuous->thread, NULL);
+        continuous->started = false;
+    }
+    take_late_data(continuous);
+    keep_progress(continuous);
 }
 
 void continuous_destroy(struct continuous *continuous)
@@ -329,8 +564,11 @@ void continuous_destroy(struct continuous *continuous)
         return;
     for (struct entry *entry = continuous->first, *next; entry; entry = next) {
         next = entry->next;
-        entry_destroy(entry);
+        entry_destroy(continuous, entry);
     }
+    if (continuous->watching)
+        silt_storage_watch(continuous->host->storage, NULL);
+    late_data_deinit(&continuous->late);
     pthread_cond_destroy(&continuous->changed);
     pthread_mutex_destroy(&continuous->lock);
     free(continuous);

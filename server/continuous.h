@@ -2,6 +2,9 @@
  * continuous.h - runs the continuous queries of all databases when they are due.
  *
  *     every run-interval: list the definitions -> which are due, over which range -> run them one after another
+ *                         then, for a part of the interval: what was missed or touched since, the newest first
+ *
+ * How far each has come is kept in the store now and then, and at the end (progress.h).
  *
  * A thread of its own. A run is a query like any other: it has a number, SHOW QUERIES shows it, KILL QUERY ends it, the
  * limits and the timeout of queries hold for it.
@@ -21,7 +24,8 @@ struct continuous_counts {
 
 struct continuous_report { /* of one continuous query; texts in the arena */
     struct silt_str database, name;
-    uint64_t ok, failed;
+    uint64_t ok, failed, again; /* again: of the ok ones, those of windows that were missed or touched */
+    uint64_t pending;           /* such windows that are still to be calculated, about */
     bool running;
     bool has_run; /* what follows is of the last run */
     silt_time start, end;
@@ -33,7 +37,7 @@ struct continuous_report { /* of one continuous query; texts in the arena */
 struct continuous *continuous_create(const struct query_host *host);
 /* That no thread can be had is logged. */
 void continuous_start(struct continuous *continuous);
-/* Ends what runs, soon. NULL, and one that was not started, are fine. */
+/* Ends what runs, soon, and keeps how far all have come. NULL, and one that was not started, are fine. */
 void continuous_stop(struct continuous *continuous);
 void continuous_destroy(struct continuous *continuous); /* stopped; NULL is fine */
 

@@ -94,13 +94,13 @@ static enum silt_status close_all(struct silt_server *server, bool flush, struct
     struct http_server *http = &server->http;
     enum silt_status rc = SILT_OK;
 
+    continuous_destroy(http->stats.continuous);
     auth_gate_destroy(http->gate);
     silt_pool_destroy(http->write_pool);
     silt_pool_destroy(http->query_pool);
     silt_pool_destroy(http->compute_pool);
     if (http->storage)
         rc = silt_storage_close(http->storage, flush, err);
-    continuous_destroy(http->stats.continuous);
     statement_admin_destroy(http->admin);
     query_registry_deinit(&http->queries);
     free(http->stats.counters);

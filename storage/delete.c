@@ -146,6 +146,10 @@ static enum silt_status delete_series(struct silt_storage *storage, struct silt_
         rc = remove_lonely_series(storage, database, series, err);
         database_release(database);
     }
+    struct silt_watcher *watcher = storage->watcher;
+    if (something && rc == SILT_OK && watcher && min < atomic_load_explicit(&watcher->before, memory_order_relaxed))
+        for (size_t i = 0; i < choice_count; i++)
+            watcher->deleted(watcher, database_name, choices[i].measurement, min, max);
     roaring_bitmap_free(series);
     return rc;
 }

@@ -339,6 +339,11 @@ enum silt_status silt_storage_compact_all(struct silt_storage *storage, struct s
 
 /* ---------------------------------------------------------------- statistics */
 
+void silt_storage_watch(struct silt_storage *storage, struct silt_watcher *watcher)
+{
+    storage->watcher = watcher;
+}
+
 void silt_storage_stats(struct silt_storage *storage, struct silt_storage_stats *out)
 {
     struct wal_stats wal;

@@ -77,6 +77,7 @@ struct write {
     struct database *database;
     struct policy *policy;
     silt_time oldest; /* rows before it are refused */
+    silt_time first;  /* of the rows' times */
     struct known_layout *layouts;
     silt_series_id *ids;
     uint32_t *row_slot, *row_map;
@@ -159,8 +160,10 @@ static size_t place_rows(struct write *w)
     struct shard *shard = NULL;
     uint32_t number = 0;
     size_t homeless = 0;
+    w->first = INT64_MAX;
     for (size_t i = 0; i < w->batch->row_count; i++) {
         silt_time time = w->batch->rows[i].time;
+        w->first = time < w->first ? time : w->first;
         if (time < w->oldest) {
             w->row_slot[i] = NO_SLOT;
             continue;
@@ -487,6 +490,11 @@ static enum silt_status write_once(struct write *w, struct silt_str database, st
     check_rows(w);
     end_defining(w);
     store_rows(w, done, done_arg);
+    struct silt_watcher *watcher = w->storage->watcher;
+    if (watcher) /* either it is told of these rows, or whoever reads after raising `before` sees them */
+        atomic_thread_fence(memory_order_seq_cst);
+    if (watcher && w->first < atomic_load_explicit(&watcher->before, memory_order_relaxed))
+        watcher->written(watcher, silt_str_from(w->database->name), silt_str_from(w->policy->name), w->batch);
     return SILT_OK;
 }
 

@@ -215,6 +215,7 @@ struct silt_query_options {
     /* A continuous query's run: [min, max] in place of what the outermost WHERE says of time. */
     bool replaces_range;
     silt_time range_min, range_max;
+    int64_t origin_ns; /* of what it writes: struct silt_batch */
     const _Atomic bool *cancelled; /* any thread may set it: `query interrupted`; may be NULL */
     const _Atomic bool *killed;    /* the same for KILL QUERY: the client is still there and gets the error */
 };
@@ -239,9 +240,17 @@ struct silt_schedule_state { /* zero at first */
     silt_time last; /* where the last run was due */
 };
 
+struct silt_continuous_source { /* a measurement that is read, subqueries' too */
+    struct silt_str database, policy;
+    struct silt_str measurement; /* empty: those of a pattern */
+};
+
 struct silt_continuous {
     struct silt_query *query; /* its SELECT ... INTO alone, for silt_query_run with replaces_range */
     struct silt_schedule schedule;
+    struct silt_continuous_source *sources;
+    size_t source_count;
+    bool windows_alone; /* what a window gives does not depend on how many are calculated with it */
 };
 
 /* Of the text of one CREATE CONTINUOUS QUERY, which outlives the arena's content. SILT_INVALID: it can never run. */
@@ -250,5 +259,13 @@ enum silt_status silt_query_parse_continuous(struct silt_str text, struct silt_a
 /* Whether there is something to run now, and the range [start, end) of it. Pure but for *state. */
 bool silt_schedule_due(const struct silt_schedule *schedule, struct silt_schedule_state *state, silt_time now,
                        silt_time *start, silt_time *end);
+/* The range of the run that was due at `next` and runs now; false: there is nothing in it. */
+bool silt_schedule_range(const struct silt_schedule *schedule, silt_time next, silt_time now, silt_time *start,
+                         silt_time *end);
+/* The last instant that is not after `time` at which a run is due. */
+silt_time silt_schedule_last(const struct silt_schedule *schedule, silt_time time);
+/* The window that `time` is in; its end is the start of the next one. */
+silt_time silt_schedule_window(const struct silt_schedule *schedule, silt_time time);
+silt_time silt_schedule_window_end(const struct silt_schedule *schedule, silt_time time);
 
 #endif

@@ -86,6 +86,7 @@ struct silt_batch {
     const struct silt_row *rows;
     size_t row_count;
     const union silt_value *values;
+    int64_t origin_ns; /* 0: from outside. Else written by a continuous query with windows of so long */
 };
 
 /* Why a row was not taken. */
@@ -201,6 +202,24 @@ enum silt_status silt_storage_drop_series_from(struct silt_storage *storage, str
 /* DROP MEASUREMENT: with its field types. Missing is fine. */
 enum silt_status silt_storage_drop_measurement(struct silt_storage *storage, struct silt_str database,
                                                struct silt_str measurement, struct silt_error *err);
+
+/* ---------------------------------------------------------------- watching */
+
+/*
+ * Who wants to know of changes to what is old. Told after they are visible, before the call that made them returns, on
+ * its thread, with locks of the store held: it must neither wait nor call the store. Rows that were rejected may be told
+ * of, too. Texts are borrowed for the call.
+ */
+struct silt_watcher {
+    _Atomic silt_time before; /* batches with rows older than this, and deletes that reach there; INT64_MIN: none */
+    void (*written)(struct silt_watcher *watcher, struct silt_str database, struct silt_str policy,
+                    const struct silt_batch *batch);
+    void (*deleted)(struct silt_watcher *watcher, struct silt_str database, struct silt_str measurement, silt_time min,
+                    silt_time max); /* measurement empty: all */
+};
+
+/* One at most; NULL: nobody any more. Not while a write or delete is under way. */
+void silt_storage_watch(struct silt_storage *storage, struct silt_watcher *watcher);
 
 /* ---------------------------------------------------------------- reading, upkeep, statistics */
 

@@ -58,7 +58,7 @@ static void write_batch(struct run *run, int b)
     /* All rows of a batch that must be whole go to one shard; every third batch goes to both. */
     for (int i = 0; i < ROWS && b % 3 != 0; i++)
         rows[i].time = (b % 2) * WEEK_NS + b * 1000 + i;
-    struct silt_batch batch = {&layout, 1, rows, ROWS, values};
+    struct silt_batch batch = {&layout, 1, rows, ROWS, values, 0};
     struct silt_write_report report;
     struct silt_error err;
     enum silt_status durable;

@@ -107,7 +107,7 @@ static bool write_hours(const char *series, int from, int to, int64_t extra)
                                     BASE + from * HOUR + (int64_t)at * MINUTE, 0, (uint32_t)i, i};
         values[i].i64 = (int64_t)from * 60 + (int64_t)at + extra;
     }
-    struct silt_batch batch = {&layout, 1, rows, count, values};
+    struct silt_batch batch = {&layout, 1, rows, count, values, 0};
     struct silt_write_report report;
     enum silt_status durable;
     struct silt_error err;

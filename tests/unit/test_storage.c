@@ -221,7 +221,7 @@ static void write_random(struct model *m, size_t rows, silt_time base, silt_time
                 values[at++].u64 = v;
         }
     }
-    struct silt_batch batch = {layouts, layout_count, list, rows, values};
+    struct silt_batch batch = {layouts, layout_count, list, rows, values, 0};
     struct silt_write_report report = write_batch(&batch, "", arena);
     ck_assert_uint_eq(report.rejection_count, 0);
     ck_assert_uint_eq(report.written, rows);
@@ -526,7 +526,7 @@ static struct silt_write_report write_line(const char *series, const char *field
     union silt_value value = {.u64 = 0};
     if (type == SILT_TYPE_STRING)
         value.string = text_value(1, arena);
-    struct silt_batch batch = {&layout, 1, &row, 1, &value};
+    struct silt_batch batch = {&layout, 1, &row, 1, &value, 0};
     return write_batch(&batch, rp, arena);
 }
 
@@ -749,7 +749,7 @@ static void *write_rounds(void *arg)
             values[2 * i].i64 = round * ROUND_ROWS + i;
             values[2 * i + 1].string = text_value((uint64_t)i, arena);
         }
-        struct silt_batch batch = {&layout, 1, rows, ROUND_ROWS, values};
+        struct silt_batch batch = {&layout, 1, rows, ROUND_ROWS, values, 0};
         struct silt_write_report report = write_batch(&batch, "", arena);
         HOLDS(report.written == ROUND_ROWS);
         silt_arena_destroy(arena);
