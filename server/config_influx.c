@@ -130,9 +130,9 @@ static const struct influx_key {
     {"subscriber", "http-timeout", SAME, NULL, NULL},
     {"subscriber", "insecure-skip-verify", SAME, NULL, NULL},
     {"subscriber", "ca-certs", SAME, NULL, NULL},
-    {"subscriber", "write-concurrency", SAME, NULL, NULL},
-    {"subscriber", "write-buffer-size", SAME, NULL, NULL},
-    {"subscriber", "total-buffer-bytes", SAME, NULL, NULL},
+    {"subscriber", "write-concurrency", OUR_DEFAULT, NULL, NULL},
+    {"subscriber", "write-buffer-size", OUR_DEFAULT, NULL, NULL},
+    {"subscriber", "total-buffer-bytes", UNBOUNDED, NULL, NULL},
 
     {"udp", "enabled", LISTENER, NULL, NULL},
     {"udp", "bind-address", SAME, NULL, NULL},

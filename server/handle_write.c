@@ -9,6 +9,7 @@
  * threads: the text about refused lines, and the log's word that the batch is durable. The second to come posts it.
  */
 #include "server/authorize.h"
+#include "server/forward.h"
 #include "server/inflate.h"
 #include "server/line_protocol.h"
 #include "server/params.h"
@@ -38,6 +39,7 @@ struct write_job {
     struct lp_errors errors;
     bool stored; /* the store took the batch; rows it refused: */
     size_t rows_dropped, rows_too_old;
+    enum forward_outcome forwarded;
 
     _Atomic int parts; /* still missing before the answer */
     int status;
@@ -111,6 +113,8 @@ static void count(struct counters *counters, const struct write_job *job)
     count_add(counters, COUNT_WRITE_POINT_REQ_LOCAL, rows);
     count_one(counters, ok ? COUNT_WRITE_OK : COUNT_WRITE_ERROR);
     count_add(counters, COUNT_WRITE_DROP, job->rows_too_old);
+    if (job->forwarded != FORWARD_OFF)
+        count_one(counters, job->forwarded == FORWARD_OK ? COUNT_WRITE_SUB_OK : COUNT_WRITE_SUB_DROP);
     count_add(counters, ok ? COUNT_HTTPD_POINTS_OK : COUNT_HTTPD_POINTS_FAIL, rows - job->rows_dropped);
     count_add(counters, COUNT_HTTPD_POINTS_DROPPED, job->rows_dropped);
 }
@@ -246,6 +250,8 @@ static enum progress run(struct write_job *job, bool may_wait)
         return FINISHED;
     }
     job->stored = rc == SILT_OK;
+    if (job->stored)
+        job->forwarded = forward_write(job->server->stats.forward, job->database, job->body, &job->batch, &report);
     job->rows_dropped = report.rejection_count;
     for (size_t i = 0; i < report.rejection_count; i++)
         job->rows_too_old += report.rejections[i].why == SILT_REJECT_RETENTION;

@@ -4,6 +4,7 @@
  *     statistic  httpd {bind=...} req 7, ...   ->   point  httpd,bind=...,hostname=h req=7i,... at a multiple of the interval
  */
 #include "server/monitor.h"
+#include "server/forward.h"
 #include "silt/storage.h"
 #include "silt/text.h"
 
@@ -105,6 +106,7 @@ static void store(struct monitor *monitor, silt_time time)
     enum silt_status rc = silt_storage_write(monitor->source->storage, SILT_STR("_internal"), SILT_STR("monitor"), &batch,
                                              true, arena, &report, on_written, monitor, &err);
     if (rc == SILT_OK) {
+        forward_write(monitor->source->forward, SILT_STR("_internal"), (struct silt_str){NULL, 0}, &batch, &report);
         wait_until_durable(monitor);
         rc = monitor->status;
     }

@@ -6,6 +6,7 @@
  */
 #include "server/auth.h"
 #include "server/continuous.h"
+#include "server/forward.h"
 #include "server/monitor.h"
 #include "server/reload.h"
 #include "server/statement.h"
@@ -99,6 +100,7 @@ static enum silt_status close_all(struct silt_server *server, bool flush, struct
     silt_pool_destroy(http->write_pool);
     silt_pool_destroy(http->query_pool);
     silt_pool_destroy(http->compute_pool);
+    forward_destroy(http->stats.forward);
     if (http->storage)
         rc = silt_storage_close(http->storage, flush, err);
     statement_admin_destroy(http->admin);
@@ -124,7 +126,8 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
         return rc;
     }
     start_pools(server);
-    if (options->auth) {
+    rc = forward_create(&server->options, server->http.storage, &server->http.stats.forward, err);
+    if (rc == SILT_OK && options->auth) {
         silt_storage_keep_admin(server->http.storage);
         rc = auth_gate_create(&server->http, &server->http.gate, err);
     }
@@ -132,7 +135,7 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
         close_all(server, false, NULL);
         return rc;
     }
-    if ((rc = udp_start(&server->options, server->http.storage, server->http.stats.counters + server->http.loop_count,
+    if ((rc = udp_start(&server->options, server->http.storage, server->http.stats.forward, server->http.stats.counters + server->http.loop_count,
                         &server->udp, err)) != SILT_OK) {
         http_stop(&server->http, NULL);
         close_all(server, false, NULL);

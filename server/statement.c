@@ -2,6 +2,7 @@
  * statement.c - see statement.h. The store already gives InfluxDB's texts and is durable when it returns; what is left
  * is SELECT INTO, whose rows must be durable before the statement is answered.
  */
+#include "server/forward.h"
 #include "server/query_registry.h"
 #include "server/statement_internal.h"
 #include "server/write_report.h"
@@ -17,7 +18,10 @@ static enum silt_status create_database(struct silt_admin *admin, struct silt_st
 
 static enum silt_status drop_database(struct silt_admin *admin, struct silt_str name, struct silt_error *err)
 {
-    return silt_storage_drop_database(storage_of(admin), name, err);
+    enum silt_status rc = silt_storage_drop_database(storage_of(admin), name, err);
+
+    forward_refresh(admin_of(admin)->stats->forward); /* its subscriptions went with it */
+    return rc;
 }
 
 static enum silt_status create_policy(struct silt_admin *admin, struct silt_str database, struct silt_str name,
@@ -35,7 +39,10 @@ static enum silt_status alter_policy(struct silt_admin *admin, struct silt_str d
 static enum silt_status drop_policy(struct silt_admin *admin, struct silt_str database, struct silt_str name,
                                     struct silt_error *err)
 {
-    return silt_storage_drop_policy(storage_of(admin), database, name, err);
+    enum silt_status rc = silt_storage_drop_policy(storage_of(admin), database, name, err);
+
+    forward_refresh(admin_of(admin)->stats->forward);
+    return rc;
 }
 
 static enum silt_status drop_shard(struct silt_admin *admin, uint64_t shard_id, struct silt_error *err)
@@ -118,6 +125,8 @@ static enum silt_status write_once(struct silt_admin *admin, struct silt_str dat
                                     err)) == SILT_BUSY &&
            silt_clock_monotonic_ns() < give_up)
         nanosleep(&(struct timespec){.tv_nsec = WRITE_PAUSE_NS}, NULL);
+    if (rc == SILT_OK)
+        forward_write(admin_of(admin)->stats->forward, database, (struct silt_str){NULL, 0}, batch, report);
     return rc;
 }
 

@@ -3,7 +3,9 @@
  *
  * A password becomes its hash here, on the worker that runs the statement.
  */
+#include "server/forward.h"
 #include "server/password.h"
+#include "server/stats.h"
 #include "server/statement_internal.h"
 #include "server/subscription_url.h"
 #include "silt/definitions.h"
@@ -27,13 +29,18 @@ static enum silt_status create_subscription(struct silt_admin *admin, const stru
         if (!subscription_url_is_valid(subscription->destinations[i]))
             return silt_fail(err, SILT_INVALID, "invalid subscription URL: %.*s",
                              SILT_FMT(subscription->destinations[i]));
-    return silt_storage_create_subscription(storage_of(admin), subscription, err);
+    enum silt_status rc = silt_storage_create_subscription(storage_of(admin), subscription, err);
+    forward_refresh(admin_of(admin)->stats->forward);
+    return rc;
 }
 
 static enum silt_status drop_subscription(struct silt_admin *admin, struct silt_str database, struct silt_str policy,
                                           struct silt_str name, struct silt_error *err)
 {
-    return silt_storage_drop_subscription(storage_of(admin), database, policy, name, err);
+    enum silt_status rc = silt_storage_drop_subscription(storage_of(admin), database, policy, name, err);
+
+    forward_refresh(admin_of(admin)->stats->forward);
+    return rc;
 }
 
 /* The same user once more, password and all, is no error. */

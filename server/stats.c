@@ -7,6 +7,7 @@
  */
 #include "server/stats.h"
 #include "server/continuous.h"
+#include "server/forward.h"
 #include "server/query_registry.h"
 #include "server/udp.h"
 #include "silt/statistics.h"
@@ -196,6 +197,29 @@ static void add_httpd(struct builder *b, const struct stats_source *source)
     add_counters(b, source, "httpd", tag, 1, COUNT_HTTPD_FIRST, COUNT_WRITE_FIRST - COUNT_HTTPD_FIRST);
 }
 
+/* The service, then each destination. */
+static void add_subscriber(struct builder *b, struct forward *forward)
+{
+    struct forward_counts counts;
+    struct forward_report *list;
+    size_t count;
+
+    forward_counts(forward, &counts);
+    ADD(b, "subscriber", NULL, 0, FIELD("createFailures", counts.create_failures),
+        FIELD("pointsWritten", counts.points_written), FIELD("writeFailures", counts.write_failures));
+    forward_reports(forward, b->arena, &list, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct silt_tag *tags = silt_arena_alloc(b->arena, 5 * sizeof(*tags));
+        tags[0] = (struct silt_tag){SILT_STR("database"), list[i].database};
+        tags[1] = (struct silt_tag){SILT_STR("destination"), list[i].destination};
+        tags[2] = (struct silt_tag){SILT_STR("mode"), list[i].any ? SILT_STR("ANY") : SILT_STR("ALL")};
+        tags[3] = (struct silt_tag){SILT_STR("name"), list[i].name};
+        tags[4] = (struct silt_tag){SILT_STR("retention_policy"), list[i].policy};
+        ADD(b, "subscriber", tags, 5, FIELD("pointsWritten", list[i].points_written),
+            FIELD("writeFailures", list[i].write_failures));
+    }
+}
+
 static void add_udp(struct builder *b, const struct udp_service *udp)
 {
     for (unsigned i = 0; i < udp_listeners(udp); i++) {
@@ -219,8 +243,7 @@ void stats_collect(const struct stats_source *source, struct silt_arena *arena, 
     add_shards(&b, source);
     add_wal(&b, source);
     add_counters(&b, source, "write", NULL, 0, COUNT_WRITE_FIRST, COUNTERS - COUNT_WRITE_FIRST);
-    /* Sends nothing yet. */
-    ADD(&b, "subscriber", NULL, 0, FIELD("createFailures", 0), FIELD("pointsWritten", 0), FIELD("writeFailures", 0));
+    add_subscriber(&b, source->forward);
     add_continuous(&b, source->continuous);
     add_udp(&b, atomic_load(&source->udp));
     add_httpd(&b, source);

@@ -19,12 +19,14 @@
 struct continuous;
 struct query_registry;
 struct udp_service;
+struct forward;
 
 struct stats_source { /* all set once, before anybody asks */
     struct silt_storage *storage;
     struct query_registry *queries;
     struct continuous *continuous;
     const struct silt_server_options *options;
+    struct forward *forward;       /* NULL: subscriptions are switched off */
     struct udp_service *_Atomic udp; /* set once it runs; NULL: none */
     struct counters *counters;     /* of each loop, then of each listener for datagrams */
     unsigned counters_count;

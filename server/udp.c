@@ -35,6 +35,7 @@ enum tally { BATCHES_OK, BATCHES_FAILED, BYTES, MALFORMED, POINTS, POINTS_OK, RE
 struct udp_listener {
     const struct silt_udp_options *options;
     struct silt_storage *storage;
+    struct forward *forward;
     struct counters *counters; /* the thread's; the outcome of writes under lock */
     struct lp_options parse;
     int fd, wake_fd;
@@ -182,6 +183,12 @@ static void flush(struct udp_listener *listener)
         snprintf(err.text, sizeof(err.text), "%.*s dropped=%zu", SILT_FMT(report.rejections[0].detail),
                  report.rejection_count);
         complain(listener, "points of datagrams were refused", err.text);
+    }
+    if (rc == SILT_OK) {
+        enum forward_outcome outcome = forward_write(listener->forward, silt_str_from(listener->options->database),
+                                                     (struct silt_str){NULL, 0}, &batch, &report);
+        if (outcome != FORWARD_OFF)
+            count_one(listener->counters, outcome == FORWARD_OK ? COUNT_WRITE_SUB_OK : COUNT_WRITE_SUB_DROP);
     }
     part_done(write, report.rejection_count > 0);
     point_batch_reset(&listener->batch);
@@ -398,7 +405,8 @@ static void stop_listener(struct udp_listener *listener)
 }
 
 enum silt_status udp_start(const struct silt_server_options *options, struct silt_storage *storage,
-                           struct counters *counters, struct udp_service **out, struct silt_error *err)
+                           struct forward *forward, struct counters *counters, struct udp_service **out,
+                           struct silt_error *err)
 {
     struct udp_service *service =
         silt_calloc(1, sizeof(*service) + (size_t)options->udp_count * sizeof(service->listeners[0]));
@@ -409,6 +417,7 @@ enum silt_status udp_start(const struct silt_server_options *options, struct sil
         struct udp_listener *listener = &service->listeners[service->count++];
         listener->options = &options->udp[i];
         listener->storage = storage;
+        listener->forward = forward;
         listener->counters = &counters[i];
         listener->fd = listener->wake_fd = -1;
         pthread_mutex_init(&listener->lock, NULL);

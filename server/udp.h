@@ -9,6 +9,7 @@
 #define SERVER_UDP_H
 
 #include "server/counters.h"
+#include "server/forward.h"
 #include "silt/server.h"
 
 struct udp_service;
@@ -21,7 +22,8 @@ struct udp_stats {
 /* What listeners count as writes goes into counters[0] .. counters[udp_count - 1]. On failure nothing is left behind.
  */
 enum silt_status udp_start(const struct silt_server_options *options, struct silt_storage *storage,
-                           struct counters *counters, struct udp_service **out, struct silt_error *err);
+                           struct forward *forward, struct counters *counters, struct udp_service **out,
+                           struct silt_error *err);
 /* Points that were read are written. NULL is fine. */
 void udp_stop(struct udp_service *service);
 

@@ -479,6 +479,7 @@ static enum silt_status write_once(struct write *w, struct silt_str database, st
     w->policy = find_policy(w->database, rp);
     if (!w->policy)
         return policy_not_found(w->database, rp, err);
+    w->report->policy = silt_arena_str(w->arena, silt_str_from(w->policy->name));
     w->oldest = INT64_MIN;
     if (w->policy->duration_ns != 0)
         w->oldest = storage_now(w->storage) - w->policy->duration_ns;

@@ -88,6 +88,14 @@ struct silt_server_options {
     bool retention;
     uint64_t retention_interval_ms; /* between two looks for shard groups whose time is over */
 
+    /* [subscriber] */
+    bool subscriber, subscriber_insecure;
+    char subscriber_ca_file[1024];
+    uint64_t subscriber_timeout_ms;
+    uint64_t subscriber_concurrency; /* batches under way, of a subscription */
+    uint64_t subscriber_batches_max; /* waiting, of a subscription */
+    uint64_t subscriber_bytes_max;   /* waiting and under way, of all */
+
     /* [[udp]] */
     struct silt_udp_options udp[SILT_UDP_LISTENERS_MAX];
     uint64_t udp_count;

@@ -108,6 +108,7 @@ struct silt_write_report {
     struct silt_rejection *rejections; /* in row order; in the arena */
     size_t rejection_count;
     size_t written; /* rows */
+    struct silt_str policy; /* that they went to; in the arena */
 };
 
 /* Called exactly once per write that returned SILT_OK, from the WAL's thread or from within the write: the batch is
