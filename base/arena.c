@@ -4,7 +4,8 @@
  *     arena -> piece (newest, being filled) -> piece -> piece
  *              | header | used ....... | free |
  *
- * Pieces double from 4 KiB to 1 MiB; what is larger gets a piece of its own behind the newest. Under AddressSanitizer
+ * Pieces double from 4 KiB to 1 MiB; what is larger gets a piece of its own behind the newest. Large pieces are blocks
+ * (blocks.c), so that a query's memory does not stay with the thread that ran it. Under AddressSanitizer
  * every allocation is a piece, so that the sanitizer sees each one's bounds and its end of life.
  */
 #include "silt/base.h"
@@ -14,6 +15,7 @@
 
 #define PIECE_BYTES_MIN ((size_t)4096)
 #define PIECE_BYTES_MAX ((size_t)1 << 20)
+#define BLOCK_BYTES_MIN ((size_t)256 << 10)
 #define ALIGN ((size_t)16)
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -29,7 +31,8 @@
 
 struct piece {
     struct piece *next;
-    size_t bytes; /* with this header */
+    size_t bytes;       /* with this header, as charged */
+    size_t block_bytes; /* as mapped; 0: from malloc */
     _Alignas(16) char data[];
 };
 
@@ -50,6 +53,14 @@ struct silt_arena *silt_arena_create(struct silt_budget *budget)
     return arena;
 }
 
+static void free_piece(struct piece *piece)
+{
+    if (piece->block_bytes)
+        silt_block_put(piece, piece->block_bytes);
+    else
+        free(piece);
+}
+
 static void free_pieces(struct silt_arena *arena, struct piece *piece)
 {
     while (piece) {
@@ -57,7 +68,7 @@ static void free_pieces(struct silt_arena *arena, struct piece *piece)
         arena->bytes -= piece->bytes;
         if (arena->budget)
             silt_budget_release(arena->budget, piece->bytes);
-        free(piece);
+        free_piece(piece);
         piece = next;
     }
 }
@@ -92,6 +103,11 @@ size_t silt_arena_bytes(const struct silt_arena *arena)
     return arena->bytes;
 }
 
+struct silt_budget *silt_arena_budget(const struct silt_arena *arena)
+{
+    return arena->budget;
+}
+
 bool silt_arena_exceeded(const struct silt_arena *arena)
 {
     return arena->exceeded;
@@ -108,7 +124,8 @@ static struct piece *new_piece(struct silt_arena *arena, size_t bytes, bool must
         for (struct silt_budget *at = arena->budget; at; at = at->parent)
             atomic_fetch_add_explicit(&at->used_bytes, bytes, memory_order_relaxed);
     }
-    struct piece *piece = malloc(bytes);
+    size_t block_bytes = !EVERY_PIECE_ALONE && bytes >= BLOCK_BYTES_MIN ? bytes : 0;
+    struct piece *piece = block_bytes ? silt_block_get(&block_bytes) : malloc(bytes);
     if (!piece && must) {
         fprintf(stderr, "out of memory: arena piece of %zu bytes\n", bytes);
         abort();
@@ -119,6 +136,7 @@ static struct piece *new_piece(struct silt_arena *arena, size_t bytes, bool must
         return NULL;
     }
     piece->bytes = bytes;
+    piece->block_bytes = block_bytes;
     arena->bytes += bytes;
     return piece;
 }

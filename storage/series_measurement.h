@@ -268,9 +268,11 @@ uint32_t body_post(struct series_body *body, const struct id_table *ids, uint32_
 /* The same, with the index's accounts. */
 uint32_t index_post_body(struct series_index *index, struct series_body *body, uint32_t most);
 
-/* series_sort.c: in place; the body is held, no lock needed. Ids that are gone are left out. */
-size_t series_sort_by_key(const struct id_table *table, const struct series_body *body, uint32_t measurement,
-                          silt_series_id *ids, size_t count);
+/* series_sort.c: in place; the body is held, no lock needed. Ids that are gone are left out. SILT_LIMIT: budget (NULL:
+ * unbounded) has no room for what sorting takes, which is given back at the end. */
+enum silt_status series_sort_by_key(const struct id_table *table, const struct series_body *body, uint32_t measurement,
+                                    struct silt_budget *budget, silt_series_id *ids, size_t *count,
+                                    struct silt_error *err);
 /* Distinct codes sorted bytewise by their texts. */
 void series_sort_values(const struct series_body *body, const struct tag_key *key, uint32_t *codes, size_t count);
 

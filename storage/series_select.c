@@ -286,7 +286,7 @@ enum silt_status series_index_select(struct series_index *index, uint32_t measur
         return SILT_OK;
     enum silt_status rc = select_in(index, body, filter, arena, out, err);
     if (rc == SILT_OK && order == SERIES_BY_KEY)
-        out->count = series_sort_by_key(&index->ids, body, measurement, out->ids, out->count);
+        rc = series_sort_by_key(&index->ids, body, measurement, silt_arena_budget(arena), out->ids, &out->count, err);
     body_release(body);
     return rc;
 }
@@ -297,9 +297,13 @@ enum silt_status series_index_sort(struct series_index *index, uint32_t measurem
     struct series_body *body = index_hold_body(index, measurement);
     if (measurement == 0)
         return silt_fail(err, SILT_INVALID, "series index: no measurement to sort by");
-    *count = body ? series_sort_by_key(&index->ids, body, measurement, ids, *count) : 0;
+    enum silt_status rc = SILT_OK;
+    if (body)
+        rc = series_sort_by_key(&index->ids, body, measurement, NULL, ids, count, err);
+    else
+        *count = 0;
     body_release(body);
-    return SILT_OK;
+    return rc;
 }
 
 /* ---------------------------------------------------------------- tag keys and values */
@@ -435,7 +439,7 @@ enum silt_status series_index_tag_values(struct series_index *index, uint32_t me
         free(codes);
     } else {
         struct silt_series_set set = {0};
-        struct silt_arena *scratch = silt_arena_create(NULL);
+        struct silt_arena *scratch = silt_arena_create(silt_arena_budget(arena));
         rc = select_in(index, body, filter, scratch, &set, err);
         if (rc == SILT_OK)
             rc = values_of(index, body, measurement, key, set.ids, set.count, arena, values, count, err);

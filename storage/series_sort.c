@@ -131,31 +131,33 @@ static void sort_texts(struct item *items, struct item *spare, size_t count, con
 }
 
 /* order[i]: which text is the i-th. */
-static void order_texts(const struct silt_str *texts, size_t count, char end, uint32_t *order)
+static void order_texts(const struct silt_str *texts, size_t count, char end, uint32_t *order,
+                        struct silt_arena *scratch)
 {
-    struct item *items = silt_malloc(2 * (count + 1) * sizeof(*items));
+    size_t bytes = 2 * (count + 1) * sizeof(struct item);
+    struct item *items = silt_arena_alloc(scratch, bytes);
     for (size_t i = 0; i < count; i++)
         items[i].index = (uint32_t)i;
     sort_texts(items, items + count, count, texts, 0, end);
     for (size_t i = 0; i < count; i++)
         order[i] = items[i].index;
-    free(items);
+    silt_arena_give_back(scratch, items, bytes);
 }
 
 void series_sort_values(const struct series_body *body, const struct tag_key *key, uint32_t *codes, size_t count)
 {
     if (count < 2)
         return;
-    struct silt_str *texts = silt_malloc((count + 1) * sizeof(*texts));
-    uint32_t *order = silt_malloc(2 * (count + 1) * sizeof(*order)), *sorted = order + count;
+    struct silt_arena *scratch = silt_arena_create(NULL);
+    struct silt_str *texts = silt_arena_alloc(scratch, (count + 1) * sizeof(*texts));
+    uint32_t *order = silt_arena_alloc(scratch, 2 * (count + 1) * sizeof(*order)), *sorted = order + count;
     for (size_t i = 0; i < count; i++)
         texts[i] = body_value(body, key, codes[i]);
-    order_texts(texts, count, 0, order);
+    order_texts(texts, count, 0, order, scratch);
     for (size_t i = 0; i < count; i++)
         sorted[i] = codes[order[i]];
     memcpy(codes, sorted, count * sizeof(*codes));
-    free(order);
-    free(texts);
+    silt_arena_destroy(scratch);
 }
 
 /* ---------------------------------------------------------------- one shape */
@@ -186,7 +188,7 @@ static struct silt_str escaped(struct silt_str value, struct silt_arena **arena)
 
 /* codes[0..count) become the ranks of their texts among each other; returns how many distinct ones there are. */
 static uint32_t rank_codes(const struct series_body *body, const struct tag_key *key, uint32_t *codes, size_t count,
-                           bool last)
+                           bool last, struct silt_arena *scratch)
 {
     uint32_t first = codes[0];
     size_t i = 1;
@@ -199,7 +201,8 @@ static uint32_t rank_codes(const struct series_body *body, const struct tag_key 
     uint32_t limit = string_set_count(&key->values), distinct = 0;
     uint32_t *rank = silt_calloc(limit, sizeof(*rank)); /* untouched pages cost nothing */
     size_t capacity = count < limit ? count : limit;
-    uint32_t *used = silt_malloc(2 * capacity * sizeof(*used)), *order = used + capacity;
+    size_t used_bytes = 2 * capacity * sizeof(uint32_t);
+    uint32_t *used = silt_arena_alloc(scratch, used_bytes), *order = used + capacity;
     for (i = 0; i < count; i++) {
         if (rank[codes[i]] == 0) {
             rank[codes[i]] = 1;
@@ -207,17 +210,17 @@ static uint32_t rank_codes(const struct series_body *body, const struct tag_key 
         }
     }
     struct silt_arena *arena = NULL;
-    struct silt_str *texts = silt_malloc(distinct * sizeof(*texts));
+    struct silt_str *texts = silt_arena_alloc(scratch, distinct * sizeof(*texts));
     for (i = 0; i < distinct; i++)
         texts[i] = escaped(body_value(body, key, used[i]), &arena);
-    order_texts(texts, distinct, last ? 0 : ',', order);
+    order_texts(texts, distinct, last ? 0 : ',', order, scratch);
     for (i = 0; i < distinct; i++)
         rank[used[order[i]]] = (uint32_t)i;
     for (i = 0; i < count; i++)
         codes[i] = rank[codes[i]];
-    free(texts);
+    silt_arena_give_back(scratch, texts, distinct * sizeof(*texts));
+    silt_arena_give_back(scratch, used, used_bytes);
     silt_arena_destroy(arena);
-    free(used);
     free(rank);
     return distinct;
 }
@@ -240,7 +243,18 @@ static void sort_words(struct item *items, struct item *spare, size_t count, uin
     }
 }
 
-static void sort_shape(const struct series_body *body, struct entry *entries, size_t count)
+#define PLACES_MAX 16u
+
+/* Of series whose shapes have up to `keys` keys: entries, codes, places in the records, words; then, at one time, a
+ * value's rank, use, text and item, or two items and an entry. */
+static size_t sort_bytes(size_t count, uint32_t keys)
+{
+    size_t codes = (keys < PLACES_MAX ? keys : PLACES_MAX) * sizeof(uint32_t), words = (keys + 1) / 2 * sizeof(uint64_t);
+    size_t ranking = 3 * sizeof(uint32_t) + sizeof(struct silt_str) + 2 * sizeof(struct item);
+    return count * (sizeof(struct entry) + codes + sizeof(uint8_t *) + words + ranking);
+}
+
+static void sort_shape(const struct series_body *body, struct entry *entries, size_t count, struct silt_arena *scratch)
 {
     const struct tag_shape *shape = body_shape(body, entries[0].shape);
     size_t word_count = 0;
@@ -248,27 +262,29 @@ static void sort_shape(const struct series_body *body, struct entry *entries, si
     if (count < 2)
         return;
     /* All codes, place by place; records are read once for a few places at a time. */
-    enum { PLACES = 16 };
-    uint32_t *codes = silt_malloc(count * PLACES * sizeof(*codes));
-    const uint8_t **at = silt_malloc(count * sizeof(*at));
-    uint64_t **words = silt_malloc((shape->key_count + 1) * sizeof(*words));
+    uint32_t places = shape->key_count < PLACES_MAX ? shape->key_count : PLACES_MAX;
+    size_t codes_bytes = (count * places + 1) * sizeof(uint32_t), at_bytes = count * sizeof(uint8_t *);
+    uint32_t *codes = silt_arena_alloc(scratch, codes_bytes);
+    const uint8_t **at = silt_arena_alloc(scratch, at_bytes);
+    uint64_t **words = silt_arena_alloc(scratch, (shape->key_count + 1) * sizeof(*words));
     for (size_t i = 0; i < count; i++) {
         uint32_t skip;
         at[i] = read_varint(heap_at(&body->heap, entries[i].record), &skip);
     }
-    for (uint32_t from = 0; from < shape->key_count; from += PLACES) {
-        uint32_t n = shape->key_count - from < PLACES ? shape->key_count - from : PLACES;
+    for (uint32_t from = 0; from < shape->key_count; from += PLACES_MAX) {
+        uint32_t n = shape->key_count - from < PLACES_MAX ? shape->key_count - from : PLACES_MAX;
         for (size_t i = 0; i < count; i++)
             for (uint32_t k = 0; k < n; k++)
                 at[i] = read_varint(at[i], &codes[k * count + i]);
         for (uint32_t k = 0; k < n; k++) {
             uint32_t *place = codes + k * count;
-            uint32_t distinct = rank_codes(body, shape->keys[from + k], place, count, from + k + 1 == shape->key_count);
+            uint32_t distinct = rank_codes(body, shape->keys[from + k], place, count, from + k + 1 == shape->key_count,
+                                           scratch);
             if (distinct == 1)
                 continue;
             unsigned bits = 32 - (unsigned)__builtin_clz(distinct - 1);
             if (bits > bits_left) {
-                words[word_count++] = silt_calloc(count, sizeof(uint64_t));
+                words[word_count++] = silt_arena_zalloc(scratch, count * sizeof(uint64_t));
                 bits_left = 64;
             }
             bits_left -= bits;
@@ -278,22 +294,22 @@ static void sort_shape(const struct series_body *body, struct entry *entries, si
         }
     }
     if (word_count) {
-        struct item *items = silt_malloc(2 * count * sizeof(*items));
-        struct entry *sorted = silt_malloc(count * sizeof(*sorted));
+        size_t items_bytes = 2 * count * sizeof(struct item), sorted_bytes = count * sizeof(struct entry);
+        struct item *items = silt_arena_alloc(scratch, items_bytes);
+        struct entry *sorted = silt_arena_alloc(scratch, sorted_bytes);
         for (size_t i = 0; i < count; i++)
             items[i].index = (uint32_t)i;
         sort_words(items, items + count, count, words, 0, word_count);
         for (size_t i = 0; i < count; i++)
             sorted[i] = entries[items[i].index];
         memcpy(entries, sorted, count * sizeof(*sorted));
-        free(sorted);
-        free(items);
+        silt_arena_give_back(scratch, sorted, sorted_bytes);
+        silt_arena_give_back(scratch, items, items_bytes);
     }
     for (size_t i = 0; i < word_count; i++)
-        free(words[i]);
-    free(words);
-    free(at);
-    free(codes);
+        silt_arena_give_back(scratch, words[i], count * sizeof(uint64_t));
+    silt_arena_give_back(scratch, at, at_bytes);
+    silt_arena_give_back(scratch, codes, codes_bytes);
 }
 
 /* ---------------------------------------------------------------- all shapes */
@@ -361,17 +377,22 @@ static void merge_runs(const struct series_body *body, struct head *heads, size_
 }
 
 /* Few series, or many shapes: by the texts themselves. */
-static void sort_by_text(const struct series_body *body, const struct entry *entries, size_t count, silt_series_id *ids)
+static enum silt_status sort_by_text(const struct series_body *body, const struct entry *entries, size_t count,
+                                     struct silt_budget *budget, silt_series_id *ids)
 {
-    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_arena *arena = silt_arena_create(budget);
     struct silt_str *texts = silt_arena_alloc(arena, (count + 1) * sizeof(*texts));
     uint32_t *order = silt_arena_alloc(arena, (count + 1) * sizeof(*order));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && !silt_arena_exceeded(arena); i++)
         texts[i] = make_text(body, &entries[i], arena);
-    order_texts(texts, count, 0, order);
-    for (size_t i = 0; i < count; i++)
-        ids[i] = entries[order[i]].id;
+    bool exceeded = silt_arena_exceeded(arena);
+    if (!exceeded) {
+        order_texts(texts, count, 0, order, arena);
+        for (size_t i = 0; i < count; i++)
+            ids[i] = entries[order[i]].id;
+    }
     silt_arena_destroy(arena);
+    return exceeded ? SILT_LIMIT : SILT_OK;
 }
 
 static int compare_shapes(const void *a, const void *b)
@@ -382,12 +403,13 @@ static int compare_shapes(const void *a, const void *b)
 
 #define TEXT_SORT_MAX 64u
 
-size_t series_sort_by_key(const struct id_table *table, const struct series_body *body, uint32_t measurement,
-                          silt_series_id *ids, size_t count)
+/* Entries of the ids that are there, in order of their shapes; keys: of the shape that has most. */
+static size_t make_entries(const struct id_table *table, const struct series_body *body, uint32_t measurement,
+                           const silt_series_id *ids, size_t count, struct entry *entries, uint32_t *keys)
 {
-    struct entry *entries = silt_malloc((count + 1) * sizeof(*entries));
-    size_t n = 0, shape_count = 1;
     bool shapes_in_order = true;
+    size_t n = 0;
+    *keys = 0;
     for (size_t i = 0; i < count; i++) {
         uint64_t found = id_table_get(table, ids[i]);
         if (found >> 32 != measurement || !found)
@@ -395,29 +417,32 @@ size_t series_sort_by_key(const struct id_table *table, const struct series_body
         struct entry *entry = &entries[n++];
         *entry = (struct entry){.id = ids[i], .record = (uint32_t)found};
         read_varint(heap_at(&body->heap, entry->record), &entry->shape);
+        if (n > 1 && entry[-1].shape == entry->shape)
+            continue;
+        uint32_t key_count = body_shape(body, entry->shape)->key_count;
+        if (key_count > *keys)
+            *keys = key_count;
         if (n > 1 && entry[-1].shape > entry->shape)
             shapes_in_order = false;
     }
-    if (n <= TEXT_SORT_MAX) {
-        sort_by_text(body, entries, n, ids);
-        free(entries);
-        return n;
-    }
     if (!shapes_in_order)
         qsort(entries, n, sizeof(*entries), compare_shapes);
+    return n;
+}
+
+static enum silt_status sort_entries(const struct series_body *body, struct entry *entries, size_t n,
+                                     struct silt_budget *budget, struct silt_arena *scratch, silt_series_id *ids)
+{
+    size_t shape_count = 1, head_count = 0;
     for (size_t i = 1; i < n; i++)
         shape_count += entries[i].shape != entries[i - 1].shape;
-    if (shape_count > n / 16 && shape_count > 1) {
-        sort_by_text(body, entries, n, ids);
-        free(entries);
-        return n;
-    }
+    if (n <= TEXT_SORT_MAX || (shape_count > n / 16 && shape_count > 1))
+        return sort_by_text(body, entries, n, budget, ids);
     struct head *heads = silt_malloc(shape_count * sizeof(*heads));
-    size_t head_count = 0;
     for (size_t start = 0, i = 1; i <= n; i++) {
         if (i < n && entries[i].shape == entries[start].shape)
             continue;
-        sort_shape(body, entries + start, i - start);
+        sort_shape(body, entries + start, i - start, scratch);
         heads[head_count++] = (struct head){.at = entries + start, .end = entries + i};
         start = i;
     }
@@ -427,6 +452,31 @@ size_t series_sort_by_key(const struct id_table *table, const struct series_body
     else
         merge_runs(body, heads, head_count, ids);
     free(heads);
-    free(entries);
-    return n;
+    return SILT_OK;
+}
+
+enum silt_status series_sort_by_key(const struct id_table *table, const struct series_body *body, uint32_t measurement,
+                                    struct silt_budget *budget, silt_series_id *ids, size_t *count,
+                                    struct silt_error *err)
+{
+    size_t charged = (*count + 1) * sizeof(struct entry);
+    uint32_t keys;
+
+    if (budget && silt_budget_charge(budget, charged, NULL) != SILT_OK)
+        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+    /* Charged here for all it may come to; in an arena, for its large pieces do not stay with this thread. */
+    struct silt_arena *scratch = silt_arena_create(NULL);
+    struct entry *entries = silt_arena_alloc(scratch, charged);
+    size_t n = make_entries(table, body, measurement, ids, *count, entries, &keys);
+    enum silt_status rc = SILT_OK;
+    size_t working = n > TEXT_SORT_MAX ? sort_bytes(n, keys) - n * sizeof(struct entry) : 0;
+    if (budget && (rc = silt_budget_charge(budget, working, NULL)) == SILT_OK)
+        charged += working;
+    if (rc == SILT_OK)
+        rc = sort_entries(body, entries, n, budget, scratch, ids);
+    silt_arena_destroy(scratch);
+    if (budget)
+        silt_budget_release(budget, charged);
+    *count = n;
+    return rc == SILT_OK ? SILT_OK : silt_fail(err, rc, "query memory limit exceeded");
 }

@@ -20,10 +20,9 @@ import urllib.parse
 import live
 
 MIB = 1 << 20
-QUERY_MEMORY, QUERIES_MEMORY = 64 * MIB, 160 * MIB
 MEMTABLE_SOFT, MEMTABLE_HARD = 32 * MIB, 96 * MIB
-BYTES_PER_SERIES = 1024
-BASE_BYTES = 192 * MIB  # code, caches, log buffers, thread stacks, the allocator's slack
+BYTES_PER_SERIES = 256  # beside what they take once loaded: small pieces that the allocator keeps, thread by thread
+BASE_BYTES = 192 * MIB  # caches, log buffers, thread stacks, 64 MiB of blocks kept for the next query
 PING_SECONDS_MAX = 5.0  # generous: beside it, all cores run queries
 TIMEOUT_SECONDS = 10
 PATIENCE_SECONDS = 180  # of a client, for one answer
@@ -198,20 +197,22 @@ def load(server, series, deep):
 def main():
     long_run = "--long" in sys.argv[1:]
     series, deep, clients = (1000000, 2000000, 100) if long_run else (30000, 100000, 64)
+    query_memory, queries_memory = (256 * MIB, 512 * MIB) if long_run else (64 * MIB, 160 * MIB)
     results = []
 
     def check(name, ok, detail=""):
         results.append(bool(ok))
         print("%s %s %s" % ("ok  " if ok else "FAIL", name, detail), flush=True)
 
-    settings = {"SILT_QUERY_MAX_MEMORY": str(QUERY_MEMORY), "SILT_QUERY_MAX_MEMORY_TOTAL": str(QUERIES_MEMORY),
+    settings = {"SILT_QUERY_MAX_MEMORY": str(query_memory), "SILT_QUERY_MAX_MEMORY_TOTAL": str(queries_memory),
                 "SILT_DATA_MEMTABLE_SOFT": str(MEMTABLE_SOFT), "SILT_DATA_MEMTABLE_HARD": str(MEMTABLE_HARD),
                 "SILT_COORDINATOR_QUERY_TIMEOUT": "%ds" % (TIMEOUT_SECONDS if long_run else 3),
                 "SILT_HTTP_ACCESS_LOG": "false"}
-    budget = QUERIES_MEMORY + MEMTABLE_HARD + series * BYTES_PER_SERIES + BASE_BYTES
     with live.start_siltd(env=settings) as server:
         load(server, series, deep)
-        print("     loaded, resident %d MiB" % (resident_bytes(server.process.pid) // MIB), flush=True)
+        loaded = resident_bytes(server.process.pid)
+        budget = loaded + queries_memory + MEMTABLE_HARD + series * BYTES_PER_SERIES + BASE_BYTES
+        print("     loaded, resident %d MiB" % (loaded // MIB), flush=True)
         queries = list(hostile_queries().items())
         outcome, beside = Outcome(), Beside(server)
         begin = time.monotonic()

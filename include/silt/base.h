@@ -153,10 +153,15 @@ void silt_budget_release(struct silt_budget *budget, size_t bytes);
  */
 struct silt_arena;
 
+/* Large memory past malloc's heaps: at least *bytes, which becomes what was given; NULL: the system has none. */
+void *silt_block_get(size_t *bytes);
+void silt_block_put(void *p, size_t bytes);
+
 struct silt_arena *silt_arena_create(struct silt_budget *budget); /* budget NULL: unbounded */
 void silt_arena_destroy(struct silt_arena *arena);                /* NULL is fine */
 void silt_arena_reset(struct silt_arena *arena);                  /* frees all pieces but one, keeps the arena */
 size_t silt_arena_bytes(const struct silt_arena *arena);          /* charged so far */
+struct silt_budget *silt_arena_budget(const struct silt_arena *arena); /* for what is charged beside it; NULL: unbounded */
 
 /* 16-byte aligned, not zeroed. Never NULL: for small bounded sizes; over budget is recorded (see below). */
 void *silt_arena_alloc(struct silt_arena *arena, size_t bytes);

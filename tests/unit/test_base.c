@@ -8,6 +8,41 @@
 #include <errno.h>
 #include <stdlib.h>
 
+START_TEST(blocks_are_kept_within_a_bound)
+{
+    size_t bytes = 300000, again = 299000, larger = 400000, huge = (size_t)40 << 20;
+    char *p = silt_block_get(&bytes);
+    ck_assert_ptr_nonnull(p);
+    ck_assert_uint_ge(bytes, 300000);
+    memset(p, 1, bytes);
+    silt_block_put(p, bytes);
+    char *q = silt_block_get(&larger); /* the one kept is too small */
+    ck_assert_ptr_ne(q, p);
+    ck_assert_ptr_eq(silt_block_get(&again), p);
+    ck_assert_uint_eq(again, bytes);
+    memset(q, 2, larger);
+    silt_block_put(p, again);
+    silt_block_put(q, larger);
+    char *h = silt_block_get(&huge);
+    memset(h, 3, huge);
+    silt_block_put(h, huge);
+    enum { COUNT = 300 };
+    char *all[COUNT];
+    size_t each = (size_t)1 << 20;
+    for (int i = 0; i < COUNT; i++) {
+        all[i] = silt_block_get(&each);
+        memset(all[i], i, each);
+        each = (size_t)1 << 20;
+    }
+    for (int i = 0; i < COUNT; i++) { /* nobody else writes there */
+        ck_assert_int_eq(all[i][0], (char)i);
+        ck_assert_int_eq(all[i][each - 1], (char)i);
+    }
+    for (int i = 0; i < COUNT; i++)
+        silt_block_put(all[i], each);
+}
+END_TEST
+
 START_TEST(arena_pieces_are_aligned_and_apart)
 {
     struct silt_arena *arena = silt_arena_create(NULL);
@@ -224,6 +259,7 @@ int main(void)
 {
     Suite *suite = suite_create("base");
     TCase *tcase = tcase_create("base");
+    tcase_add_test(tcase, blocks_are_kept_within_a_bound);
     tcase_add_test(tcase, arena_pieces_are_aligned_and_apart);
     tcase_add_test(tcase, arena_is_charged_and_released);
     tcase_add_test(tcase, arena_refuses_absurd_sizes);

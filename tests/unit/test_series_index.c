@@ -482,6 +482,40 @@ START_TEST(budget_ends_creation)
 }
 END_TEST
 
+/* What sorting by key takes is the query's memory, and given back. */
+START_TEST(sorting_is_charged)
+{
+    struct series_index *index = series_index_create(NULL);
+    struct silt_arena *texts = silt_arena_create(NULL);
+    series_index_load_begin(index, 0);
+    for (int i = 0; i < 20000; i++) /* shapes enough to be merged by text in the second half */
+        ck_assert_int_eq(series_index_load(index, (silt_series_id)i + 1,
+                                           silt_arena_printf(texts, "m%d,h=%d,k%d=1", i & 1, i * 7919 % 20000,
+                                                             i & 1 ? i : 0), NULL), SILT_OK);
+    series_index_load_end(index, 0);
+    for (int m = 0; m < 2; m++) {
+        uint32_t measurement = series_index_measurement(index, m ? SILT_STR("m1") : SILT_STR("m0"));
+        size_t limits[] = {300 << 10, 64 << 20};
+        for (int i = 0; i < 2; i++) {
+            struct silt_budget budget;
+            struct silt_error err;
+            struct silt_series_set set;
+            silt_budget_init(&budget, "query memory", limits[i], NULL);
+            struct silt_arena *arena = silt_arena_create(&budget);
+            enum silt_status rc = series_index_select(index, measurement, NULL, SERIES_BY_KEY, arena, &set, &err);
+            ck_assert_int_eq(rc, i ? SILT_OK : SILT_LIMIT);
+            ck_assert_uint_eq(budget.used_bytes, silt_arena_bytes(arena));
+            if (i)
+                ck_assert_uint_gt(budget.peak_bytes, 10000 * 60);
+            silt_arena_destroy(arena);
+            ck_assert_uint_eq(budget.used_bytes, 0);
+        }
+    }
+    silt_arena_destroy(texts);
+    series_index_destroy(index);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- threads */
 
 struct shared {
@@ -575,6 +609,7 @@ int main(void)
     tcase_add_test(tcase, batch_lookup);
     tcase_add_test(tcase, damaged_catalog_is_refused);
     tcase_add_test(tcase, budget_ends_creation);
+    tcase_add_test(tcase, sorting_is_charged);
     tcase_add_test(tcase, readers_beside_writers);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
