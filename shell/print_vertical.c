@@ -54,11 +54,12 @@ static void series_begin(void *context, const struct answer_series *series)
 static void row(void *context, const struct cell *cells, size_t count)
 {
     struct vertical_printer *p = context;
-    const char *column = p->columns.p;
+    struct silt_str columns = words_view(&p->columns);
+    const char *column = columns.p;
     p->base.rows++;
     fprintf(p->out, "%s %.*s%srow %zu\n", p->unicode ? "──" : "--", SILT_FMT(words_view(&p->title)),
             p->title.len ? ", " : "", ++p->row_number);
-    for (size_t i = 0; i < count && column < p->columns.p + p->columns.len; i++, column += strlen(column) + 1)
+    for (size_t i = 0; i < count && column < columns.p + columns.len; i++, column += strlen(column) + 1)
         fprintf(p->out, "%s: %.*s\n", column, SILT_FMT(cells[i].text));
 }
 
