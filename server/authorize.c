@@ -88,6 +88,15 @@ int authorize_write(struct http_server *server, struct silt_str user, struct sil
     return 403;
 }
 
+bool authorize_admin(struct http_server *server, struct silt_str user)
+{
+    struct silt_arena *arena = silt_arena_create(NULL);
+    bool may = !server->gate || is_admin(server, user, arena);
+
+    silt_arena_destroy(arena);
+    return may;
+}
+
 static bool may_see(const struct silt_viewer *base, struct silt_str database)
 {
     const struct authorize_viewer *viewer = (const struct authorize_viewer *)base;

@@ -13,6 +13,8 @@
 /* All statements, before the first is run. user empty: nobody. Empty, or the text of a 403; in the arena. */
 struct silt_str authorize_query(struct http_server *server, struct silt_str user, const struct silt_query *query,
                                 struct silt_str database, struct silt_arena *arena);
+/* Where only an admin may look. */
+bool authorize_admin(struct http_server *server, struct silt_str user);
 /* what: "write to", "delete from". 0, or the status of the refusal, with err's text: 403, or 404 for a database that is not there. */
 int authorize_write(struct http_server *server, struct silt_str user, struct silt_str database, const char *what,
                     struct silt_error *err);

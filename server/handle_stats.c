@@ -1,6 +1,7 @@
 /*
  * handle_stats.c - /debug/vars and /metrics: collecting looks at every shard, so a worker does it.
  */
+#include "server/authorize.h"
 #include "server/stream.h"
 
 #include <stdlib.h>
@@ -53,6 +54,10 @@ static void start(struct http_loop *loop, h2o_req_t *req, write_fn write, const 
 
 void handle_debug_vars(struct http_loop *loop, h2o_req_t *req)
 {
+    if (loop->server->options->debug_auth && !authorize_admin(loop->server, http_user(req))) {
+        http_error(req, 403, SILT_STR("error authorizing admin access"));
+        return;
+    }
     start(loop, req, stats_write_vars, "application/json; charset=utf-8");
 }
 

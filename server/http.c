@@ -414,13 +414,13 @@ static const struct route routes[] = {
     {"/query", "OPTIONS, GET, POST", true, handle_query, COUNT_HTTPD_QUERY_REQ, FOR_USERS},
     {"/write", "OPTIONS, POST", true, handle_write, COUNT_HTTPD_WRITE_REQ, FOR_USERS},
     {"/ping", "GET, HEAD", false, handle_ping, COUNT_HTTPD_PING_REQ, FOR_USERS_PING},
-    {"/status", "GET, HEAD", false, handle_status, COUNT_HTTPD_STATUS_REQ, FOR_ALL},
-    {"/health", "GET", false, handle_health, COUNT_HTTPD_REQ, FOR_ALL},
+    {"/status", "GET, HEAD", false, handle_status, COUNT_HTTPD_STATUS_REQ, FOR_USERS_PING},
+    {"/health", "GET", false, handle_health, COUNT_HTTPD_REQ, FOR_USERS_PING},
     {"/debug/vars", "GET, HEAD, POST", false, handle_debug_vars, COUNT_HTTPD_REQ, FOR_USERS_DEBUG},
-    {"/metrics", "GET, HEAD", false, handle_metrics, COUNT_HTTPD_REQ, FOR_USERS_DEBUG},
+    {"/metrics", "GET, HEAD", false, handle_metrics, COUNT_HTTPD_REQ, FOR_USERS_PING},
     {"/api/v2/write", "OPTIONS, POST", true, handle_v2_write, COUNT_HTTPD_WRITE_REQ, FOR_USERS},
     {"/api/v2/delete", "POST", false, handle_v2_delete, COUNT_HTTPD_REQ, FOR_USERS},
-    {"/api/v2/query", "POST", false, handle_v2_query, COUNT_HTTPD_REQ, FOR_USERS},
+    {"/api/v2/query", "POST", false, handle_v2_query, COUNT_HTTPD_REQ, FOR_ALL},
 };
 static const struct route elsewhere = {.path = "", .requests = COUNT_HTTPD_REQ};
 

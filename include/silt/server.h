@@ -52,7 +52,7 @@ struct silt_server_options {
     bool unix_socket;
     char unix_socket_path[108], unix_socket_permissions[8], unix_socket_group[64]; /* permissions octal; group empty: as is */
     bool auth;                   /* requests need credentials, and privileges for what they ask */
-    bool ping_auth, debug_auth;  /* so do /ping; /debug/vars and /metrics */
+    bool ping_auth, debug_auth;  /* so do /ping, /status, /health, /metrics; /debug/vars, an admin's */
     char realm[128];
     char shared_secret[512];     /* of JSON web tokens; empty: none are taken */
     _Atomic uint64_t failed_login_ms; /* the longest a log-in waits after failed ones; 0: none does */

@@ -104,19 +104,24 @@ class LogIns(Access):
     def test_settings(self):
         server = self.start(SILT_HTTP_PPROF_AUTH_ENABLED="true", SILT_HTTP_REALM="here \"and\" there", SILT_HTTP_SHARED_SECRET="")
         self.ask(server, FIRST)
-        for path in ("/debug/vars", "/metrics"):
+        self.ask(server, "CREATE USER bob WITH PASSWORD 'b'", ROOT)
+        for path in ("/debug/vars",):
             answer = server.request("GET", path)
             self.assertEqual((answer.status, answer.getheader("Www-Authenticate")), (401, 'Basic realm="here \\"and\\" there"'))
             self.assertEqual(server.request("GET", path, headers=ROOT).status, 200)
+            answer = server.request("GET", path, headers={"Authorization": people.basic("bob", "b")})
+            self.assertEqual((answer.status, answer.body), (403, b'{"error":"error authorizing admin access"}\n'))
+        self.assertEqual(server.request("GET", "/metrics").status, 200)
         self.ask(server, "SHOW USERS", {"Authorization": people.bearer("root", "")}, 401, "bearer auth disabld")
         self.assertEqual(json.loads(server.request("GET", "/debug/vars", headers=ROOT).body)
-                         ["httpd:127.0.0.1:%d" % server.port]["values"]["authFail"], 3)
+                         ["httpd:127.0.0.1:%d" % server.port]["values"]["authFail"], 2)
         server.stop()
         with people.start_siltd(SILT_HTTP_PING_AUTH_ENABLED="true", SILT_HTTP_SHARED_SECRET="x") as server:
             self.ask(server, FIRST)
-            self.assertEqual(server.request("GET", "/ping").status, 401)
-            self.assertEqual(server.request("GET", "/ping", headers=ROOT).status, 204)
-            self.assertEqual(server.request("GET", "/health").status, 200)
+            for path, status in (("/ping", 204), ("/status", 204), ("/health", 200), ("/metrics", 200)):
+                self.assertEqual(server.request("GET", path).status, 401)
+                self.assertEqual(server.request("GET", path, headers=ROOT).status, status)
+            self.assertEqual(server.request("GET", "/debug/vars").status, 200)
 
     def test_tokens(self):
         """Texts are those of influxd 1.6.7."""
