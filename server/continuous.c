@@ -47,6 +47,7 @@ struct continuous {
     struct late_data late;
     bool watching;
     silt_time kept;         /* when progress was, last */
+    bool begun;             /* there is one whose progress the store has not seen yet */
     size_t turn;            /* whose pending windows come first */
 
     pthread_mutex_t lock; /* guards this group, and the list against who reads it: */
@@ -174,6 +175,7 @@ static void begin_entry(struct continuous *continuous, struct entry *entry, silt
     }
     entry->has_progress = true;
     entry->progress_kept = false;
+    continuous->begun = true;
     if (options->late_data && options->catch_up_ms)
         watch_sources(continuous, entry);
 }
@@ -478,9 +480,10 @@ void continuous_tick(struct continuous *continuous, silt_time now)
         take_late_data(continuous);
     run_all_pending(continuous, now);
     report_pending(continuous);
-    if (keep) {
+    if (keep || continuous->begun) {
         keep_progress(continuous);
         continuous->kept = now;
+        continuous->begun = false;
     }
 }
 

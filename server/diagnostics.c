@@ -1,9 +1,10 @@
 /*
  * diagnostics.c - implements diagnostics_show of stats.h: build, configuration, machine, process.
  *
- * Modules by name, columns by name, one row each, with InfluxDB's names where there is such a thing here. Settings without
+ * Modules by name, columns by name, one row each but for continuous queries, with InfluxDB's names where there is such a thing here. Settings without
  * a counterpart in InfluxDB are left to siltd --print-config.
  */
+#include "server/continuous.h"
 #include "server/stats.h"
 #include "silt/text.h"
 #include "silt/version.h"
@@ -39,11 +40,16 @@ static struct silt_cell boolean_cell(bool value)
     return (struct silt_cell){.kind = SILT_CELL_BOOLEAN, .boolean = value};
 }
 
-static struct silt_cell duration_cell(struct builder *b, uint64_t ms)
+static struct silt_cell go_duration_cell(struct builder *b, uint64_t ns)
 {
     char text[SILT_NUMBER_TEXT_MAX];
-    size_t len = silt_write_duration_go(text, (int64_t)(ms * 1000000));
+    size_t len = silt_write_duration_go(text, (int64_t)ns);
     return string_cell(silt_arena_str(b->arena, (struct silt_str){text, len}));
+}
+
+static struct silt_cell duration_cell(struct builder *b, uint64_t ms)
+{
+    return go_duration_cell(b, ms * 1000000);
 }
 
 static struct silt_cell time_cell(struct builder *b, silt_time time)
@@ -147,6 +153,43 @@ static void add_system(struct builder *b, const struct stats_source *source)
         COLUMN("uptime", string_cell(silt_arena_str(b->arena, (struct silt_str){uptime, uptime_len}))));
 }
 
+/* A row each; the module is there when there are any: InfluxDB has none like it. */
+static void add_continuous_queries(struct builder *b, const struct stats_source *source)
+{
+    static const struct silt_str columns[] = {{"again", 5}, {"database", 8}, {"duration", 8}, {"end", 3},
+                                              {"error", 5}, {"failed", 6}, {"name", 4}, {"ok", 2},
+                                              {"pending", 7}, {"running", 7}, {"start", 5}, {"written", 7}};
+    const size_t column_count = sizeof(columns) / sizeof(columns[0]);
+    const struct silt_str name = SILT_STR("continuous-queries");
+    struct continuous_report *reports;
+    size_t count;
+
+    if (b->wanted.len && !silt_str_equal(b->wanted, name))
+        return;
+    continuous_reports(source->continuous, b->arena, &reports, &count);
+    if (count == 0)
+        return;
+    struct silt_cell *cell = silt_arena_alloc(b->arena, count * column_count * sizeof(*cell));
+    b->tables = silt_arena_grow(b->arena, b->tables, &b->capacity, b->count + 1, sizeof(*b->tables));
+    b->tables[b->count++] = (struct silt_table){
+        .head = {.name = name, .columns = columns, .column_count = column_count}, .cells = cell, .row_count = count};
+    for (const struct continuous_report *report = reports; report < reports + count; report++) {
+        const struct silt_cell none = {.kind = SILT_CELL_NULL};
+        *cell++ = number_cell(report->again);
+        *cell++ = string_cell(report->database);
+        *cell++ = report->has_run ? go_duration_cell(b, report->duration_ns) : none;
+        *cell++ = report->has_run ? time_cell(b, report->end) : none;
+        *cell++ = string_cell(report->error);
+        *cell++ = number_cell(report->failed);
+        *cell++ = string_cell(report->name);
+        *cell++ = number_cell(report->ok);
+        *cell++ = number_cell(report->pending);
+        *cell++ = boolean_cell(report->running);
+        *cell++ = report->has_run ? time_cell(b, report->start) : none;
+        *cell++ = report->has_run ? number_cell(report->written) : none;
+    }
+}
+
 void diagnostics_show(const struct stats_source *source, struct silt_str module, struct silt_arena *arena,
                       struct silt_table **tables, size_t *count)
 {
@@ -157,6 +200,7 @@ void diagnostics_show(const struct stats_source *source, struct silt_str module,
         COLUMN("Version", string_cell(SILT_STR(SILT_INFLUX_VERSION))));
     add_config(&b, source->options);
     add_config_of_services(&b, source->options);
+    add_continuous_queries(&b, source);
     add_system(&b, source);
     *tables = b.tables;
     *count = b.count;

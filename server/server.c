@@ -95,11 +95,11 @@ static enum silt_status close_all(struct silt_server *server, bool flush, struct
     struct http_server *http = &server->http;
     enum silt_status rc = SILT_OK;
 
-    continuous_destroy(http->stats.continuous);
     auth_gate_destroy(http->gate);
     silt_pool_destroy(http->write_pool);
     silt_pool_destroy(http->query_pool);
     silt_pool_destroy(http->compute_pool);
+    continuous_destroy(http->stats.continuous); /* nobody writes any more, and the store is still there */
     forward_destroy(http->stats.forward);
     if (http->storage)
         rc = silt_storage_close(http->storage, flush, err);

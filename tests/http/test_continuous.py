@@ -1,5 +1,7 @@
 """Continuous queries, run by the clock: rollups appear by themselves, errors are counted, what is dropped stops."""
 import json
+import shutil
+import tempfile
 import time
 import unittest
 
@@ -76,6 +78,43 @@ class Continuous(unittest.TestCase):
         ok = self.counts()["queryOk"]
         time.sleep(1.2)
         self.assertEqual(self.counts()["queryOk"], ok)
+
+    def test_what_is_told_of_them(self):
+        self.assertEqual(self.ask("SHOW DIAGNOSTICS FOR 'continuous-queries'"), [])
+        self.ask("CREATE CONTINUOUS QUERY a ON d RESAMPLE EVERY 1s BEGIN SELECT mean(v) INTO x FROM m GROUP BY time(10s) END; "
+                 "CREATE CONTINUOUS QUERY b ON d RESAMPLE EVERY 1s BEGIN SELECT mean(v), v INTO x FROM m GROUP BY time(10s) END")
+
+        def rows():
+            tables = self.ask("SHOW DIAGNOSTICS FOR 'continuous-queries'")
+            found = [dict(zip(tables[0]["columns"], row)) for row in tables[0]["values"]] if tables else []
+            return found if len(found) == 2 and all(row["start"] for row in found) else None
+
+        good, bad = self.wait_for(rows)
+        self.assertEqual((good["database"], good["name"], good["error"], good["failed"]), ("d", "a", "", 0))
+        self.assertGreater(good["ok"], 0)
+        self.assertRegex(good["duration"], r"^[0-9.]+(ns|\u00b5s|ms|s)$")
+        self.assertLess(good["start"], good["end"])
+        self.assertEqual((bad["name"], bad["ok"]), ("b", 0))
+        self.assertEqual(bad["error"], "mixing aggregate and non-aggregate queries is not supported")
+
+    def test_killed_and_started_again(self):
+        folder = tempfile.mkdtemp(prefix="silt-continuous-")
+        env = {"SILT_CONTINUOUS_QUERIES_RUN_INTERVAL": "50ms"}
+        try:
+            with live.start_siltd(folder, env=env) as server:
+                server.query("CREATE DATABASE d")
+                server.query("CREATE CONTINUOUS QUERY a ON d BEGIN SELECT count(v) INTO x FROM m GROUP BY time(1s) END")
+                first = int(time.time()) + 1
+                server.write("\n".join("m v=1 %d" % ((first + s) * 10**9) for s in range(8)), db="d")
+                self.wait_for(lambda: "series" in server.query("SELECT * FROM x", db="d"))
+                server.kill()
+            time.sleep(max(0, first + 9 - time.time()))
+            with live.start_siltd(folder, env=env) as server:
+                expect = [[(first + s) * 10**9, 1] for s in range(8)]
+                self.wait_for(lambda: server.query_json("SELECT count FROM x", db="d", epoch="ns")["results"][0]
+                              .get("series", [{}])[0].get("values") == expect)
+        finally:
+            shutil.rmtree(folder)
 
     def test_off(self):
         with live.start_siltd(env={"SILT_CONTINUOUS_QUERIES_ENABLED": "false",
