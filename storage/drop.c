@@ -86,6 +86,7 @@ static enum silt_status drop_some(struct silt_storage *storage, struct policy *p
 
 /* ---------------------------------------------------------------- what follows; no lock is held */
 
+/* Each data file goes with its last reader; then the rest of the folder. */
 static void remove_files(struct silt_storage *storage, struct shard *shard)
 {
     char folder[VFS_NAME_BYTES_MAX];
@@ -93,6 +94,12 @@ static void remove_files(struct silt_storage *storage, struct shard *shard)
     shard_folder(shard->id, folder);
     pthread_mutex_lock(&shard->flush_lock);
     pthread_mutex_lock(&shard->compact_lock);
+    struct version *version = shard_pin(shard);
+    struct version_change change = {.remove = version->files, .remove_count = version->file_count};
+    pthread_mutex_lock(&shard->manifest_lock);
+    shard_change(shard, &change);
+    pthread_mutex_unlock(&shard->manifest_lock);
+    version_release(version);
     if (storage->vfs->ops->remove_folder(storage->vfs, folder, &err) != SILT_OK)
         silt_log(SILT_LOG_WARN, "cannot remove a dropped shard's files", "shard=%llu error=\"%s\"",
                  (unsigned long long)shard->id, err.text);

@@ -31,7 +31,7 @@ void data_file_release(struct data_file *file)
     if (atomic_load(&file->dead)) {
         struct silt_error err;
         /* What cannot be removed now is an orphan, and removed at the next start. */
-        if (vfs_blob_remove(file->vfs, file->name, &err) != SILT_OK)
+        if (vfs_blob_discard(file->vfs, file->name, &err) != SILT_OK)
             silt_log(SILT_LOG_WARN, "cannot remove an old file", "error=\"%s\"", err.text);
     }
     free(file);

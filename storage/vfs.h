@@ -52,6 +52,8 @@ struct vfs_ops {
     void (*blob_close)(struct vfs_blob *blob);
     /* Gone for new opens at once; those who have it open may read on. Missing is fine. */
     enum silt_status (*blob_remove)(struct vfs *vfs, const char *name, struct silt_error *err);
+    /* The same of one that nobody has open: a large one's space comes back bit by bit. May be NULL: blob_remove. */
+    enum silt_status (*blob_discard)(struct vfs *vfs, const char *name, struct silt_error *err);
 
     /* A new, empty segment of `bytes`. recycle: the name of an old one whose room may be used again (it is gone
      * afterwards), or NULL; then old bytes may show behind what was written: records must tell. */
@@ -131,6 +133,10 @@ static inline void vfs_blob_close(struct vfs_blob *blob) /* NULL is fine */
 {
     if (blob)
         blob->vfs->ops->blob_close(blob);
+}
+static inline enum silt_status vfs_blob_discard(struct vfs *vfs, const char *name, struct silt_error *err)
+{
+    return vfs->ops->blob_discard ? vfs->ops->blob_discard(vfs, name, err) : vfs->ops->blob_remove(vfs, name, err);
 }
 static inline enum silt_status vfs_blob_remove(struct vfs *vfs, const char *name, struct silt_error *err)
 {

@@ -8,6 +8,7 @@
  *
  * A NAME.tmp that nobody in this process is writing is what an earlier run left; list removes it.
  */
+#include "storage/file_reaper.h"
 #include "storage/vfs.h"
 
 #include "silt/text.h"
@@ -41,6 +42,7 @@ struct posix_vfs {
     char *sqlite_path;
     pthread_mutex_t unfinished_lock; /* guards: */
     struct unfinished *unfinished;
+    struct file_reaper *reaper;
 };
 
 struct posix_writer {
@@ -167,6 +169,22 @@ static enum silt_status remove_name(struct vfs *vfs, const char *name, struct si
     enum silt_status rc = path_of(posix_of(vfs), name, "", path, err);
     if (rc == SILT_OK && unlink(path) != 0 && errno != ENOENT)
         rc = silt_fail_errno(err, errno, "remove %s", path);
+    return rc;
+}
+
+static enum silt_status blob_discard(struct vfs *vfs, const char *name, struct silt_error *err)
+{
+    char path[PATH_BYTES_MAX];
+    struct stat facts;
+    enum silt_status rc = path_of(posix_of(vfs), name, "", path, err);
+    if (rc != SILT_OK)
+        return rc;
+    int fd = open(path, O_WRONLY | O_CLOEXEC); /* if it cannot be had, all goes at once */
+    rc = remove_name(vfs, name, err);
+    if (fd >= 0 && rc == SILT_OK && fstat(fd, &facts) == 0 && facts.st_nlink == 0)
+        file_reaper_take(posix_of(vfs)->reaper, fd, (uint64_t)facts.st_size);
+    else if (fd >= 0)
+        close(fd);
     return rc;
 }
 
@@ -685,6 +703,7 @@ static void posix_close(struct vfs *vfs)
     struct posix_vfs *posix = posix_of(vfs);
     if (posix->lock_fd >= 0)
         close(posix->lock_fd);
+    file_reaper_destroy(posix->reaper);
     pthread_mutex_destroy(&posix->unfinished_lock);
     free(posix->sqlite_path);
     free(posix->root);
@@ -702,6 +721,7 @@ static const struct vfs_ops posix_ops = {
     .blob_map = blob_map,
     .blob_close = blob_close,
     .blob_remove = remove_name,
+    .blob_discard = blob_discard,
     .segment_create = segment_create,
     .segment_open = segment_open,
     .segment_bytes = segment_bytes,
@@ -779,6 +799,7 @@ enum silt_status vfs_posix_open(const char *directory, struct vfs **out, struct 
     posix->vfs.ops = &posix_ops;
     posix->lock_fd = -1;
     pthread_mutex_init(&posix->unfinished_lock, NULL);
+    posix->reaper = file_reaper_create();
     if ((rc = make_root(directory, err)) != SILT_OK)
         goto fail;
     posix->root = realpath(directory, NULL);

@@ -84,6 +84,28 @@ START_TEST(blobs_are_whole_or_absent)
 }
 END_TEST
 
+/* Small and large: the name is gone at once; the rest of large ones may still be coming off when the store closes. */
+START_TEST(discarded_blobs_are_gone)
+{
+    struct vfs_blob_writer *writer;
+    struct vfs_blob *blob;
+    size_t len = 1 << 20;
+    char name[32];
+    char *bytes = calloc(1, len);
+    for (unsigned size = 1; size <= 50; size += 7) {
+        snprintf(name, sizeof(name), "a/%u.tsm", size);
+        ck_assert_int_eq(vfs_blob_create(vfs, name, &writer, &err), SILT_OK);
+        for (unsigned i = 0; i < size; i++)
+            ck_assert_int_eq(vfs_blob_append(writer, bytes, len, &err), SILT_OK);
+        ck_assert_int_eq(vfs_blob_commit(writer, &err), SILT_OK);
+        ck_assert_int_eq(vfs_blob_discard(vfs, name, &err), SILT_OK);
+        ck_assert_int_eq(vfs_blob_open(vfs, name, &blob, &err), SILT_NOT_FOUND);
+        ck_assert_int_eq(vfs_blob_discard(vfs, name, &err), SILT_OK);
+    }
+    free(bytes);
+}
+END_TEST
+
 START_TEST(empty_blobs_exist)
 {
     struct vfs_blob_writer *writer;
@@ -249,6 +271,7 @@ END_TEST
 static void add_conformance(TCase *tcase)
 {
     tcase_add_test(tcase, blobs_are_whole_or_absent);
+    tcase_add_test(tcase, discarded_blobs_are_gone);
     tcase_add_test(tcase, empty_blobs_exist);
     tcase_add_test(tcase, segments_keep_what_is_written);
     tcase_add_test(tcase, registers_change_by_compare_and_swap);
