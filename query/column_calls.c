@@ -441,7 +441,7 @@ static enum silt_status choose_value(struct column_scan *c, uint64_t *keys, size
         memcpy(copy, keys, count * sizeof(*keys));
     struct silt_cell high = cell_of(c, choose(keys, count, count / 2));
     struct silt_cell low = count % 2 ? high : cell_of(c, choose(copy, count, count / 2 - 1));
-    point.value = median_of(&low, &high);
+    point.value = median_of(count % 2 ? &high : &low, &high);
     return points_add(out, &point, err);
 }
 

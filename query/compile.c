@@ -391,7 +391,10 @@ static enum silt_status check_fields(struct compiler *c)
 {
     const struct compiled *out = c->out;
 
-    if (out->field_count == 0)
+    size_t times = 0;
+    for (size_t i = 0; i < out->field_count; i++)
+        times += out->fields[i].expr->kind == EXPR_REF && silt_str_equal(out->fields[i].expr->ref.name, SILT_STR("time"));
+    if (times == out->field_count)
         return REFUSE("at least 1 non-time field must be queried");
     if (out->call_count > 1 && out->top_bottom)
         return REFUSE("selector function %s() cannot be combined with other functions", out->top_bottom);

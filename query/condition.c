@@ -181,6 +181,12 @@ static const struct expr *as_time(struct exec *exec, const struct expr *expr, co
     return expr;
 }
 
+/* A cell's u64 is its i64's bits. */
+static struct silt_cell fold_unsigned(enum expr_op op, uint64_t a, uint64_t b)
+{
+    return (struct silt_cell){.kind = SILT_CELL_UNSIGNED, .u64 = b == 0 ? 0 : op == OP_DIV ? a / b : a % b};
+}
+
 static struct expr *fold_binary(struct exec *exec, enum expr_op op, struct expr *left, struct expr *right,
                                 const struct silt_zone *zone)
 {
@@ -196,8 +202,10 @@ static struct expr *fold_binary(struct exec *exec, enum expr_op op, struct expr 
     }
     if (is_literal(left) && is_literal(right)) {
         if (number_cell(left, &a) && number_cell(right, &b)) {
-            /* folding is the projection's division: 7/2 is 3.5 everywhere */
-            folded = make_of_cell(exec, eval_binary(op, a, b, false));
+            /* folding is the projection's division: 7/2 is 3.5 everywhere, but for unsigned numbers */
+            bool whole = (op == OP_DIV || op == OP_MOD) && a.kind != SILT_CELL_FLOAT && b.kind != SILT_CELL_FLOAT &&
+                         (a.kind == SILT_CELL_UNSIGNED || b.kind == SILT_CELL_UNSIGNED);
+            folded = whole ? make_of_cell(exec, fold_unsigned(op, a.u64, b.u64)) : make_of_cell(exec, eval_binary(op, a, b, false));
         } else if (left->kind == EXPR_BOOLEAN && right->kind == EXPR_BOOLEAN) {
             folded = make_of_cell(exec, eval_binary(op, (struct silt_cell){.kind = SILT_CELL_BOOLEAN, .boolean = left->boolean},
                                                     (struct silt_cell){.kind = SILT_CELL_BOOLEAN, .boolean = right->boolean}, true));
@@ -312,6 +320,17 @@ static bool time_of(struct exec *exec, const struct expr *expr, const struct sil
     }
 }
 
+static enum silt_status out_of_range(wide_time wide, struct silt_error *err)
+{
+    char text[40];
+    time_t seconds = (time_t)((wide - (wide % 1000000000 + 1000000000) % 1000000000) / 1000000000);
+    struct tm civil;
+
+    gmtime_r(&seconds, &civil);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &civil);
+    return silt_fail(err, SILT_INVALID, "time %s %s time literal", text, wide < 0 ? "underflows" : "overflows");
+}
+
 static enum silt_status time_bound(struct exec *exec, enum expr_op op, const struct expr *value,
                                    const struct silt_zone *zone, struct condition *out, struct silt_error *err)
 {
@@ -319,14 +338,8 @@ static enum silt_status time_bound(struct exec *exec, enum expr_op op, const str
     silt_time time;
     wide_time wide;
 
-    if (time_of(exec, value, zone, &wide) && (wide <= SILT_TIME_MIN || wide > SILT_TIME_MAX)) {
-        char text[40];
-        time_t seconds = (time_t)((wide - (wide % 1000000000 + 1000000000) % 1000000000) / 1000000000);
-        struct tm civil;
-        gmtime_r(&seconds, &civil);
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &civil);
-        return silt_fail(err, SILT_INVALID, "time %s %s time literal", text, wide < 0 ? "underflows" : "overflows");
-    }
+    if (time_of(exec, value, zone, &wide) && (wide <= SILT_TIME_MIN || wide > SILT_TIME_MAX))
+        return out_of_range(wide, err);
 
     if (value->kind == EXPR_STRING) {
         enum silt_status rc = time_text_parse(value->string, zone, &time, err);
@@ -337,6 +350,8 @@ static enum silt_status time_bound(struct exec *exec, enum expr_op op, const str
     } else {
         reduced = expr_reduce(exec, value, zone);
     }
+    if (reduced->kind == EXPR_DURATION && (reduced->integer <= SILT_TIME_MIN || reduced->integer > SILT_TIME_MAX))
+        return out_of_range(reduced->integer, err);
     switch (reduced->kind) {
     case EXPR_TIME:
     case EXPR_DURATION:

@@ -442,6 +442,17 @@ static bool shard_has_series(struct silt_reader *base, uint32_t shard, silt_seri
     return false;
 }
 
+bool memory_reader_has_before(const struct silt_reader *base, silt_series_id id, silt_time t)
+{
+    const struct memory_reader *reader = (const struct memory_reader *)base;
+    const struct memory_series *series = &reader->table->series[id - 1];
+
+    for (size_t i = 0; i < series->row_count; i++)
+        if (series->rows[i].time < t)
+            return true;
+    return false;
+}
+
 /* ---------------------------------------------------------------- cursor */
 
 static enum silt_status cursor_create(struct silt_reader *base, struct silt_budget *budget, struct silt_cursor **out,

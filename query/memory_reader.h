@@ -35,5 +35,7 @@ void memory_table_reverse(struct memory_table *table);
 /* Shards numbered first to last of the table; batches of at most batch_rows. owned: destroyed with the reader. */
 struct silt_reader *memory_reader_open(struct memory_table *table, bool owned, int64_t first_shard, int64_t last_shard,
                                        uint32_t batch_rows);
+/* Whether the series of such a reader has a row before t. */
+bool memory_reader_has_before(const struct silt_reader *reader, silt_series_id id, silt_time t);
 
 #endif

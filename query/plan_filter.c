@@ -166,7 +166,7 @@ static struct silt_tag_filter *push_down(struct plan *plan, const struct expr *e
     return filter;
 }
 
-/* A bare sum or the like stands for true, but for false where it starts with a tag, or with no name and ends in a tag. */
+/* A bare sum or the like stands for true, but for false where it is of a tag and a text or a tag. */
 static struct expr *without_bare_arithmetic(struct plan *plan, struct expr *expr)
 {
     if (expr->kind == EXPR_PAREN) {
@@ -178,8 +178,8 @@ static struct expr *without_bare_arithmetic(struct plan *plan, struct expr *expr
             expr->binary.right = without_bare_arithmetic(plan, expr->binary.right);
         } else if (op >= OP_ADD) {
             struct expr *yes = expr_new(plan->exec->arena, EXPR_BOOLEAN);
-            const struct expr *name = expr->binary.left->kind == EXPR_REF ? expr->binary.left : expr->binary.right;
-            yes->boolean = !is_tag_ref(plan, name);
+            struct slot test;
+            yes->boolean = !as_tag_test(plan, expr, &test);
             return yes;
         }
     }

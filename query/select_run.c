@@ -7,6 +7,7 @@
  */
 #include "query/cells.h"
 #include "query/into.h"
+#include "query/memory_reader.h"
 #include "query/points.h"
 #include "query/rows.h"
 #include "query/statements.h"
@@ -382,6 +383,22 @@ static enum silt_status gather(struct evaluation *e, const struct plan_call *cal
     return rc;
 }
 
+/*
+ * Windows of a subquery may start before the range. A call without windows that comes to such a row finds it outside of its
+ * range, which to InfluxDB is the end of all it reads.
+ */
+static bool starts_before_range(const struct evaluation *e)
+{
+    const struct plan *plan = e->plan;
+
+    for (size_t i = e->group->first; i < e->group->first + e->group->count; i++) {
+        const struct plan_source *source = &plan->sources[e->scan->series[i].source];
+        if (source->in_memory && memory_reader_has_before(source->reader, e->scan->series[i].id, plan->compiled->windows.min))
+            return true;
+    }
+    return false;
+}
+
 static enum silt_status call_points(struct evaluation *e, const struct plan_call *call, bool outermost,
                                     struct points *out, struct silt_error *err)
 {
@@ -394,6 +411,9 @@ static enum silt_status call_points(struct evaluation *e, const struct plan_call
 
     points_init(&in, plan->exec, call->in);
     points_init(&made, plan->exec, call->out);
+    if (!interval && !call->inner && call->function->class != CLASS_TRANSFORM && !plan->compiled->descending &&
+        !call->stream->ended)
+        call->stream->ended = starts_before_range(e);
     if (call->stream->ended) {
         *out = made;
         return SILT_OK;

@@ -411,6 +411,8 @@ static enum silt_status open_places(struct counting *c, bool whole, silt_time mi
         place->rp = source && source->rp.len ? source->rp : exec->options->rp; /* empty: the default one */
         if (place->database.len == 0)
             return silt_fail(c->err, SILT_INVALID, "database name required");
+        if (source && !source->is_regex && source->name.len == 0)
+            return silt_fail(c->err, SILT_INVALID, "invalid measurement");
         c->place_count++; /* to be closed */
         if ((rc = schema_view_open(exec, place->database, place->rp, whole, min, max, &place->view, c->err)) != SILT_OK)
             return rc;

@@ -150,6 +150,8 @@ static enum silt_status check_databases(struct exec *exec, const struct select *
         struct silt_str database = source->database.len ? source->database : exec->options->database;
         if (database.len == 0)
             return silt_fail(err, SILT_INVALID, "database name required");
+        if (!source->is_regex && source->name.len == 0)
+            return silt_fail(err, SILT_INVALID, "invalid measurement");
         rc = exec->options->source->policies(exec->options->source, database, exec->arena, &policies, &count, err);
     }
     return rc;

@@ -74,6 +74,8 @@ static struct silt_cell float_cell(double value)
 
 struct silt_cell median_of(const struct silt_cell *low, const struct silt_cell *high)
 {
+    if (low == high && low->kind == SILT_CELL_FLOAT)
+        return *low; /* -0 stays what it is */
     switch (low->kind) {
     case SILT_CELL_INTEGER:
         return float_cell((double)low->i64 + (double)(int64_t)((uint64_t)high->i64 - (uint64_t)low->i64) / 2);
