@@ -115,6 +115,17 @@ struct build {
     struct silt_buffer key, order;
 };
 
+/* Within a subquery SLIMIT counts by what the outermost statement groups by. */
+static bool counts(const struct plan *plan, struct silt_str dimension)
+{
+    const struct plan *by = plan->outermost;
+
+    for (size_t i = 0; by && i < by->dimension_count; i++)
+        if (silt_str_equal(by->dimensions[i], dimension))
+            return true;
+    return !by;
+}
+
 static enum silt_status group_of(struct build *build, const struct plan_source *source, const struct scan_series *series,
                                  uint32_t *out, struct silt_error *err)
 {
@@ -162,7 +173,7 @@ static enum silt_status group_of(struct build *build, const struct plan_source *
             struct silt_str value = series_tag(series, plan->dimensions[i]);
             tags[i].key = plan->dimensions[i];
             tags[i].value = value.len ? value : SILT_STR("");
-            if (!value.len)
+            if (!value.len || !counts(plan, plan->dimensions[i]))
                 continue;
             if (build->order.len)
                 silt_buffer_char(&build->order, '|');
@@ -314,9 +325,12 @@ static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
                         sorted[count++] = &scan->groups[i];
                 if (count > 1)
                     qsort(sorted, count, sizeof(*sorted), by_order_key);
-                uint64_t from_group = from->in_memory ? 0 : soffset, to_group = from->in_memory ? count : soffset + slimit;
-                for (uint64_t i = from_group; i < count && i < to_group; i++)
-                    sorted[i]->shards[bit / 64] |= (uint64_t)1 << (bit % 64);
+                uint64_t number = 0; /* groups that count as one have the same */
+                for (size_t i = 0; i < count; i++) {
+                    number += i > 0 && by_order_key(&sorted[i - 1], &sorted[i]) != 0;
+                    if (from->in_memory || (number >= soffset && number < soffset + slimit))
+                        sorted[i]->shards[bit / 64] |= (uint64_t)1 << (bit % 64);
+                }
             }
         }
     }

@@ -96,6 +96,7 @@ struct plan {
     struct silt_str *dimensions; /* tag keys, sorted, no duplicates */
     size_t dimension_count;
     struct silt_str *own_dimensions; /* those that the statement itself names */
+    const struct plan *outermost;    /* of a subquery, whose dimensions SLIMIT counts by; NULL: none */
     size_t own_dimension_count;
 
     struct slot *slots;

@@ -303,6 +303,8 @@ static enum silt_status places_open(struct show *show, struct place_list *places
                                        SILT_TIME_MAX, &place->view, show->err)) != SILT_OK)
                 return rc;
         }
+        if (rows && show->condition.max < 0)
+            continue; /* a series' row is at time 0 at the earliest */
         for (size_t k = 0; k < place->view.measurement_count; k++) {
             struct silt_str name = place->view.measurements[k];
             /* without a time InfluxDB asks every policy for the names of all sources */

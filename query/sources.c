@@ -200,6 +200,7 @@ static enum silt_status add_dimensions(struct plan *inner, const struct plan *ou
         memcpy(inner->dimensions + inner->own_dimension_count, outer->dimensions,
                outer->dimension_count * sizeof(*inner->dimensions));
     inner->dimension_count = strings_sort_unique(inner->dimensions, count);
+    inner->outermost = outer->outermost ? outer->outermost : outer;
     return SILT_OK;
 }
 

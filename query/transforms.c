@@ -169,6 +169,9 @@ static void enter_window(const struct walk *walk, silt_time time, silt_time *nam
     bool descending = walk->plan->compiled->descending;
 
     windows_of(&walk->plan->compiled->windows, time, descending ? edge : named, descending ? named : edge);
+    silt_time *end = descending ? named : edge;
+    if (*end == SILT_TIME_MAX) /* the end of all time lies behind the last point there can be */
+        *end = INT64_MAX;
     if (*named == SILT_TIME_MIN)
         *named = 0;
 }
