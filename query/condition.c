@@ -310,6 +310,12 @@ static bool time_of(struct exec *exec, const struct expr *expr, const struct sil
     case EXPR_TIME: *out = expr->integer; return true;
     case EXPR_BINARY: {
         const struct expr *span = expr_reduce(exec, expr->binary.right, zone);
+        if (expr->binary.left->kind == EXPR_INTEGER && span->kind == EXPR_DURATION &&
+            (expr->binary.op == OP_ADD || expr->binary.op == OP_SUB)) {
+            left = expr->binary.left->integer;
+            *out = expr->binary.op == OP_ADD ? left + span->integer : left - span->integer;
+            return true;
+        }
         if ((expr->binary.op != OP_ADD && expr->binary.op != OP_SUB) ||
             (span->kind != EXPR_DURATION && span->kind != EXPR_INTEGER) || !time_of(exec, expr->binary.left, zone, &left))
             return false;

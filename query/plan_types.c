@@ -113,6 +113,13 @@ enum silt_status plan_check_type(const struct plan *plan, const struct expr *exp
             return SILT_OK;
         }
         *out = arg; /* a mathematical function counts as giving what it is given, whatever it gives */
+        switch (math_function_of(expr->call.name)) {
+        case MATH_ABS:
+        case MATH_FLOOR:
+        case MATH_CEIL:
+        case MATH_ROUND: break;
+        default: *out = arg == DATA_UNKNOWN ? DATA_FLOAT : arg; /* but floats of a name that is nothing */
+        }
         return SILT_OK;
     }
     case EXPR_BINARY: {

@@ -303,8 +303,8 @@ static enum silt_status places_open(struct show *show, struct place_list *places
                                        SILT_TIME_MAX, &place->view, show->err)) != SILT_OK)
                 return rc;
         }
-        if (rows && show->condition.max < 0)
-            continue; /* a series' row is at time 0 at the earliest */
+        if (rows && (show->condition.max < 0 || (statement->descending && show->condition.min > 0)))
+            continue; /* a series' row is at time 0, or at the start of the range */
         for (size_t k = 0; k < place->view.measurement_count; k++) {
             struct silt_str name = place->view.measurements[k];
             /* without a time InfluxDB asks every policy for the names of all sources */
@@ -318,6 +318,11 @@ static enum silt_status places_open(struct show *show, struct place_list *places
     }
     if (places->count > 1)
         qsort(places->measurements, places->measurement_count, sizeof(*places->measurements), by_name);
+    bool named = statement->source_count == 0 || places->measurement_count > 0;
+    for (size_t i = 0; i < statement->source_count; i++)
+        named = named || !statement->sources[i].is_regex;
+    if (!named) /* patterns that meet nothing: nobody looks at the condition */
+        return SILT_OK;
     if (!rows)
         return series && !only_equalities(show->condition.rest)
                    ? silt_fail(show->err, SILT_INVALID, "invalid tag comparison operator")
@@ -371,6 +376,29 @@ static enum silt_status keys_of(struct show *show, const struct place_list *plac
     return rc;
 }
 
+/* By the last name and key first. */
+static enum silt_status series_rows_descending(struct show *show, const struct place_list *places, struct table *table)
+{
+    enum silt_status rc = SILT_OK;
+
+    for (size_t next = places->measurement_count, first; rc == SILT_OK && next > 0 && table->left > 0; next = first) {
+        struct silt_str *keys = NULL;
+        size_t count;
+        for (first = next - 1; first > 0; first--)
+            if (!silt_str_equal(places->measurements[first - 1].name, places->measurements[next - 1].name))
+                break;
+        if ((rc = keys_of(show, places, first, next, SIZE_MAX, &keys, &count)) != SILT_OK)
+            return rc;
+        for (size_t i = 0; i < count / 2; i++) {
+            struct silt_str key = keys[i];
+            keys[i] = keys[count - 1 - i];
+            keys[count - 1 - i] = key;
+        }
+        rc = table_strings(table, keys, count);
+    }
+    return rc;
+}
+
 static enum silt_status series_rows(struct show *show, const struct place_list *places)
 {
     struct table table;
@@ -379,6 +407,8 @@ static enum silt_status series_rows(struct show *show, const struct place_list *
     rc = table_begin(&table, show->exec, SILT_STR(""), key_column, 1, show->statement->limit,
                                       show->statement->offset, false, show->err);
 
+    if (show->statement->descending && expr_mentions_time(show->statement->condition))
+        return series_rows_descending(show, places, &table);
     for (size_t i = 0, next; rc == SILT_OK && i < places->measurement_count && table.left > 0; i = next) {
         struct silt_str *keys = NULL;
         size_t count, wanted = table.left > SIZE_MAX - table.skip ? SIZE_MAX : table.skip + table.left;

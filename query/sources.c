@@ -93,6 +93,11 @@ static enum silt_status add_subquery(struct plan *plan, const struct compiled *c
     for (size_t i = 0; i < inner->field_count; i++) {
         if (inner->field_is_argument[i]) /* can be read, but is not among what it shows */
             continue;
+        bool again = false; /* of columns of one name the first is meant */
+        for (size_t k = 0; k < source.field_count; k++)
+            again = again || silt_str_equal(source.fields[k].name, inner->names[i]);
+        if (again)
+            continue;
         source.tag_columns[source.field_count] = inner->output_types[i] == DATA_TAG;
         source.fields[source.field_count++] =
             (struct silt_field){.name = inner->names[i], .type = stored_type(inner->output_types[i])};
