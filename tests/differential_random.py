@@ -5,7 +5,8 @@
 
 --seed      the first seed (default: the day's date; printed)        --seeds   how many, one data set each (default 1)
 --queries   in all (default 4000)                                    --minutes at most
---long      20,000 queries over 10 seeds                             --show    how many differences to shrink and print
+--bounded   8,000 queries over seeds 1 to 8, whatever else is said   --show    how many differences to shrink and print
+--long      20,000 queries over seeds 1 to 10
 --start     the production to start from (default: request)
 --coverage  lists the alternatives of the grammar that were not drawn
 --replay    asks the queries of a file, one a line, of the seeds' data sets instead of random ones
@@ -28,6 +29,9 @@ from generator import compare, data as data_sets, grammar, known, mutate, shrink
 FUNCTIONS = set("""
     count sum mean min max first last spread stddev median mode distinct percentile integral top bottom sample
     derivative non_negative_derivative difference non_negative_difference elapsed cumulative_sum moving_average
+    holt_winters holt_winters_with_fit exponential_moving_average double_exponential_moving_average
+    triple_exponential_moving_average triple_exponential_derivative relative_strength_index kaufmans_efficiency_ratio
+    kaufmans_adaptive_moving_average chande_momentum_oscillator
     abs acos asin atan atan2 ceil cos exp floor ln log log2 log10 pow round sin sqrt tan
     """.split())
 CALL = re.compile(r"\b([a-z_0-9]+)\s*\(")
@@ -155,7 +159,7 @@ class Run:
         print("%d queries in %.0f s (%.0f/s), %d answered with data, %d lost with influxd (%d restarts); siltd restarted %d times" % (
             self.asked, seconds, self.asked / max(seconds, 0.1), self.with_data, self.lost, self.pair.restarts["influxd"],
             self.pair.restarts["siltd"]))
-        print("grammar: %d of %d alternatives drawn (%.1f %%), %d productions; %d of %d functions%s" % (
+        print("coverage: %d of %d alternatives drawn (%.1f %%), %d productions; %d of %d functions%s" % (
             len(self.hits), total, 100.0 * len(self.hits) / total, len(self.productions), len(self.functions), len(FUNCTIONS),
             "".join(", no " + name for name in sorted(FUNCTIONS - set(self.functions)))))
         if self.options.coverage:
@@ -199,6 +203,7 @@ def main():
     parser.add_argument("--queries", type=int, default=4000)
     parser.add_argument("--minutes", type=float, default=1000.0)
     parser.add_argument("--long", action="store_true")
+    parser.add_argument("--bounded", action="store_true")
     parser.add_argument("--show", type=int, default=20)
     parser.add_argument("--coverage", action="store_true")
     parser.add_argument("--shrink-data", type=int, default=1)
@@ -206,7 +211,10 @@ def main():
     parser.add_argument("--replay")
     options = parser.parse_args()
     if options.long:
-        options.queries, options.seeds = 20000, 10
+        options.queries, options.seeds = 20000, max(10, options.seeds)
+        options.seed = options.seed or 1
+    if options.bounded:  # the same queries every time
+        options.queries, options.seeds, options.seed = 8000, 8, 1
     if options.seed is None:
         options.seed = int(datetime.date.today().strftime("%Y%m%d"))
     began = time.monotonic()

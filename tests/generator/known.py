@@ -60,7 +60,7 @@ def sample(d):
 
 def unstable(d):
     """influxd answers the same question differently when asked again"""
-    return any(d.again() != d.want for _ in range(6))
+    return any(d.again() != d.want for _ in range(20))
 
 
 def panicked(d):
@@ -86,56 +86,209 @@ def merge_order(d):
     return a is not None and b is not None and close(a, b, ULPS)
 
 
-def integral(d):
-    """integral() with windows, in descending order, and the order of its groups"""
-    return re.search(r"\bintegral\s*\(", d.query, re.I) is not None and d.want[0] == d.got[0]
+# -- the text of a query, as far as a rule has to understand it
+
+CALL = re.compile(r"\b(?!time\b|now\b|fill\b|tz\b)[a-z_0-9]+\s*\(", re.I)
+GROUP = re.compile(r"\bGROUP\s+BY\b(.*?)(?:\bfill\s*\(|\bORDER\b|\bS?LIMIT\b|\bS?OFFSET\b|\btz\s*\(|;|$)", re.I | re.S)
 
 
-CALL = re.compile(r"\b[a-z_]+\s*\(|\bdistinct\b", re.I)
-
-
-def subqueries(query):
-    """The texts in brackets that are SELECTs, innermost included."""
-    out, open_at = [], []
-    for i, c in enumerate(query):
+def brackets(query):
+    """(start, end) of what stands in each pair of brackets, quoted texts left aside."""
+    plain = re.sub(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", lambda m: "x" * len(m.group()), query)
+    open_at = []
+    for i, c in enumerate(plain):
         if c == "(":
             open_at.append(i)
         elif c == ")" and open_at:
-            text = query[open_at.pop() + 1:i]
-            if re.match(r"\s*SELECT\b", text, re.I):
-                out.append(text)
+            yield open_at.pop() + 1, i
+
+
+def subqueries(query):
+    """The texts in brackets that are SELECTs, inner ones included."""
+    return [query[a:b] for a, b in brackets(query) if re.match(r"\s*SELECT\b", query[a:b], re.I)]
+
+
+def outside(query):
+    """The query with nothing in the brackets of its subqueries."""
+    for inner in sorted(subqueries(query), key=len, reverse=True):
+        query = query.replace(inner, "")
+    return query
+
+
+def fields(select):
+    return re.split(r"\bFROM\b", outside(select), maxsplit=1, flags=re.I)[0]
+
+
+def dimensions(select):
+    """What it groups by but time."""
+    out = []
+    for m in GROUP.finditer(outside(select)):
+        out += [name.strip() for name in re.sub(r"\btime\s*\([^()]*\)", "", m.group(1), flags=re.I).split(",") if name.strip()]
     return out
 
 
-def several_calls_inside(d):
-    """rows of a subquery with several calls that groups by tags: InfluxDB joins the calls while they are sorted differently"""
-    for text in subqueries(d.query):
-        fields = re.split(r"\bFROM\b", text, maxsplit=1, flags=re.I)[0]
-        several = len(CALL.findall(fields)) > 1 or re.search(r"\(\s*(\*|/)", fields)
-        if several and (re.search(r"GROUP BY", d.query, re.I)):
-            return d.want[0] == d.got[0]
-    return False
+def many_calls(select):
+    """Several calls among the fields, or one over a wildcard or pattern."""
+    text = fields(select)
+    return len(CALL.findall(text)) > 1 or re.search(r"\(\s*(\*|/)", text) is not None
+
+
+def sources(select):
+    """The names in FROM, without database and policy; a pattern is `/`, a subquery ``."""
+    m = re.search(r"\bFROM\b(.*?)(?:\bWHERE\b|\bGROUP\b|\bfill\b|\bORDER\b|\bS?LIMIT\b|\bS?OFFSET\b|\btz\s*\(|;|$)",
+                  outside(select), re.I | re.S)
+    names = []
+    for name in re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", m.group(1)) if m else ():
+        name = name.strip()
+        names.append("" if name.startswith("(") else "/" if "/" in name else re.split(r"\.(?=[^.]*$)", name)[-1].strip('"'))
+    return names
+
+
+def every_select(query):
+    """The statements of a request, and their subqueries."""
+    return [s for s in query.split(";") if re.search(r"\bSELECT\b", s, re.I)] + subqueries(query)
+
+
+# -- answers
+
+def tables(body):
+    """The series of all documents, in order."""
+    return [(r.get("statement_id"), s) for d in documents(body) or [] for r in d.get("results", []) for s in r.get("series", [])]
+
+
+def shape(table):
+    number, s = table
+    return number, s.get("name"), repr(s.get("tags")), repr(s.get("columns"))
+
+
+def same_but(d, rows):
+    """Equal answers once rows(columns, values) has been made of each series' rows."""
+    want, got = tables(d.want[1]), tables(d.got[1])
+    if d.want[0] != d.got[0] or len(want) != len(got) or [shape(t) for t in want] != [shape(t) for t in got]:
+        return False
+    return all(rows(a["columns"], a["values"]) == rows(b["columns"], b["values"]) for (_, a), (_, b) in zip(want, got))
+
+
+def errors(body):
+    return [(r.get("statement_id"), r["error"]) for d in documents(body) or [{"error": body}] for r in d.get("results", [d]) if "error" in r]
+
+
+def answered(d):
+    """What is an error is the same one on both sides."""
+    return d.want[0] == d.got[0] == 200 and errors(d.want[1]) == errors(d.got[1])
+
+
+# -- subqueries that group by tags: InfluxDB hands their rows on by time, where it expects them by group
+
+def filled_inside(d):
+    """fill() in a subquery that groups by tags: InfluxDB fills all windows anew whenever another group's row comes"""
+    return answered(d) and any(re.search(r"\bfill\s*\(\s*(-?[\d.]+|previous|linear)", outside(s), re.I) and
+                               re.search(r"\bGROUP\s+BY\b", d.query, re.I) for s in subqueries(d.query))
 
 
 def limit_inside(d):
-    """LIMIT and OFFSET in a subquery that groups by tags: InfluxDB counts anew whenever another group's row comes between"""
-    return any(re.search(r"\b(LIMIT|OFFSET)\b", text, re.I) for text in subqueries(d.query)) and \
-        re.search(r"GROUP BY", d.query, re.I) is not None and d.want[0] == d.got[0]
+    """LIMIT and OFFSET in a subquery that groups by tags: InfluxDB counts anew whenever another group's row comes"""
+    return answered(d) and any(re.search(r"\b(LIMIT|OFFSET)\b", outside(s), re.I) for s in subqueries(d.query)) and \
+        any(dimensions(s) for s in every_select(d.query))
 
 
-def beside_subquery(d):
-    """a FROM with a subquery beside other sources: InfluxDB drops what has another type than the first of them"""
-    return re.search(r"\)\s*,|,\s*\(\s*SELECT", d.query, re.I) is not None and len(subqueries(d.query)) > 0 and \
-        re.search(r"FROM[^()]*,\s*\(\s*SELECT|\)\s*,\s*(\(\s*SELECT|[a-z\"/])", d.query, re.I) is not None and d.want[0] == d.got[0]
+def torn_inside(d):
+    """several calls in a subquery that groups by tags: InfluxDB joins them by group, though they come by time"""
+    return answered(d) and any(many_calls(s) for s in subqueries(d.query)) and any(dimensions(s) for s in every_select(d.query))
 
 
-def tag_key(d):
-    """WHERE "_tagKey" on data"""
-    return "_tagKey" in d.query
+def ties_inside(d):
+    """the order of a subquery's rows that have the same time, of several groups or sources"""
+    cut = re.search(r"\b(LIMIT|OFFSET)\b", outside(d.query), re.I)  # which of them are shown, then
+
+    def rows(columns, values):
+        return [repr(row[0]) for row in values], () if cut else sorted(repr(row) for row in values)
+    return len(subqueries(d.query)) > 0 and same_but(d, rows)
 
 
-RULES = (timed_out, panicked, sample, merge_order, partial, tag_key, unstable, integral, limit_inside, several_calls_inside,
-         beside_subquery)
+ORDERED = re.compile(r"\b(first|last|mode|elapsed|cumulative_sum|integral|top|bottom|distinct|\w*derivative|\w*difference|"
+                     r"\w*moving_average|relative_strength_index|kaufmans_efficiency_ratio|chande_momentum_oscillator)\s*\(", re.I)
+
+
+def order_inside(d):
+    """what depends on the order of a subquery's rows that have the same time"""
+    return answered(d) and any(ORDERED.search(fields(s)) and subqueries(s) for s in every_select(d.query))
+
+
+# -- which of equal ones
+
+def named_twice(d):
+    """a measurement that FROM names twice, or in two policies: which of two points at the same time comes first"""
+    if not answered(d):
+        return False
+    for s in every_select(d.query):
+        names = sources(s)
+        if len(set(names)) < len(names) or ("/" in names and len(names) > 1):
+            return True
+    return False
+
+
+def companions(d):
+    """what stands beside a selector's value where several series have that value at that time"""
+    if not any(re.search(r"\b(min|max|first|last|top|bottom)\s*\(", fields(s), re.I) for s in every_select(d.query)):
+        return False
+
+    def rows(columns, values):
+        chosen = [i for i, c in enumerate(columns) if i == 0 or re.match(r"(min|max|first|last|top|bottom)(_|$)", c)]
+        return len(values), [[row[i] for i in chosen or (0,)] for row in values]
+    return same_but(d, rows)
+
+
+# -- single functions
+
+def integral_groups(d):
+    """integral() of several groups: a Go map gives their order, another one each time"""
+    return answered(d) and any(re.search(r"\bintegral\s*\(", fields(s), re.I) and
+                               (dimensions(s) or len(sources(s)) > 1 or "/" in sources(s) or subqueries(s))
+                               for s in every_select(d.query))
+
+
+def empty_ends(d):
+    """percentile() beside other calls or in a subquery: a group without a point for it ends what InfluxDB reads of that call"""
+    return answered(d) and any(re.search(r"\bpercentile\s*\(", fields(s), re.I) and (many_calls(s) or subqueries(d.query))
+                               for s in every_select(d.query))
+
+
+def tested_beside_subquery(d):
+    """WHERE over a subquery beside other sources: a name that only some of them have is now a tag, now a field without a value"""
+    return answered(d) and any("" in sources(s) and len(sources(s)) > 1 and re.search(r"\bWHERE\b", outside(s), re.I)
+                               for s in every_select(d.query))
+
+
+def tag_or_field(d):
+    """a name that is a tag of one source and a field of another, which a subquery groups by"""
+    return any(n.split("::")[0].strip('"') in ("f", "i", "s", "b", "v") for s in subqueries(d.query) for n in dimensions(s))
+
+
+def chande_of_one(d):
+    """chande_momentum_oscillator(x, 1) without a warm-up, of which influxd dies where there is data"""
+    return b"chande_momentum_oscillator period must be greater than or equal to 2 without a warmup type" in d.got[1]
+
+
+def same_tag_twice(d):
+    """GROUP BY that names a tag twice: InfluxDB takes the groups for others than they are"""
+    return answered(d) and any(len({n.split("::")[0].strip('"') for n in dimensions(s)}) < len(dimensions(s))
+                               for s in every_select(d.query))
+
+
+def show_descending(d):
+    """SHOW FIELD KEYS, and SHOW SERIES of several sources, ORDER BY time DESC: as shards come together"""
+    return answered(d) and re.search(r"SHOW\s+(FIELD\s+KEYS|SERIES\b[^;]*,)[^;]*\bDESC\b", d.query, re.I | re.S) is not None
+
+
+def series_offset(d):
+    """SHOW SERIES with a time and OFFSET: InfluxDB skips within single shards, too, and so loses series"""
+    return answered(d) and re.search(r"SHOW\s+SERIES\b(?!.*CARDINALITY).*\btime\b.*\bOFFSET\b", d.query, re.I | re.S) is not None
+
+
+RULES = (timed_out, panicked, sample, merge_order, partial, unstable, chande_of_one, show_descending, series_offset, ties_inside, companions,
+         filled_inside, limit_inside, torn_inside, order_inside, named_twice, integral_groups, empty_ends, same_tag_twice, tag_or_field,
+         tested_beside_subquery)
 
 
 def explain(difference):
