@@ -40,8 +40,9 @@ class Notify(unittest.TestCase):
                 wait_for("READY=1")
                 server.process.send_signal(signal.SIGTERM)
                 wait_for("STOPPING=1")
+                self.assertEqual(server.process.wait(120), 0)
             finally:
-                self.assertEqual(server.stop(), 0)
+                server.stop()
 
 
 if __name__ == "__main__":

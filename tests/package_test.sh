@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# package_test.sh - the Debian package in a clean Debian 12: installed, started as its unit starts it, written to and asked, upgraded
+# over an older build, removed and purged with the data left alone. Needs root, debootstrap and a Debian mirror; skipped otherwise.
+#
+#     clean root (kept in build/debian-12.tar) -> a copy in a mount and process namespace of its own -> apt, siltd, silt in it
+#
+# There is no systemd in such a root: the unit's ExecStart, User and EnvironmentFile are read from the unit and done by hand.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+passed=0 failed=0
+
+skip() {
+    echo "skipped: $1"
+    echo "0 passed, 0 failed, 1 skipped"
+    exit 0
+}
+give_up() {
+    echo "FAILED: $1"
+    echo "$passed passed, $((failed + 1)) failed, 0 skipped"
+    exit 1
+}
+check() { # name, command...
+    local name="$1"
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $name"
+    fi
+}
+equal() { # name, want, got
+    if [ "$2" = "$3" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAILED: %s\n  want %s\n  got  %s\n' "$1" "$2" "$3"
+    fi
+}
+
+# ---------------------------------------------------------------- outside: packages and a root
+
+if [ "${1:-}" != "--inside" ]; then
+    [ "$(id -u)" -eq 0 ] || skip "not root"
+    command -v debootstrap >/dev/null || skip "no debootstrap"
+    command -v dpkg-shlibdeps >/dev/null || script/setup --package || skip "no dpkg-dev"
+    unshare --mount --pid --fork true 2>/dev/null || skip "no namespaces"
+    work="$(mktemp -d /tmp/silt-package-XXXXXX)"
+    clean_up() {
+        # Back to what is built here otherwise, whatever happened.
+        cmake --preset release -USILT_RELEASE >/dev/null && cmake --build --preset release >/dev/null
+        rm -rf "$work"
+    }
+    trap clean_up EXIT
+    for version in 0.0.9 ""; do
+        { cmake --preset release ${version:+-DSILT_RELEASE=$version} $([ -z "$version" ] && echo -USILT_RELEASE) &&
+            cmake --build --preset release --target siltd silt silt-inspect package_files &&
+            (cd build/release && cpack -G DEB -B "$work/packages-${version:-new}"); } >"$work/log" 2>&1 || { tail -n 40 "$work/log"; give_up "package ${version:-new}"; }
+    done
+    if [ ! -f build/debian-12.tar ]; then
+        debootstrap --variant=minbase bookworm "$work/fresh" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$work/log" 2>&1 ||
+            { tail -n 5 "$work/log"; skip "debootstrap found no mirror"; }
+        tar -C "$work/fresh" -cf "$work/root.tar" . && mv "$work/root.tar" build/debian-12.tar
+        rm -rf "$work/fresh"
+    fi
+    mkdir "$work/root"
+    tar -C "$work/root" -xpf build/debian-12.tar || give_up "root"
+    cp /etc/resolv.conf "$work/root/etc/resolv.conf"
+    cp "$work"/packages-0.0.9/silt_*.deb "$work/root/tmp/old.deb"
+    cp "$work"/packages-new/silt_*.deb "$work/root/tmp/new.deb"
+    unshare --mount --pid --fork --kill-child "$0" --inside "$work/root"
+    exit
+fi
+
+# ---------------------------------------------------------------- inside
+
+root="$2"
+mount -t proc proc "$root/proc" || give_up "proc"
+mount --bind /dev "$root/dev" || give_up "dev"
+port="$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
+enter=(chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive)
+in_root() {
+    "${enter[@]}" "$@"
+}
+apt() {
+    in_root apt-get -y -q --no-install-recommends "$@" >"$root/tmp/log" 2>&1 || { tail -n 20 "$root/tmp/log"; return 1; }
+}
+silt() {
+    in_root silt -no-rc -host 127.0.0.1 -port "$port" "$@"
+}
+ask() {
+    silt -format csv -execute "$1" 2>&1
+}
+of_unit() {
+    sed -n "s/^$1=-\\?//p" "$root/lib/systemd/system/siltd.service"
+}
+server=
+start() {
+    local user
+    user="$(of_unit User)"
+    # shellcheck disable=SC2046
+    "${enter[@]}" setpriv --reuid="$user" --regid="$(of_unit Group)" --init-groups \
+        env $(cat "$root/$(of_unit EnvironmentFile)") $(of_unit ExecStart) >>"$root/tmp/siltd.log" 2>&1 &
+    server=$!
+    for _ in $(seq 300); do
+        silt -execute help >/dev/null 2>&1 && return 0
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.1
+    done
+    tail -n 5 "$root/tmp/siltd.log"
+    give_up "siltd does not start"
+}
+stop() {
+    kill -TERM "$server"
+    wait "$server"
+}
+sums() {
+    (cd "$root/var/lib/silt" && find . -type f -exec sha256sum {} + | sort)
+}
+
+apt update || { echo "skipped: no mirror"; echo "0 passed, 0 failed, 1 skipped"; exit 0; }
+check "install" apt install /tmp/old.deb
+equal "old version" "siltd 0.0.9" "$(in_root siltd --version | cut -d ' ' -f 1-2)"
+equal "the folder" "silt:silt 750" "$(in_root stat -c '%U:%G %a' /var/lib/silt)"
+equal "the configuration" "root:silt 640" "$(in_root stat -c '%U:%G %a' /etc/silt/siltd.toml)"
+equal "the user" "/usr/sbin/nologin" "$(in_root getent passwd silt | cut -d : -f 7)"
+equal "configuration of the package" "/etc/silt/siltd.toml" "$(in_root dpkg-query -W -f '${Conffiles}' silt | awk 'NF { print $1 }')"
+check "man pages" in_root sh -c 'zcat /usr/share/man/man8/siltd.8.gz /usr/share/man/man1/silt.1.gz /usr/share/man/man1/silt-inspect.1.gz >/dev/null'
+
+echo "SILT_HTTP_BIND_ADDRESS=127.0.0.1:$port" >"$root/etc/default/siltd"
+sed -i 's/^log-level = .*/log-level = "warn"/' "$root/etc/silt/siltd.toml"
+start
+equal "runs as" "silt" "$(in_root id -nu "$(stat -c %u "$root/proc/$server")")"
+equal "create" "" "$(ask 'create database d')"
+equal "write" "1,000 points written" "$(seq 1000 | awk '{ printf "m,host=h%d v=%di %d\n", $1 % 10, $1, 1700000000 + $1 }' |
+    silt -database d -precision s import - 2>/dev/null | tail -n 1 | cut -d ' ' -f 1-3)"
+counted="$(ask 'select count(v), sum(v) from d.autogen.m')"
+equal "query" "m,0,1000,500500" "$(tail -n 1 <<<"$counted")"
+
+check "upgrade under a running server" apt install /tmp/new.deb
+equal "the old one still answers" "$counted" "$(ask 'select count(v), sum(v) from d.autogen.m')"
+check "stop" stop
+new="$(in_root dpkg-query -W -f '${Version}' silt)"
+equal "new version" "siltd $new" "$(in_root siltd --version | cut -d ' ' -f 1-2)"
+check "it is another one" test "$new" != 0.0.9
+equal "the administrator's configuration" 'log-level = "warn"' "$(grep ^log-level "$root/etc/silt/siltd.toml")"
+equal "and its owner" "root:silt 640" "$(in_root stat -c '%U:%G %a' /etc/silt/siltd.toml)"
+start
+equal "data after the upgrade" "$counted" "$(ask 'select count(v), sum(v) from d.autogen.m')"
+equal "write after the upgrade" "1 points written" "$(echo 'm v=1i 1800000000' | silt -database d -precision s import - 2>/dev/null | tail -n 1 | cut -d ' ' -f 1-3)"
+check "stop" stop
+check "silt-inspect verify" in_root silt-inspect verify /var/lib/silt
+
+before="$(sums)"
+check "remove" apt remove silt
+check "the program is gone" test ! -e "$root/usr/bin/siltd"
+check "the configuration is not" test -e "$root/etc/silt/siltd.toml"
+equal "data after remove" "$before" "$(sums)"
+check "purge" apt purge silt
+check "the configuration is gone" test ! -e "$root/etc/silt"
+equal "data after purge" "$before" "$(sums)"
+equal "and its owner" "silt:silt 750" "$(in_root stat -c '%U:%G %a' /var/lib/silt)"
+check "install again" apt install /tmp/new.deb
+start
+equal "data after all that" "m,0,1001,500501" "$(ask 'select count(v), sum(v) from d.autogen.m' | tail -n 1)"
+check "stop" stop
+rm -rf "$root/var/lib/silt"/*
+check "purge without data" apt purge silt
+check "nothing is left" test ! -e "$root/var/lib/silt"
+
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" -eq 0 ]
