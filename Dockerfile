@@ -21,6 +21,6 @@ VOLUME /var/lib/silt
 EXPOSE 8086
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
-    CMD ["silt", "-no-rc", "-execute", "show databases"]
+    CMD ["silt", "-no-rc", "-execute", "help"]
 ENTRYPOINT ["siltd"]
 CMD ["--config", "/etc/silt/siltd.toml"]
