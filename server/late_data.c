@@ -13,48 +13,80 @@ static bool reads_measurement(const struct late_source *source, struct silt_str 
     return source->measurement.len == 0 || measurement.len == 0 || silt_str_equal(source->measurement, measurement);
 }
 
-static void end_run(struct late_source *source)
-{
-    ranges_add(&source->touched, source->run.start, source->run.end);
-    source->run = (struct range){0, 0};
-}
+/* Rows of one window or of neighbours make one range, for which only the first of them is looked for in the set. */
+struct scan {
+    struct ranges ranges;
+    struct range run;
+    uint64_t slack;
+};
 
-/* Rows of one window or of neighbours make one range. */
-static void touch(struct late_source *source, silt_time time)
+static void scan_time(struct scan *scan, silt_time time)
 {
-    struct range *run = &source->run;
+    struct range *run = &scan->run;
 
-    if (run->start == run->end) {
-        *run = (struct range){time, time + 1};
-    } else if (time >= run->start && time < run->end) {
+    if (time >= run->start && time < run->end) {
         return;
-    } else if (time < run->start && (uint64_t)run->start - (uint64_t)time <= (uint64_t)source->interval_ns) {
-        run->start = time;
-    } else if (time >= run->end && (uint64_t)time - (uint64_t)run->end < (uint64_t)source->interval_ns) {
+    } else if (run->start < run->end && time >= run->end && (uint64_t)time - (uint64_t)run->end < scan->slack) {
         run->end = time + 1;
+    } else if (run->start < run->end && time < run->start && (uint64_t)run->start - (uint64_t)time <= scan->slack) {
+        run->start = time;
     } else {
-        end_run(source);
+        ranges_add(&scan->ranges, run->start, run->end);
         *run = (struct range){time, time + 1};
     }
 }
 
-static void touch_rows(struct late_source *source, const struct silt_batch *batch)
+/* The times of the rows that a source reads, older than before. */
+static void scan_rows(struct scan *scan, const struct late_source *source, const struct silt_batch *batch, silt_time before)
 {
     uint32_t layout = UINT32_MAX;
     bool read = false;
 
     for (size_t i = 0; i < batch->row_count; i++) {
         const struct silt_row *row = &batch->rows[i];
-        if (row->time >= source->before || row->time < SILT_TIME_MIN)
+        if (row->time >= before || row->time < SILT_TIME_MIN)
             continue;
         if (row->layout != layout) {
             layout = row->layout;
             read = reads_measurement(source, batch->layouts[layout].measurement);
         }
         if (read)
-            touch(source, row->time);
+            scan_time(scan, row->time);
     }
-    end_run(source);
+    ranges_add(&scan->ranges, scan->run.start, scan->run.end);
+}
+
+static bool reads_the_same(const struct late_source *a, const struct late_source *b)
+{
+    return reads(a, b->database, b->policy) && silt_str_equal(a->measurement, b->measurement);
+}
+
+/* For this source, and for those behind it that read the same: the rows are looked at once. */
+static void tell_sources(struct late_data *late, struct late_source *source, const struct silt_batch *batch)
+{
+    struct scan scan = {.slack = (uint64_t)source->interval_ns};
+    silt_time before = INT64_MIN;
+
+    for (struct late_source *other = source; other; other = other->next) {
+        if (other->interval_ns <= batch->origin_ns || !reads_the_same(source, other))
+            continue;
+        other->batch = late->batch;
+        if ((uint64_t)other->interval_ns < scan.slack)
+            scan.slack = (uint64_t)other->interval_ns;
+        if (other->before > before)
+            before = other->before;
+    }
+    scan_rows(&scan, source, batch, before);
+    for (struct late_source *other = source; other; other = other->next) {
+        if (other->batch != late->batch || !reads_the_same(source, other))
+            continue;
+        for (size_t i = 0; i < scan.ranges.count; i++) {
+            const struct range *range = &scan.ranges.items[i];
+            ranges_add(&other->touched, range->start, range->end < other->before ? range->end : other->before);
+        }
+        if (other->touched.count)
+            atomic_store(&late->touched, true);
+    }
 }
 
 static void on_written(struct silt_watcher *watcher, struct silt_str database, struct silt_str policy,
@@ -63,13 +95,10 @@ static void on_written(struct silt_watcher *watcher, struct silt_str database, s
     struct late_data *late = (struct late_data *)watcher;
 
     pthread_mutex_lock(&late->lock);
-    for (struct late_source *source = late->first; source; source = source->next) {
-        if (!reads(source, database, policy) || source->interval_ns <= batch->origin_ns)
-            continue;
-        touch_rows(source, batch);
-        if (source->touched.count)
-            atomic_store(&late->touched, true);
-    }
+    late->batch++;
+    for (struct late_source *source = late->first; source; source = source->next)
+        if (source->batch != late->batch && source->interval_ns > batch->origin_ns && reads(source, database, policy))
+            tell_sources(late, source, batch);
     pthread_mutex_unlock(&late->lock);
 }
 

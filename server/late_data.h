@@ -27,13 +27,14 @@ struct late_source { /* its owner's memory; while it is in the list, under the l
     int64_t interval_ns;         /* of its reader's windows */
     silt_time before;
     struct ranges touched;
-    struct range run; /* of the batch under way: rows that follow each other closely */
+    uint64_t batch; /* the last one that it was told of */
 };
 
 struct late_data {
     struct silt_watcher watcher; /* first */
     pthread_mutex_t lock;        /* guards this group, and all sources in it: */
     struct late_source *first;
+    uint64_t batch;
     _Atomic bool touched; /* there may be something to take */
 };
 

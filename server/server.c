@@ -2,7 +2,7 @@
  * server.c - implements silt/server.h: what is started in which order, and stopped in the other.
  *
  *     store -> pools -> loops -> listeners for datagrams -> monitor, continuous queries
- *     stop: loops drained -> continuous queries, listeners, monitor stopped -> pools joined -> store flushed and closed
+ *     stop: loops drained -> monitor, listeners, continuous queries stopped -> pools joined -> store flushed and closed
  */
 #include "server/auth.h"
 #include "server/continuous.h"
@@ -178,9 +178,9 @@ enum silt_status silt_server_stop(struct silt_server *server, struct silt_error 
         return SILT_OK;
     if ((rc = http_stop(&server->http, err)) != SILT_OK)
         return rc; /* a job is still at work and refers to the store: nothing may be freed */
-    continuous_stop(server->http.stats.continuous);
     atomic_store(&server->http.stats.udp, NULL);
     monitor_stop(server->monitor);
     udp_stop(server->udp);
+    continuous_stop(server->http.stats.continuous); /* behind all who write: it keeps what they touched */
     return close_all(server, true, err);
 }
