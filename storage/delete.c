@@ -56,9 +56,6 @@ void delete_apply(struct silt_storage *storage, struct database *database, const
 static enum silt_status carry_out(struct silt_storage *storage, struct database *database,
                                   const struct record_delete *what, struct silt_error *err)
 {
-    enum silt_status rc = wal_check(storage->wal, err);
-    if (rc != SILT_OK)
-        return rc;
     struct log_item *item = log_item_create(storage, RECORD_DELETE);
     item->for_index = (what->flags & (RECORD_REMOVE | RECORD_FREE_TYPES)) != 0;
     record_put_delete(&item->payload, what);
@@ -68,7 +65,7 @@ static enum silt_status carry_out(struct silt_storage *storage, struct database 
     wal_unlock(storage->wal);
     delete_apply(storage, database, what, seq + 1, false);
     pthread_rwlock_unlock(&storage->meta_lock);
-    rc = log_item_wait(item, err);
+    enum silt_status rc = log_item_wait(item, err);
     log_item_release(item);
     upkeep_kick(storage, true, false);
     return rc;
@@ -127,8 +124,11 @@ static enum silt_status delete_series(struct silt_storage *storage, struct silt_
     pthread_mutex_lock(&storage->change_lock);
     struct database *database = find_database(storage, database_name);
     roaring_bitmap_t *series = roaring_bitmap_create();
-    enum silt_status rc = database ? select_all(database, choices, choice_count, series, err)
-                                   : database_not_found(database_name, err);
+    /* Even where nothing is left to delete: what is gone in memory may be there again after a restart of a log that
+     * stands still. */
+    enum silt_status rc = wal_check(storage->wal, err);
+    if (rc == SILT_OK)
+        rc = database ? select_all(database, choices, choice_count, series, err) : database_not_found(database_name, err);
     bool all_time = min <= SILT_TIME_MIN && max >= SILT_TIME_MAX;
     if (rc == SILT_OK && all_time)
         flags |= RECORD_REMOVE;

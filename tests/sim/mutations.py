@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""mutations.py - breaks the store on purpose, one thing at a time, and sees whether the simulation notices.
+
+    mutations.py [--runs N] [NAME...]    N runs (seeds 1..N) per mutation; default 400
+
+Each mutation is a change of one place in a copy of the tree, of which only the simulation is built. Prints a line per
+mutation with the seed that found it, and `N passed, N failed, 0 skipped`.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# name, file, what stands there, what stands there instead
+MUTATIONS = [
+    ("the log is not synced", "storage/wal.c",
+     "enum silt_status rc = vfs_segment_sync(wal->current, err);\n    if (rc != SILT_OK)\n        return rc;\n    wal->durable_seq",
+     "(void)err;\n    wal->durable_seq"),
+    ("an acknowledgement does not wait for the sync", "storage/wal.c",
+     "bool due = wal->options.sync_mode == SILT_SYNC_FSYNC ||", "bool due ="),
+    ("a full disk counts as durable", "storage/write.c",
+     "op->done(op->done_arg, err->status, err);", "op->done(op->done_arg, SILT_OK, NULL);"),
+    ("the log is trimmed whatever shards still need", "storage/flush.c",
+     "uint64_t oldest = shard_oldest_seq(shards[i]);\n        if (oldest != 0 && oldest < below)",
+     "uint64_t oldest = shard_oldest_seq(shards[i]);\n        if (oldest != 0 && oldest < below / 2)"),
+    ("the replay leaves out the last segment", "storage/wal_replay.c",
+     "for (size_t i = 0; rc == SILT_OK && i < wal->live_count; i++) {\n        bool last",
+     "for (size_t i = 0; rc == SILT_OK && i + 1 < wal->live_count; i++) {\n        bool last"),
+    ("the checksum of a log record is not looked at", "storage/wal_replay.c",
+     "if (header->crc == silt_crc32c(0, &header->number, checked))", "if (checked)"),
+    ("the manifest says that more is flushed than is", "storage/flush.c",
+     "struct manifest_edit edit = {.flushed_seq = generation->boundary};",
+     "struct manifest_edit edit = {.flushed_seq = generation->boundary + 1};"),
+    ("a flushed file is not in the manifest", "storage/flush.c", "edit.add_count = 1;", "edit.add_count = 0;"),
+    ("a flush loses the tombstones", "storage/flush.c",
+     "} else if (version->tombstone_count > 0 && change->flushed) {", "} else if (false) {"),
+    ("a tombstone hides less than it should", "storage/tombstone.c",
+     "if (t->seq < seq || t->max < min", "if (t->seq <= seq || t->max < min"),
+    ("a tombstone hides what is younger", "storage/tombstone.c", "if (t->seq < seq || t->max < min", "if (t->max < min"),
+    ("a tombstone ends a nanosecond early", "storage/tombstone.c",
+     "extra = (struct tombstone_span){t->max + 1, span.max};", "extra = (struct tombstone_span){t->max, span.max};"),
+    ("the older of two values wins", "storage/merge.c",
+     "for (size_t i = 0; i < m->run_count; i++) {\n            struct run *same = m->runs[i];\n            if (same->done || !same->loaded",
+     "for (size_t i = m->run_count; i-- > 0;) {\n            struct run *same = m->runs[i];\n            if (same->done || !same->loaded"),
+    ("a block's checksum is not looked at", "storage/tsm_block.c",
+     "if (crc != silt_crc32c(0, *payload, bytes - TSM_CRC_BYTES))", "if (false)"),
+    ("an index entry's checksum is not looked at", "storage/tsm_read.c",
+     "if (get_u32(at + len - 4) != silt_crc32c(crc, at, len - 4))", "if (crc == 0)"),
+    ("a manifest's checksum is not looked at", "storage/manifest.c",
+     "|| crc != silt_crc32c(0, bytes, len - 4))", "|| crc == 0)"),
+    ("retention drops groups two days early", "storage/drop.c",
+     "shard->end + age->duration_ns < age->now", "shard->end + age->duration_ns < age->now + (int64_t)172800 * 1000000000"),
+    ("retention keeps groups for ever", "storage/drop.c", "shard->end + age->duration_ns < age->now", "shard->end < 0 && age"),
+]
+
+
+def mutate(tree, mutation):
+    name, path, old, new = mutation
+    path = os.path.join(tree, path)
+    with open(path) as f:
+        text = f.read()
+    if text.count(old) != 1:
+        raise SystemExit("%s: its place is not there any more, or not alone: %s" % (name, path))
+    with open(path, "w") as f:
+        f.write(text.replace(old, new))
+
+
+def build(tree):
+    return subprocess.run("cmake --preset release >/dev/null && cmake --build --preset release --target sim", shell=True, cwd=tree,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT).returncode == 0
+
+
+def copy_tree(tree):
+    """What git knows of, and is not ignored: sources, no build folder."""
+    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    for name in names.decode().split("\n"):
+        if name and os.path.isfile(os.path.join(ROOT, name)):
+            os.makedirs(os.path.dirname(os.path.join(tree, name)), exist_ok=True)
+            shutil.copy2(os.path.join(ROOT, name), os.path.join(tree, name))
+
+
+def main():
+    arguments = sys.argv[1:]
+    runs = 400
+    if arguments[:1] == ["--runs"]:
+        runs, arguments = int(arguments[1]), arguments[2:]
+    chosen = [m for m in MUTATIONS if not arguments or m[0] in arguments]
+    tree = tempfile.mkdtemp(prefix="silt-mutations-")
+    passed = failed = 0
+    try:
+        copy_tree(tree)
+        if not build(tree):
+            raise SystemExit("the copy does not build")
+        program = os.path.join(tree, "build", "release", "sim")
+        if subprocess.run([program, "--runs", "20"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            raise SystemExit("the simulation fails without a mutation")
+        for mutation in chosen:
+            mutate(tree, mutation)
+            built = build(tree)
+            found = None
+            if built:
+                done = subprocess.run([program, "--runs", str(runs)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                said = re.search(r"seed (\d+), life \d+, action \d+ \([^)]*\): (.*)", done.stdout.decode(errors="replace"))
+                if done.returncode:
+                    found = "seed %s: %s" % (said.group(1), said.group(2)[:90]) if said else "it ended with %d" % done.returncode
+            print("%s %s: %s" % ("ok  " if found else "FAIL", mutation[0],
+                                 found or ("not found in %d runs" % runs if built else "does not build")), flush=True)
+            passed, failed = passed + bool(found), failed + (not found)
+            shutil.copy2(os.path.join(ROOT, mutation[1]), os.path.join(tree, mutation[1]))
+            os.utime(os.path.join(tree, mutation[1]))
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
+    print("%d passed, %d failed, 0 skipped" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
