@@ -6,15 +6,17 @@
 #include <h2o.h>
 #include <openssl/err.h>
 
-static enum silt_status fail(struct silt_error *err, const char *setting, const char *path)
+/* The first of the library's errors is the cause, the others say who passed it on. */
+static enum silt_status fail(struct silt_error *err, const char *setting, const char *path, const char *wanted)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
     char system[128];
 
     if (ERR_SYSTEM_ERROR(code))
         reason = strerror_r(ERR_GET_REASON(code), system, sizeof(system));
-    silt_fail(err, SILT_INVALID, "http.%s: %s: %s", setting, path, reason ? reason : "cannot be used");
+    silt_fail(err, SILT_INVALID, "http.%s: %s: %s%s", setting, path, reason ? reason : "cannot be used",
+              ERR_SYSTEM_ERROR(code) ? "" : wanted);
     ERR_clear_error();
     return SILT_INVALID;
 }
@@ -40,9 +42,11 @@ enum silt_status tls_create(const struct silt_server_options *options, SSL_CTX *
     SSL_CTX_set_default_passwd_cb(tls, no_passphrase);
     h2o_ssl_register_alpn_protocols(tls, http1_only);
     if (SSL_CTX_use_certificate_chain_file(tls, certificate) != 1)
-        rc = fail(err, "https-certificate", certificate);
-    else if (SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(tls) != 1)
-        rc = fail(err, "https-private-key", key);
+        rc = fail(err, "https-certificate", certificate, " (a certificate in PEM form is wanted)");
+    else if (SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1)
+        rc = fail(err, "https-private-key", key, " (a key in PEM form without a passphrase is wanted)");
+    else if (SSL_CTX_check_private_key(tls) != 1)
+        rc = fail(err, "https-private-key", key, "");
     if (rc != SILT_OK) {
         SSL_CTX_free(tls);
         return rc;

@@ -142,7 +142,8 @@ class Certificates(unittest.TestCase):
         subprocess.run(["openssl", "ec", "-aes256", "-passout", "pass:x", "-in", key, "-out", locked], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         open(empty, "w").close()
-        for use, use_key, said in ((os.path.join(folder, "none"), key, "https-certificate"), (empty, key, "https-certificate"),
+        for use, use_key, said in ((os.path.join(folder, "none"), key, "https-certificate: %s: No such file or directory"
+                                    % os.path.join(folder, "none")), (empty, key, "https-certificate"),
                                    (certificate, other, "https-private-key"), (certificate, locked, "https-private-key"),
                                    (certificate, "", "https-private-key")):
             with self.assertRaises(RuntimeError) as raised:
