@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""readme_test.py - the sessions in README.md and docs/shell.md, each page against a fresh siltd: every command must print what stands under it. A command
+"""readme_test.py - the sessions in README.md and the pages of docs/ for users, each page against a fresh siltd: every command must print what stands under it. A command
 followed by lines that begin with `> ` is a session in the shell: those lines are typed in a terminal (tmux).
 
     tests/readme_test.py --record     writes what the shell's sessions look like now into the pages
@@ -16,7 +16,7 @@ import live
 sys.path.insert(0, os.path.join(live.ROOT, "tests", "shell"))
 import terminal  # noqa: E402
 
-PAGES = ("README.md", "docs/shell.md")
+PAGES = ("README.md", "docs/shell.md", "docs/getting-started.md", "docs/operations.md")
 
 
 def commands(text):
