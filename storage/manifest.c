@@ -189,7 +189,11 @@ enum silt_status manifest_apply(struct manifest *manifest, const struct manifest
         return rc;
     }
     free(manifest->files);
-    *manifest = after;
+    /* Only what an edit changes: folder and vfs are read without a lock, by who names a file. */
+    manifest->files = after.files;
+    manifest->file_count = after.file_count;
+    manifest->flushed_seq = after.flushed_seq;
+    manifest->tombstone_id = after.tombstone_id;
     manifest->version++;
     return SILT_OK;
 }
