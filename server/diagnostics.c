@@ -1,8 +1,8 @@
 /*
  * diagnostics.c - implements diagnostics_show of stats.h: build, configuration, machine, process.
  *
- * Modules by name, columns by name, one row each but for continuous queries, with InfluxDB's names where there is such a thing here. Settings without
- * a counterpart in InfluxDB are left to siltd --print-config.
+ * Modules by name, columns by name, one row each, but for listeners and continuous queries; with InfluxDB's names where
+ * there is such a thing here. Settings without a counterpart in InfluxDB are left to siltd --print-config.
  */
 #include "server/continuous.h"
 #include "server/stats.h"
@@ -119,6 +119,44 @@ static void add_config_of_services(struct builder *b, const struct silt_server_o
         ADD(b, "config-monitor", COLUMN("store-enabled", boolean_cell(false)));
     ADD(b, "config-retention", COLUMN("check-interval", duration_cell(b, options->retention_interval_ms)),
         COLUMN("enabled", boolean_cell(options->retention)));
+    if (options->subscriber)
+        ADD(b, "config-subscriber", COLUMN("enabled", boolean_cell(true)),
+            COLUMN("http-timeout", duration_cell(b, options->subscriber_timeout_ms)),
+            COLUMN("write-buffer-size", number_cell(options->subscriber_batches_max)),
+            COLUMN("write-concurrency", number_cell(options->subscriber_concurrency)));
+    else
+        ADD(b, "config-subscriber", COLUMN("enabled", boolean_cell(false)));
+}
+
+/* A row for each listener, in the order in which InfluxDB has the columns here. */
+static void add_config_udp(struct builder *b, const struct silt_server_options *options)
+{
+    struct silt_cell *cells = silt_arena_alloc(b->arena, SILT_UDP_LISTENERS_MAX * 8 * sizeof(*cells));
+    size_t rows = 0;
+
+    for (uint64_t i = 0; i < options->udp_count; i++) {
+        const struct silt_udp_options *udp = &options->udp[i];
+        if (!udp->enabled)
+            continue;
+        const struct silt_cell row[8] = {boolean_cell(true),
+                                         string_cell(silt_str_from(udp->bind)),
+                                         string_cell(silt_str_from(udp->database)),
+                                         string_cell(silt_str_from(udp->policy)),
+                                         number_cell(udp->batch_points),
+                                         number_cell(udp->batches_max),
+                                         duration_cell(b, udp->batch_ms),
+                                         string_cell(silt_str_from(udp->precision))};
+        memcpy(cells + 8 * rows++, row, sizeof(row));
+    }
+    size_t before = b->count;
+    if (rows)
+        ADD(b, "config-udp", COLUMN("enabled", cells[0]), COLUMN("bind-address", cells[1]), COLUMN("database", cells[2]),
+            COLUMN("retention-policy", cells[3]), COLUMN("batch-size", cells[4]), COLUMN("batch-pending", cells[5]),
+            COLUMN("batch-timeout", cells[6]), COLUMN("precision", cells[7]));
+    if (b->count > before) {
+        b->tables[before].cells = cells;
+        b->tables[before].row_count = rows;
+    }
 }
 
 /* As Go calls it. */
@@ -200,6 +238,7 @@ void diagnostics_show(const struct stats_source *source, struct silt_str module,
         COLUMN("Version", string_cell(SILT_STR(SILT_INFLUX_VERSION))));
     add_config(&b, source->options);
     add_config_of_services(&b, source->options);
+    add_config_udp(&b, source->options);
     add_continuous_queries(&b, source);
     add_system(&b, source);
     *tables = b.tables;

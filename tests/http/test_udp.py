@@ -147,7 +147,9 @@ class SameAsInfluxd(unittest.TestCase):
                 batches += datagram not in self.EMPTY
                 self.assertTrue(until(lambda: sum(self.stats(server)[k] for k in ("batchesTx", "batchesTxFail")) == batches))
                 counters.append((datagram, self.stats(server)))
-        return counters, server.query("SELECT * FROM /.*/ GROUP BY *", db="u"), server.query("SHOW FIELD KEYS", db="u")
+        diagnostics = [server.query("SHOW DIAGNOSTICS FOR '%s'" % m).replace(str(port), "PORT")
+                       for m in ("config-udp", "config-subscriber")]
+        return counters, diagnostics, server.query("SELECT * FROM /.*/ GROUP BY *", db="u"), server.query("SHOW FIELD KEYS", db="u")
 
     def stats(self, server):
         series = server.query_json("SHOW STATS FOR 'udp'")["results"][0]["series"][0]
