@@ -748,6 +748,16 @@ static enum silt_status open_listeners(struct http_server *server, uint16_t *por
     return rc;
 }
 
+void http_prepare(struct http_server *server)
+{
+    server->loop_count = count_loops(server->options);
+    unsigned count = server->loop_count + (unsigned)server->options->udp_count;
+    server->stats.counters = aligned_alloc(_Alignof(struct counters), count * sizeof(struct counters));
+    silt_assert(server->stats.counters);
+    memset(server->stats.counters, 0, count * sizeof(struct counters));
+    server->stats.counters_count = count;
+}
+
 enum silt_status http_start(struct http_server *server, struct silt_error *err)
 {
     const struct silt_server_options *options = server->options;
@@ -755,7 +765,6 @@ enum silt_status http_start(struct http_server *server, struct silt_error *err)
     uint16_t port;
     enum silt_status rc;
 
-    server->loop_count = count_loops(options);
     if ((rc = config_split_address(options->http_bind, host, sizeof(host), &port, err)) != SILT_OK ||
         (rc = check_descriptors(options, err)) != SILT_OK ||
         (rc = listen_check_port(options->http_bind, err)) != SILT_OK)
@@ -763,11 +772,6 @@ enum silt_status http_start(struct http_server *server, struct silt_error *err)
     if (options->https && (rc = tls_create(options, &server->tls, err)) != SILT_OK)
         return rc;
     server->loops = silt_calloc(server->loop_count, sizeof(*server->loops));
-    unsigned counters_count = server->loop_count + (unsigned)options->udp_count;
-    server->stats.counters = aligned_alloc(_Alignof(struct counters), counters_count * sizeof(struct counters));
-    silt_assert(server->stats.counters);
-    memset(server->stats.counters, 0, counters_count * sizeof(struct counters));
-    server->stats.counters_count = counters_count;
     if ((rc = open_listeners(server, &port, err)) != SILT_OK) {
         free(server->loops);
         server->loops = NULL;

@@ -122,7 +122,9 @@ struct http_server {
     _Atomic bool stopping;
 };
 
-/* Listen and start the loops. Everything but config, loops, loop_count, port and the counters is set before. */
+/* How many loops there will be, and the counters of all that counts. */
+void http_prepare(struct http_server *server);
+/* Listen and start the loops. Everything but config, loops and port is set before. */
 enum silt_status http_start(struct http_server *server, struct silt_error *err);
 /* Drain and end the loops; every job has posted when this returns SILT_OK. SILT_BUSY: some never did. */
 enum silt_status http_stop(struct http_server *server, struct silt_error *err);

@@ -1,7 +1,7 @@
 /*
  * server.c - implements silt/server.h: what is started in which order, and stopped in the other.
  *
- *     store -> pools -> loops -> listeners for datagrams -> monitor, continuous queries
+ *     store -> pools -> listeners for datagrams -> loops -> monitor, continuous queries
  *     stop: loops drained -> monitor, listeners, continuous queries stopped -> pools joined -> store flushed and closed
  */
 #include "server/auth.h"
@@ -131,17 +131,17 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
         silt_storage_keep_admin(server->http.storage);
         rc = auth_gate_create(&server->http, &server->http.gate, err);
     }
-    if (rc != SILT_OK || (rc = http_start(&server->http, err)) != SILT_OK) {
-        close_all(server, false, NULL);
-        return rc;
-    }
-    if ((rc = udp_start(&server->options, server->http.storage, server->http.stats.forward, server->http.stats.counters + server->http.loop_count,
-                        &server->udp, err)) != SILT_OK) {
-        http_stop(&server->http, NULL);
-        close_all(server, false, NULL);
-        return rc;
-    }
+    http_prepare(&server->http);
+    if (rc == SILT_OK)
+        rc = udp_start(&server->options, server->http.storage, server->http.stats.forward,
+                       server->http.stats.counters + server->http.loop_count, &server->udp, err);
     atomic_store(&server->http.stats.udp, server->udp);
+    /* Last, for who is answered may take it that the others listen too. */
+    if (rc != SILT_OK || (rc = http_start(&server->http, err)) != SILT_OK) {
+        udp_stop(server->udp);
+        close_all(server, false, NULL);
+        return rc;
+    }
     if (options->monitor_store)
         server->monitor = monitor_start(&server->http.stats, options->monitor_interval_ms);
     if (options->continuous_queries)

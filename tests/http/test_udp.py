@@ -141,12 +141,18 @@ class SameAsInfluxd(unittest.TestCase):
         """What is stored, and the counters after each datagram, each a batch of its own."""
         counters, sent, batches = [], 0, 0
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            def awake():  # influxd answers over HTTP before it listens here
+                s.sendto(b"#", ("127.0.0.1", port))
+                return until(lambda: self.stats(server)["bytesRx"] > 0, 0.5)
+            self.assertTrue(until(awake))
+            time.sleep(0.1)
+            base = self.stats(server)["bytesRx"]
             for datagram in self.DATAGRAMS:
                 sent += s.sendto(datagram.encode(), ("127.0.0.1", port))
-                self.assertTrue(until(lambda: self.stats(server)["bytesRx"] == sent))
+                self.assertTrue(until(lambda: self.stats(server)["bytesRx"] == base + sent))
                 batches += datagram not in self.EMPTY
                 self.assertTrue(until(lambda: sum(self.stats(server)[k] for k in ("batchesTx", "batchesTxFail")) == batches))
-                counters.append((datagram, self.stats(server)))
+                counters.append((datagram, dict(self.stats(server), bytesRx=sent)))
         diagnostics = [server.query("SHOW DIAGNOSTICS FOR '%s'" % m).replace(str(port), "PORT")
                        for m in ("config-udp", "config-subscriber")]
         return counters, diagnostics, server.query("SELECT * FROM /.*/ GROUP BY *", db="u"), server.query("SHOW FIELD KEYS", db="u")
@@ -176,7 +182,7 @@ class Settings(unittest.TestCase):
             with open(path, "w") as f:
                 f.write("[data]\ndir = \"%s/data\"\n[http]\nbind-address = \"127.0.0.1:0\"\n%s" % (folder, text))
             done = subprocess.run([live.siltd_path(), "--config", path], capture_output=True, timeout=60)
-            return done.returncode, done.stderr.decode().strip().split("\n")[-1]
+            return done.returncode, done.stderr.decode()
 
     def test_refused(self):
         code, said = self.start('[[udp]]\nenabled = true\nbind-address = "127.0.0.1:0"\nprecision = "us"\n')
