@@ -140,7 +140,7 @@ static void set_before_locked(struct late_data *late)
     for (const struct late_source *source = late->first; source; source = source->next)
         if (source->before > before)
             before = source->before;
-    atomic_store(&late->watcher.before, before);
+    (void)atomic_exchange(&late->watcher.before, before); /* not a store: rows applied before show from here on */
 }
 
 void late_data_add(struct late_data *late, struct late_source *source)
@@ -171,7 +171,7 @@ void late_data_raise(struct late_data *late, struct late_source *source, silt_ti
     if (before > source->before)
         source->before = before;
     if (before > atomic_load(&late->watcher.before))
-        atomic_store(&late->watcher.before, before);
+        (void)atomic_exchange(&late->watcher.before, before);
     pthread_mutex_unlock(&late->lock);
 }
 

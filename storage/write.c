@@ -492,9 +492,8 @@ static enum silt_status write_once(struct write *w, struct silt_str database, st
     end_defining(w);
     store_rows(w, done, done_arg);
     struct silt_watcher *watcher = w->storage->watcher;
-    if (watcher) /* either it is told of these rows, or whoever reads after raising `before` sees them */
-        atomic_thread_fence(memory_order_seq_cst);
-    if (watcher && w->first < atomic_load_explicit(&watcher->before, memory_order_relaxed))
+    /* Read by changing it: either it is raised already and these rows are told, or whoever raises it sees them. */
+    if (watcher && w->first < atomic_fetch_add(&watcher->before, 0))
         watcher->written(watcher, silt_str_from(w->database->name), silt_str_from(w->policy->name), w->batch);
     return SILT_OK;
 }
