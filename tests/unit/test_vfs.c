@@ -92,7 +92,7 @@ START_TEST(discarded_blobs_are_gone)
     size_t len = 1 << 20;
     char name[32];
     char *bytes = calloc(1, len);
-    for (unsigned size = 1; size <= 50; size += 7) {
+    for (unsigned size = 1; size <= 41; size += 20) {
         snprintf(name, sizeof(name), "a/%u.tsm", size);
         ck_assert_int_eq(vfs_blob_create(vfs, name, &writer, &err), SILT_OK);
         for (unsigned i = 0; i < size; i++)
@@ -282,6 +282,8 @@ int main(void)
 {
     Suite *suite = suite_create("vfs");
     TCase *posix = tcase_create("posix"), *fault = tcase_create("fault");
+    tcase_set_timeout(posix, 60);
+    tcase_set_timeout(fault, 60);
     tcase_add_checked_fixture(posix, set_up_posix, tear_down_posix);
     tcase_add_checked_fixture(fault, set_up_fault, tear_down_fault);
     add_conformance(posix);
