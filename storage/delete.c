@@ -147,7 +147,7 @@ static enum silt_status delete_series(struct silt_storage *storage, struct silt_
         database_release(database);
     }
     struct silt_watcher *watcher = storage->watcher;
-    if (something && rc == SILT_OK && watcher && min < atomic_load_explicit(&watcher->before, memory_order_relaxed))
+    if (something && rc == SILT_OK && watcher && min < atomic_fetch_add_explicit(&watcher->before, 0, memory_order_acq_rel))
         for (size_t i = 0; i < choice_count; i++)
             watcher->deleted(watcher, database_name, choices[i].measurement, min, max);
     roaring_bitmap_free(series);

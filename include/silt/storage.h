@@ -212,7 +212,8 @@ enum silt_status silt_storage_drop_measurement(struct silt_storage *storage, str
  * of, too. Texts are borrowed for the call.
  */
 struct silt_watcher {
-    _Atomic silt_time before; /* batches with rows older than this, and deletes that reach there; INT64_MIN: none */
+    _Atomic silt_time before; /* batches with rows older than this, and deletes that reach there; INT64_MIN: none. Raised
+                               * by atomic_exchange: rows that are not told of are then seen by whoever raised it */
     void (*written)(struct silt_watcher *watcher, struct silt_str database, struct silt_str policy,
                     const struct silt_batch *batch);
     void (*deleted)(struct silt_watcher *watcher, struct silt_str database, struct silt_str measurement, silt_time min,
