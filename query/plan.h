@@ -33,6 +33,7 @@ struct plan_source {
     size_t tag_key_count;
     size_t order;     /* its place in FROM */
     bool in_sequence; /* a subquery whose rows stand group by group, not by time */
+    const struct windows *by_window; /* a subquery whose rows stand window by window, in each group by group */
     bool *tag_columns; /* of a subquery: per field, whether it shows a tag; NULL: none does */
 };
 

@@ -34,6 +34,7 @@ struct rows {
     const uint32_t *wanted;
     size_t wanted_count, must;
     bool every, in_sequence;
+    const struct windows *by_window;
     size_t compare;
     bool descending, started;
     silt_time min, max;
@@ -315,6 +316,13 @@ static bool less(const struct rows *rows, size_t i, size_t j)
     silt_time x = a->times[a->at], y = b->times[b->at];
     if (rows->in_sequence) /* an inner selector's rows, group by group whatever their times */
         return rows->descending ? a->series > b->series : a->series < b->series;
+    if (rows->by_window) { /* those of top() and bottom() by the windows that they were found in */
+        silt_time end;
+        windows_of(rows->by_window, x, &x, &end);
+        windows_of(rows->by_window, y, &y, &end);
+        if (x == y)
+            return rows->descending ? a->series > b->series : a->series < b->series;
+    }
     int order = x != y ? (x < y ? -1 : 1)
                        : compare_companions(rows, a->cells + a->at * rows->wanted_count,
                                             b->cells + b->at * rows->wanted_count);
@@ -448,6 +456,7 @@ enum silt_status rows_open(const struct scan *scan, const struct scan_group *gro
     for (size_t i = 0; i < group->count; i++)
         in_memory = in_memory || plan->sources[scan->series[group->first + i].source].in_memory;
     rows->in_sequence = in_memory && plan->sources[source].in_sequence;
+    rows->by_window = in_memory ? plan->sources[source].by_window : NULL;
     bool own = in_memory || group->count <= OWN_CURSORS_MAX;
     size_t width = wanted_count ? wanted_count : 1;
     rows->buffer_rows = own ? BATCH_ROWS_MAX : BUFFERED_CELLS_MAX / (group->count * width);

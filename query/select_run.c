@@ -390,8 +390,11 @@ static enum silt_status gather(struct evaluation *e, const struct plan_call *cal
 static bool starts_before_range(const struct evaluation *e)
 {
     const struct plan *plan = e->plan;
+    bool any = false;
 
-    for (size_t i = e->group->first; i < e->group->first + e->group->count; i++) {
+    for (size_t i = 0; i < plan->source_count; i++)
+        any = any || plan->sources[i].in_memory;
+    for (size_t i = e->group->first; any && i < e->group->first + e->group->count; i++) {
         const struct plan_source *source = &plan->sources[e->scan->series[i].source];
         if (source->in_memory && memory_reader_has_before(source->reader, e->scan->series[i].id, plan->compiled->windows.min))
             return true;

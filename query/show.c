@@ -78,13 +78,15 @@ static enum silt_status show_open(struct show *show, bool follow_source)
 
 bool show_source_names(struct exec *exec, const struct source *sources, size_t count, struct silt_str measurement)
 {
+    size_t nameless = 0;
+
     for (size_t i = 0; i < count; i++)
-        if (!sources[i].is_regex && sources[i].name.len == 0) /* "" names none, so all */
-            return true;
+        if (!sources[i].is_regex && sources[i].name.len == 0) /* "" stands for nothing */
+            nameless++;
         else if (sources[i].is_regex ? silt_regex_match(exec_regex(exec, sources[i].regex), measurement)
                                      : silt_str_equal(sources[i].name, measurement))
             return true;
-    return count == 0;
+    return count == nameless;
 }
 
 static bool shown(const struct show *show, struct silt_str measurement)

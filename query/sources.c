@@ -231,6 +231,8 @@ enum silt_status plan_run_subqueries(struct plan *plan, struct silt_error *err)
                 plan->sources[k].tag_key_count = inner->own_dimension_count;
                 plan->sources[k].order = plan->sources[i].order;
                 plan->sources[k].in_sequence = inner->is_selector && inner->compiled->windows.interval == 0;
+                if (inner->compiled->top_bottom && inner->compiled->windows.interval)
+                    plan->sources[k].by_window = &inner->compiled->windows;
             }
         }
         plan->sources[i].pending = NULL;
