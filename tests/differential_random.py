@@ -174,6 +174,12 @@ class Run:
             for crude, count in self.seen.most_common(self.options.show):
                 print("  %4d  want: %s | got: %s | %s" % (count, crude[2][:90], crude[3][:90], " ".join(sorted(crude[4]))))
 
+    def check_coverage(self):
+        total = sum(len(a) for a in self.productions.values())
+        if len(self.hits) < 0.9 * total or len(self.functions) < len(FUNCTIONS):
+            self.failed += 1
+            print("the coverage is less than it should be")
+
 
 def endless(text):
     """Windows without a lower bound reach back to the first point, maybe over millions of them: influxd dies of it."""
@@ -232,6 +238,8 @@ def main():
         for seed in range(options.seed, options.seed + options.seeds):
             run.seed(seed, len(texts) if texts else options.queries // options.seeds, deadline, texts)
         run.print_report(time.monotonic() - began)
+        if options.bounded or options.long:  # of seeds that never change
+            run.check_coverage()
     print("%d passed, %d failed, %d skipped" % (run.passed, run.failed, sum(run.known.values()) + run.lost))
     return 1 if run.failed else 0
 
