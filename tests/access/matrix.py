@@ -169,7 +169,7 @@ def ask(server, key, user, kind, right, method, path, params, body):
     answer = server.request(method, path, dict(params, **more), body, headers)
     text = answer.body.decode()
     if any(word in key for word in OF_ITSELF) and answer.status == 200:
-        text = "has an error" if '"error"' in text else "fine"
+        text = "has an error" if '"error":' in text else "fine"  # not a column of that name
     return "%d %s %s" % (answer.status, answer.getheader("Www-Authenticate") or "-", text.strip())
 
 
