@@ -240,6 +240,7 @@ const char *edit_line(struct edit *edit, const char *prompt, size_t *len, bool *
     int count = 0;
     edit->prompt = prompt;
     edit->interrupted = false;
+    el_set(edit->line, EL_PREP_TERM, 1); /* before the prompt: what is typed at it is a key from the first on */
     const char *text = el_gets(edit->line, &count);
     *interrupted = edit->interrupted;
     if (edit->interrupted) {
