@@ -6,7 +6,8 @@
 Each server in turn: load the workload with bench_load (bodies prepared before the clock starts), let it come to rest,
 measure CPU seconds, peak memory and bytes on disk, then time the queries. Answers of siltd and influxd are compared
 before they are timed. Prints a table per workload; with --json FILE everything as JSON too.
-siltd and influxd sync before every 204; victoria-metrics has no log.
+siltd and influxd sync before every 204; victoria-metrics has no log. Kinds beside the generator's own: `cpu-late`, cpu
+with one row in ten some steps late; `cardinality` has one field and as many series as --hosts.
 """
 import http.client
 import json
@@ -166,6 +167,16 @@ def queries(hosts, steps, kind):
         outer = "max(%s) by (__name__%s)" % (inner, by) if by is not None else inner
         return prom(outer, a, b, step)
 
+    if kind == "cardinality":
+        return {name: (text, None) for name, text in {
+            "one-series": "SELECT value FROM load WHERE hostname = 'host_7'",
+            "max-of-all": "SELECT max(value) FROM load WHERE " + between(0, length),
+            "count-by-rack": "SELECT count(value) FROM load WHERE %s GROUP BY rack" % between(0, length),
+            "regex-tag": "SELECT max(value) FROM load WHERE hostname =~ /^host_.*77$/",
+            "last-by-series": "SELECT last(value) FROM load GROUP BY hostname",
+            "show-tag-values": "SHOW TAG VALUES FROM load WITH KEY = rack",
+            "show-series-limit": "SHOW SERIES LIMIT 10",
+        }.items()}
     out = {}
     for metrics, count in ((1, 1), (1, 8), (5, 1), (5, 8)):
         out["single-groupby-%d-%d-1" % (metrics, count)] = (
@@ -239,8 +250,9 @@ def time_query(port, path, repeat):
     return sorted(times)[len(times) // 2]
 
 
-def stream(peer, hosts, steps):
+def stream(peer, hosts, steps, csv):
     """SELECT * of up to a million rows, in chunks as a client asks for them: rows a second, and what it costs in memory."""
+    marks = (b"\ncpu,",) if csv else (b"],[", b'"values":[[')
     span = max(1, min(steps, 1000000 // hosts))
     text = "SELECT * FROM cpu WHERE time >= '%s' AND time < '%s'" % (stamp(START), stamp(START + span * 10))
     pid = peer.server.process.pid
@@ -249,7 +261,8 @@ def stream(peer, hosts, steps):
     before = peak_bytes(pid)
     connection = http.client.HTTPConnection("127.0.0.1", peer.server.port, timeout=600)
     begin = time.perf_counter()
-    connection.request("GET", peer.query_path(text) + "&chunked=true&chunk_size=10000")
+    connection.request("GET", peer.query_path(text) + "&chunked=true&chunk_size=10000",
+                       headers={"Accept": "text/csv" if csv else "application/json"})
     response = connection.getresponse()
     size, rows, tail = 0, 0, b""
     while True:
@@ -258,11 +271,11 @@ def stream(peer, hosts, steps):
             break
         size += len(piece)
         joined = tail + piece
-        rows += joined.count(b"],[") + joined.count(b'"values":[[')
-        tail = joined[-11:] # as long as the longest of both less one, which then is not counted twice
-        rows -= tail.count(b"],[") + tail.count(b'"values":[[')
+        rows += sum(joined.count(mark) for mark in marks)
+        tail = joined[-11:] # as long as the longest of them less one, which then is not counted twice
+        rows -= sum(tail.count(mark) for mark in marks)
     seconds = time.perf_counter() - begin
-    rows += tail.count(b"],[") + tail.count(b'"values":[[')
+    rows += sum(tail.count(mark) for mark in marks)
     connection.close()
     return {"rows": rows, "bytes": size, "rows_per_s": rows / seconds, "more_mb": (peak_bytes(pid) - before) / 1e6}
 
@@ -273,8 +286,8 @@ def measure(make, kind, hosts, steps, repeat, options):
     result = {"server": peer.name}
     try:
         path = "/write" if isinstance(peer, Vm) else "/write?db=bench"
-        run = subprocess.run([LOADER, "--port", str(server.port), "--path", path, "--kind", kind, "--hosts", str(hosts),
-                              "--steps", str(steps)] + options, stdout=subprocess.PIPE)
+        run = subprocess.run([LOADER, "--port", str(server.port), "--path", path, "--kind", kind.split("-")[0], "--hosts", str(hosts),
+                              "--steps", str(steps)] + options + (["--out-of-order"] if kind.endswith("-late") else []), stdout=subprocess.PIPE)
         if run.returncode:
             raise RuntimeError("the loader failed against " + peer.name)
         result.update(json.loads(run.stdout))
@@ -284,7 +297,7 @@ def measure(make, kind, hosts, steps, repeat, options):
         result["bytes_per_value"] = peer.rest_bytes() / result["values"]
         server = peer.server
         result["queries"], result["answers"] = {}, {}
-        if kind in ("cpu", "decimals", "floats", "counters"):
+        if kind in ("cpu", "cpu-late", "decimals", "floats", "counters", "cardinality"):
             for name, (influxql, promql) in queries(hosts, steps, kind).items():
                 path = promql if isinstance(peer, Vm) else peer.query_path(influxql)
                 if path:
@@ -292,7 +305,8 @@ def measure(make, kind, hosts, steps, repeat, options):
                         result["answers"][name] = hash(get(server.port, path).replace(b',"partial":true', b""))
                     result["queries"][name] = time_query(server.port, path, repeat)
             if kind == "cpu" and not isinstance(peer, Vm):
-                result["stream"] = stream(peer, hosts, steps)
+                result["stream"] = stream(peer, hosts, steps, False)
+                result["stream_csv"] = stream(peer, hosts, steps, True)
     finally:
         peer.server.keep = False
         peer.server.stop()
@@ -319,9 +333,11 @@ def show(kind, results):
     row("bytes per value at rest", [r["bytes_per_value"] for r in results], "%.3f", False)
     for name in results[0]["queries"]:
         row(name + ", ms", [r["queries"].get(name) for r in results], "%.2f", False)
-    if any("stream" in r for r in results):
-        streams = [r.get("stream") or {} for r in results]
-        row("SELECT * of %d rows, rows/s" % streams[0]["rows"], [s.get("rows_per_s") for s in streams], "%.0f", True)
+    for form in ("stream", "stream_csv"):
+        streams = [r.get(form) or {} for r in results]
+        if not any(streams):
+            continue
+        row("SELECT * of %d rows as %s, rows/s" % (streams[0]["rows"], "CSV" if form == "stream_csv" else "JSON"), [s.get("rows_per_s") for s in streams], "%.0f", True)
         row("its memory on top, MB", [s.get("more_mb") for s in streams], "%.1f", False)
         if len({s["rows"] for s in streams if s}) > 1:
             print("\nSELECT * gave different numbers of rows: %s" % [s.get("rows") for s in streams])

@@ -240,6 +240,7 @@ def main():
         check("the server lives", server.process.poll() is None)
         reply = json.loads(server.query("SELECT count(v) FROM new", db="d", epoch="s"))["results"][0]
         check("what was written beside is there", reply["series"][0]["values"][0][1] == beside.written, str(reply)[:200])
+    check("the server ended well", server.process.returncode == 0, str(server.process.returncode))
     print("%d passed, %d failed, 0 skipped" % (sum(results), len(results) - sum(results)))
     return 0 if all(results) else 1
 
