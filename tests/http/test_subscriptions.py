@@ -239,7 +239,7 @@ class Bounded(unittest.TestCase):
                 server.query("CREATE SUBSCRIPTION %s ON d.autogen DESTINATIONS ALL 'http://127.0.0.1:%d'" % (name, s.port))
             for i in range(30):
                 self.assertEqual(server.write("m v=%d %d" % (i, i), db="d").status, 204)
-                self.assertTrue(until(lambda: len(well.got) == i + 1))
+                self.assertTrue(until(lambda: len(well.got) == i + 1 and stalled.got))
             self.assertEqual(len(stalled.got), 1)
             self.assertEqual(subscriber_stats(server)[""]["writeFailures"], 25)
             self.assertIn("the queue is full", open(server.log_path).read())
@@ -347,6 +347,7 @@ class SameAsInfluxd(unittest.TestCase):
                      "'udp://127.0.0.1:%d'" % (one.port, udp.port))
         server.query("CREATE SUBSCRIPTION t ON d.other DESTINATIONS ANY 'http://127.0.0.1:1', 'http://127.0.0.1:%d'" % two.port)
         out, sent = [], 0
+        self.assertTrue(until(lambda: len(subscriber_stats(server)) == 5))  # influxd takes a moment
         for body, params, points in self.WRITES:
             status = server.write(body, db="d", **params).status
             sent += points > 0
