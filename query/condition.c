@@ -216,7 +216,7 @@ static struct expr *fold_binary(struct exec *exec, enum expr_op op, struct expr 
             folded->string = silt_arena_printf(exec->arena, "%.*s%.*s", SILT_FMT(left->string), SILT_FMT(right->string));
         } else {
             bool timely = left->kind == EXPR_TIME || right->kind == EXPR_TIME || left->kind == EXPR_DURATION ||
-                          right->kind == EXPR_DURATION;
+                          right->kind == EXPR_DURATION || (left->kind == EXPR_STRING && right->kind == EXPR_INTEGER);
             if (timely)
                 folded = fold_times(exec, op, as_time(exec, left, zone), as_time(exec, right, zone));
         }
