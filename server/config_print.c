@@ -55,6 +55,12 @@ static void print_form(struct silt_buffer *out, const struct setting *setting)
     print_bound(out, setting, setting->max);
 }
 
+/* A value that is never shown. */
+static bool is_secret(const struct setting *setting)
+{
+    return strcmp(setting->key, "shared-secret") == 0;
+}
+
 static void print_setting(const struct silt_server_options *defaults, const void *base, const struct setting *setting,
                           struct silt_buffer *out)
 {
@@ -62,7 +68,12 @@ static void print_setting(const struct silt_server_options *defaults, const void
     print_form(out, setting);
     silt_buffer_printf(out, "; default ");
     config_print_value(defaults, setting, out);
-    silt_buffer_printf(out, "%s)\n%s = ", setting->live ? "; taken on SIGHUP" : "", setting->key);
+    silt_buffer_printf(out, "%s)\n", setting->live ? "; taken on SIGHUP" : "");
+    if (is_secret(setting) && *((const char *)base + setting->offset)) {
+        silt_buffer_printf(out, "# %s is set, and not shown\n", setting->key);
+        return;
+    }
+    silt_buffer_printf(out, "%s = ", setting->key);
     config_print_value(base, setting, out);
     silt_buffer_char(out, '\n');
 }

@@ -176,6 +176,18 @@ START_TEST(test_print_explains)
 }
 END_TEST
 
+START_TEST(test_print_keeps_secrets)
+{
+    struct silt_buffer text = {0};
+    ck_assert_int_eq(read_text("[http]\nshared-secret=\"open sesame\"\n"), SILT_OK);
+    config_print(&options, &text);
+    silt_buffer_char(&text, '\0');
+    ck_assert_ptr_null(strstr(text.p, "sesame"));
+    ck_assert_ptr_nonnull(strstr(text.p, "# shared-secret is set, and not shown\n"));
+    silt_buffer_free(&text);
+}
+END_TEST
+
 START_TEST(test_print_reads_back)
 {
     struct silt_buffer first = {0}, second = {0};
@@ -202,6 +214,7 @@ int main(void)
     tcase_add_test(tests, test_flags_win);
     tcase_add_loop_test(tests, test_durations, 0, sizeof(durations) / sizeof(durations[0]));
     tcase_add_test(tests, test_print_explains);
+    tcase_add_test(tests, test_print_keeps_secrets);
     tcase_add_test(tests, test_print_reads_back);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
