@@ -22,8 +22,11 @@ class Screen:
 
     def __init__(self, argv, env, width=100, height=30):
         self.name = "silt-test-%d-%d" % (os.getpid(), time.monotonic_ns())
+        self.status = tempfile.NamedTemporaryFile(prefix="silt-status-")
+        # tmux forgets an exit status now and then: so it goes to a file.
+        keep_status = 'trap : INT QUIT; "$@"; echo $? >' + self.status.name
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height),
-                  "env", "-i", *["%s=%s" % item for item in env.items()], *argv)
+                  "env", "-i", *["%s=%s" % item for item in env.items()], "/bin/sh", "-c", keep_status, "sh", *argv)
         self.tmux("set-option", "-g", "remain-on-exit", "on")
 
     def tmux(self, *words):
@@ -52,9 +55,10 @@ class Screen:
         """The exit status once the program has ended, or None."""
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
-            dead, _, status = self.tmux("display-message", "-p", "#{pane_dead} #{pane_dead_status}").strip().partition(" ")
-            if dead == "1":
-                return int(status or -1)
+            with open(self.status.name, encoding="ascii") as status:
+                text = status.read()
+            if text.endswith("\n"):
+                return int(text)
             time.sleep(0.03)
         return None
 
