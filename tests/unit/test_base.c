@@ -259,6 +259,7 @@ int main(void)
 {
     Suite *suite = suite_create("base");
     TCase *tcase = tcase_create("base");
+    tcase_set_timeout(tcase, 60); /* a sanitizer makes memory dear */
     tcase_add_test(tcase, blocks_are_kept_within_a_bound);
     tcase_add_test(tcase, arena_pieces_are_aligned_and_apart);
     tcase_add_test(tcase, arena_is_charged_and_released);
