@@ -4,7 +4,7 @@
  *     [httpd] 127.0.0.1 - root [21/Nov/2026:02:38:50 +0000] "POST /query?db=d HTTP/1.1" 200 33 "-" "curl/7.88.1" ID 731
  *
  * The number at the end is the duration in microseconds. Passwords in the URL are blanked, in `p` and in statements
- * (`SET PASSWORD FOR u = '...'`, `WITH PASSWORD '...'`). The buffer leaves when full and at each tick of the loop.
+ * (`SET PASSWORD FOR u = '...'`, `WITH PASSWORD '...'`), and where a subscription goes, for passwords stand in its URLs. The buffer leaves when full and at each tick of the loop.
  */
 #include "server/http.h"
 
@@ -90,10 +90,15 @@ static bool starts_with(const char *p, const char *end, const char *word)
     return (size_t)(end - p) >= len && strncasecmp(p, word, len) == 0;
 }
 
-/* Bytes of the `password` statement part at p whose rest holds a secret, 0 if none begins here. */
-static size_t password_word(const char *p, const char *end)
+/* Bytes of the word at p after which a statement may hold a secret, 0 if it is none. */
+static size_t secret_word(const char *p, const char *end)
 {
-    return starts_with(p, end, "password") ? 8 : 0;
+    static const char *const words[] = {"password", "destinations"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (starts_with(p, end, words[i]))
+            return strlen(words[i]);
+    return 0;
 }
 
 /* The URL, cut to a bound, with secrets blanked and nothing in it that could break the line. */
@@ -117,7 +122,7 @@ static size_t put_url(char *to, h2o_iovec_t url)
             continue;
         } else {
             name = false;
-            size_t word = query ? password_word(p, end) : 0;
+            size_t word = query ? secret_word(p, end) : 0;
             if (word) { /* the rest of this parameter is not worth a leak */
                 memcpy(to, p, word);
                 memcpy(to + word, "+%5BREDACTED%5D", 15);

@@ -221,6 +221,8 @@ class Subscriptions(unittest.TestCase):
         for i in range(20):
             self.write("m v=%d %d" % (i, i))
         self.assertTrue(until(lambda: subscriber_stats(self.server)[shown]["writeFailures"] == 20))
+        # Lines of requests come with the loop's next tick.
+        self.assertTrue(until(lambda: "CREATE+SUBSCRIPTION+nobody" in open(self.server.log_path).read()))
         log = open(self.server.log_path).read()
         self.assertIn('subscription="nobody"', log)
         self.assertLessEqual(log.count('subscription="nobody"'), 4)
