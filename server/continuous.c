@@ -492,13 +492,9 @@ void continuous_tick(struct continuous *continuous, silt_time now)
 /* False when it is to stop. */
 static bool pause_for(struct continuous *continuous, uint64_t ns)
 {
-    struct timespec at;
+    struct timespec at = silt_clock_in(ns);
     bool stopping;
 
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    ns += (uint64_t)at.tv_nsec;
-    at.tv_sec += (time_t)(ns / 1000000000);
-    at.tv_nsec = (long)(ns % 1000000000);
     pthread_mutex_lock(&continuous->lock);
     while (!continuous->stopping && pthread_cond_timedwait(&continuous->changed, &continuous->lock, &at) == 0)
         ;
@@ -519,7 +515,6 @@ static void *run(void *arg)
 struct continuous *continuous_create(const struct query_host *host)
 {
     struct continuous *continuous = silt_calloc(1, sizeof(*continuous));
-    pthread_condattr_t monotonic;
 
     continuous->host = host;
     late_data_init(&continuous->late);
@@ -528,10 +523,7 @@ struct continuous *continuous_create(const struct query_host *host)
         silt_storage_watch(host->storage, &continuous->late.watcher);
     }
     pthread_mutex_init(&continuous->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&continuous->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    silt_cond_init(&continuous->changed);
     return continuous;
 }
 

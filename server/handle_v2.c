@@ -267,7 +267,8 @@ static int run_delete(struct delete_job *job, h2o_req_t *req, struct silt_error 
         return 404;
     }
     if ((status = check_bucket(job, err)) != 0 ||
-        (status = authorize_write(job->server, job->user, job->database, "delete from", err)) != 0 || (status = read_body(job, http_str(req->entity), err)) != 0)
+        (status = authorize_write(job->server, job->user, job->database, "delete from", err)) != 0 ||
+        (status = read_body(job, http_str(req->entity), err)) != 0)
         return status;
     enum silt_status rc = predicate_to_delete(&job->predicate, job->arena, &text, &inner);
     if (rc != SILT_OK)

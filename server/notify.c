@@ -96,17 +96,13 @@ static void *watch(void *arg)
 
     pthread_mutex_lock(&notify->lock);
     while (!notify->end) {
-        struct timespec until;
         bool alive = notify->alive(notify->arg, notify->timeout_ns / 2);
         if (alive)
             notify_send(notify, "WATCHDOG=1");
         else if (!told)
             silt_log(SILT_LOG_ERROR, "an event loop hangs: the watchdog is not told to wait", NULL);
         told = !alive;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        uint64_t ns = (uint64_t)until.tv_nsec + notify->timeout_ns / 3;
-        until.tv_sec += (time_t)(ns / 1000000000);
-        until.tv_nsec = (long)(ns % 1000000000);
+        struct timespec until = silt_clock_in(notify->timeout_ns / 3);
         while (!notify->end && pthread_cond_timedwait(&notify->wake, &notify->lock, &until) == 0)
             continue;
     }
@@ -132,17 +128,13 @@ static uint64_t watchdog_timeout(void)
 
 void notify_watch(struct notify *notify, notify_alive_fn alive, const void *arg)
 {
-    pthread_condattr_t monotonic;
 
     if (!notify || (notify->timeout_ns = watchdog_timeout()) == 0)
         return;
     notify->alive = alive;
     notify->arg = arg;
     pthread_mutex_init(&notify->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&notify->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    silt_cond_init(&notify->wake);
     int error = pthread_create(&notify->thread, NULL, watch, notify);
     silt_assert(!error);
     notify->watching = true;

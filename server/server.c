@@ -165,11 +165,6 @@ bool silt_server_turns(const struct silt_server *server, uint64_t within_ns)
     return http_turns(&server->http, within_ns);
 }
 
-struct silt_storage *silt_server_storage(struct silt_server *server)
-{
-    return server->http.storage;
-}
-
 enum silt_status silt_server_stop(struct silt_server *server, struct silt_error *err)
 {
     enum silt_status rc;

@@ -258,8 +258,7 @@ static bool wait_for_buffer_locked(struct stream *stream)
     while (stream->written - stream->sent == STREAM_BUFFER_COUNT && !stream->cancelled) {
         if (out_of_patience(stream))
             return false;
-        uint64_t until_ns = silt_clock_monotonic_ns() + PATIENCE_CHECK_NS;
-        struct timespec until = {(time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000)};
+        struct timespec until = silt_clock_in(PATIENCE_CHECK_NS);
         pthread_cond_timedwait(&stream->changed, &stream->lock, &until);
     }
     return true;
@@ -329,11 +328,7 @@ struct stream *stream_create(h2o_req_t *req)
     struct stream *stream = silt_calloc(1, sizeof(*stream));
 
     pthread_mutex_init(&stream->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&stream->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    silt_cond_init(&stream->changed);
     atomic_init(&stream->references, 1); /* the worker's */
     stream->message.run = on_message;
     stream->content_type = "application/json";

@@ -334,11 +334,7 @@ static bool enqueue(struct import *import, struct import_batch *batch, const str
 {
     pthread_mutex_lock(&import->lock);
     while (import->queued == QUEUE_BATCHES && !import->stopped && !interrupted) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 100000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        struct timespec until = silt_clock_in(100000000);
         pthread_cond_timedwait(&import->changed, &import->lock, &until);
         progress_draw(&import->progress, "", import_reader_share(reader), import->written);
     }
@@ -517,11 +513,11 @@ int import_run(struct session *s, const struct options *options, const char *pat
                             .precision = s->precision.p,
                             .consistency = s->consistency.p,
                             .like_influx = options->import,
-                            .lock = PTHREAD_MUTEX_INITIALIZER,
-                            .changed = PTHREAD_COND_INITIALIZER};
+                            .lock = PTHREAD_MUTEX_INITIALIZER};
     struct import_reader *reader;
     struct silt_error err;
     int64_t from_line = 1;
+    silt_cond_init(&import.changed);
     if (*options->from_line &&
         (!silt_parse_int(options->from_line, strlen(options->from_line), &from_line, NULL) || from_line < 1)) {
         fprintf(stderr, "-from-line %s is no line\n", options->from_line);

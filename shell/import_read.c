@@ -59,15 +59,6 @@ static void scan_point(struct point_scan *scan, struct silt_str text)
     }
 }
 
-bool import_line_is_open(struct silt_str line)
-{
-    struct point_scan scan = {0};
-    if (!memchr(line.p, '"', line.len))
-        return false;
-    scan_point(&scan, line);
-    return scan.open;
-}
-
 static size_t line_length(struct silt_str text)
 {
     const char *end = memchr(text.p, '\n', text.len);

@@ -55,7 +55,5 @@ void import_batch_free(struct import_batch *batch);
 /* Bytes of the first point of the text with its end of line, blank and comment lines before it included; *lines: how
  * many lines they are. All of the text when nothing ends in it. */
 size_t import_point_length(struct silt_str text, size_t *lines);
-/* Whether this line of line protocol ends within a string. */
-bool import_line_is_open(struct silt_str line);
 
 #endif

@@ -541,13 +541,6 @@ static enum silt_status set_default(struct catalog *catalog, uint32_t database_i
     return step(catalog, DEFAULT_POLICY, err);
 }
 
-enum silt_status catalog_set_default_policy(struct catalog *catalog, uint32_t database_id, struct silt_str name,
-                                            struct silt_error *err)
-{
-    enum silt_status rc = catalog_change_begin(catalog, err);
-    return rc != SILT_OK ? rc : catalog_change_end(catalog, set_default(catalog, database_id, name, err), err);
-}
-
 static enum silt_status put_policy(struct catalog *catalog, enum statement which, const struct catalog_policy *policy,
                                    bool make_default, uint32_t *id, struct silt_error *err)
 {

@@ -71,8 +71,6 @@ enum silt_status catalog_next_epoch(struct catalog *catalog, uint64_t *epoch, st
 enum silt_status catalog_create_database(struct catalog *catalog, struct silt_str name, uint32_t *id, struct silt_error *err);
 /* Of the database and all that belongs to it. */
 enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, struct silt_error *err);
-enum silt_status catalog_set_default_policy(struct catalog *catalog, uint32_t database_id, struct silt_str name,
-                                            struct silt_error *err);
 /* Both in one transaction when make_default is set. */
 enum silt_status catalog_create_policy(struct catalog *catalog, const struct catalog_policy *policy, bool make_default,
                                        uint32_t *id, struct silt_error *err);

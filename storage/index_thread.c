@@ -247,9 +247,7 @@ static enum silt_status apply_batch(struct silt_storage *storage, bool *did, str
 
 static void wait_a_second(struct index_thread *index)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++;
+    struct timespec until = silt_clock_in(1000000000);
     pthread_cond_timedwait(&index->cond, &index->lock, &until);
 }
 

@@ -104,10 +104,6 @@ enum series_order {
 enum silt_status series_index_select(struct series_index *index, uint32_t measurement,
                                      const struct silt_tag_filter *filter, enum series_order order,
                                      struct silt_arena *arena, struct silt_series_set *out, struct silt_error *err);
-/* Put ids of one measurement in the order of their keys (ids that are gone are left out): for subsets from elsewhere.
- */
-enum silt_status series_index_sort(struct series_index *index, uint32_t measurement, silt_series_id *ids, size_t *count,
-                                   struct silt_error *err);
 /* Tag keys that some series has, sorted. */
 enum silt_status series_index_tag_keys(struct series_index *index, uint32_t measurement, struct silt_arena *arena,
                                        struct silt_str **keys, size_t *count, struct silt_error *err);
@@ -115,12 +111,6 @@ enum silt_status series_index_tag_keys(struct series_index *index, uint32_t meas
 enum silt_status series_index_tag_values(struct series_index *index, uint32_t measurement, struct silt_str key,
                                          const struct silt_tag_filter *filter, struct silt_arena *arena,
                                          struct silt_str **values, size_t *count, struct silt_error *err);
-/* The same over given series, rising by id or not. */
-enum silt_status series_index_tag_values_of(struct series_index *index, uint32_t measurement, struct silt_str key,
-                                            const silt_series_id *ids, size_t id_count, struct silt_arena *arena,
-                                            struct silt_str **values, size_t *count, struct silt_error *err);
-/* Values ever seen of a key: a bound from above on the distinct ones. */
-size_t series_index_tag_value_count(struct series_index *index, uint32_t measurement, struct silt_str key);
 
 struct series_index_stats {
     size_t series, measurements, aliases, bytes;

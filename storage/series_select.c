@@ -291,21 +291,6 @@ enum silt_status series_index_select(struct series_index *index, uint32_t measur
     return rc;
 }
 
-enum silt_status series_index_sort(struct series_index *index, uint32_t measurement, silt_series_id *ids, size_t *count,
-                                   struct silt_error *err)
-{
-    struct series_body *body = index_hold_body(index, measurement);
-    if (measurement == 0)
-        return silt_fail(err, SILT_INVALID, "series index: no measurement to sort by");
-    enum silt_status rc = SILT_OK;
-    if (body)
-        rc = series_sort_by_key(&index->ids, body, measurement, NULL, ids, count, err);
-    else
-        *count = 0;
-    body_release(body);
-    return rc;
-}
-
 /* ---------------------------------------------------------------- tag keys and values */
 
 static int compare_strs(const void *a, const void *b)
@@ -449,30 +434,3 @@ enum silt_status series_index_tag_values(struct series_index *index, uint32_t me
     return rc;
 }
 
-enum silt_status series_index_tag_values_of(struct series_index *index, uint32_t measurement, struct silt_str key_name,
-                                            const silt_series_id *ids, size_t id_count, struct silt_arena *arena,
-                                            struct silt_str **values, size_t *count, struct silt_error *err)
-{
-    struct series_body *body;
-    struct tag_key *key;
-    bool exact;
-    *values = NULL;
-    *count = 0;
-    if (!hold_key(index, measurement, key_name, &body, &key, &exact))
-        return SILT_OK;
-    enum silt_status rc = values_of(index, body, measurement, key, ids, id_count, arena, values, count, err);
-    body_release(body);
-    return rc;
-}
-
-size_t series_index_tag_value_count(struct series_index *index, uint32_t measurement, struct silt_str key_name)
-{
-    struct series_body *body;
-    struct tag_key *key;
-    bool exact;
-    if (!hold_key(index, measurement, key_name, &body, &key, &exact))
-        return 0;
-    size_t count = string_set_count(&key->values);
-    body_release(body);
-    return count;
-}

@@ -41,14 +41,7 @@ void upkeep_kick(struct silt_storage *storage, bool flush, bool compact)
 /* Until there is a kick, the time has passed or it is time to stop; returns whether to go on. */
 static bool wait_for_work(struct silt_storage *storage, const uint64_t *kicks, uint64_t *seen, uint64_t most_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(most_ms / 1000);
-    until.tv_nsec += (long)(most_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = silt_clock_in(most_ms * 1000000);
     pthread_mutex_lock(&storage->upkeep_mutex);
     int rc = 0;
     while (!atomic_load(&storage->upkeep_stop) && *kicks == *seen && rc == 0)
@@ -207,19 +200,15 @@ static void destroy(struct silt_storage *storage)
 static void init_locks(struct silt_storage *storage)
 {
     pthread_rwlockattr_t attributes;
-    pthread_condattr_t monotonic;
     pthread_mutex_init(&storage->change_lock, NULL);
     pthread_rwlockattr_init(&attributes);
     pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     pthread_rwlock_init(&storage->meta_lock, &attributes);
     pthread_rwlockattr_destroy(&attributes);
     pthread_mutex_init(&storage->index.lock, NULL);
-    pthread_cond_init(&storage->index.cond, NULL);
+    silt_cond_init(&storage->index.cond);
     pthread_mutex_init(&storage->upkeep_mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&storage->upkeep_cond, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    silt_cond_init(&storage->upkeep_cond);
 }
 
 enum silt_status silt_storage_open(const struct silt_storage_options *options, struct silt_storage **out,

@@ -154,11 +154,6 @@ const struct tsm_summary *tsm_summary(const struct tsm_file *file)
     return &file->summary;
 }
 
-const char *tsm_name(const struct tsm_file *file)
-{
-    return file->name;
-}
-
 /* ---------------------------------------------------------------- directory */
 
 static unsigned page_entries(const struct tsm_file *file, uint64_t page)

@@ -112,11 +112,6 @@ void tsm_writer_abort(struct tsm_writer *writer)
     destroy(writer);
 }
 
-bool tsm_writer_is_empty(const struct tsm_writer *writer)
-{
-    return writer->summary.groups == 0;
-}
-
 uint64_t tsm_writer_bytes(const struct tsm_writer *writer)
 {
     uint64_t pages = (writer->summary.series + TSM_PAGE_ENTRIES - 1) / TSM_PAGE_ENTRIES;

@@ -44,7 +44,6 @@ enum silt_status tsm_writer_row_group(struct tsm_writer *writer, silt_series_id 
 /* The group's encoded blocks (checksums verified) and index entry, as they are. Its times must rise as above. */
 enum silt_status tsm_writer_copy(struct tsm_writer *writer, silt_series_id series, struct tsm_file *from,
                                  const struct tsm_group *group, struct silt_error *err);
-bool tsm_writer_is_empty(const struct tsm_writer *writer); /* no row group was given: there is nothing to finish */
 /* Bytes the file would have if finished now. */
 uint64_t tsm_writer_bytes(const struct tsm_writer *writer);
 /* Index, directory and footer, then commit: the file is durable. The writer is gone, whatever is returned; on an error no

@@ -70,12 +70,8 @@ enum silt_status wal_open(struct vfs *vfs, const struct wal_options *options, st
     wal->tail = &wal->head;
     pthread_mutex_init(&wal->lock, NULL);
     pthread_mutex_init(&wal->files_lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&wal->wake, &attributes);
-    pthread_cond_init(&wal->files_changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    silt_cond_init(&wal->wake);
+    silt_cond_init(&wal->files_changed);
     enum silt_status rc = vfs->ops->list(vfs, WAL_FOLDER, note_name, wal, err);
     if (rc != SILT_OK && rc != SILT_NOT_FOUND) {
         wal_close(wal);
@@ -85,15 +81,6 @@ enum silt_status wal_open(struct vfs *vfs, const struct wal_options *options, st
         qsort(wal->live, wal->live_count, sizeof(*wal->live), compare_live);
     *out = wal;
     return SILT_OK;
-}
-
-/* The moment that many nanoseconds from now, for pthread_cond_timedwait. */
-static void in_time(uint64_t ns, struct timespec *out)
-{
-    clock_gettime(CLOCK_MONOTONIC, out);
-    ns += (uint64_t)out->tv_nsec;
-    out->tv_sec += (time_t)(ns / 1000000000);
-    out->tv_nsec = (long)(ns % 1000000000);
 }
 
 /* ---------------------------------------------------------------- a full disk */
@@ -143,7 +130,6 @@ static void set_not_full(struct wal *wal)
 static bool wait_for_room(struct wal *wal, const struct silt_error *why, uint64_t *pause_ns)
 {
     struct silt_error told;
-    struct timespec until;
     if (!wal->started)
         return false;
     set_full(wal, why);
@@ -153,7 +139,7 @@ static bool wait_for_room(struct wal *wal, const struct silt_error *why, uint64_
     *pause_ns = *pause_ns == 0 ? ROOM_PAUSE_NS_MIN : *pause_ns < ROOM_PAUSE_NS_MAX ? *pause_ns * 2 : *pause_ns;
     pthread_mutex_lock(&wal->lock);
     if (!wal->ending && !wal->head) {
-        in_time(*pause_ns, &until);
+        struct timespec until = silt_clock_in(*pause_ns);
         pthread_cond_timedwait(&wal->wake, &wal->lock, &until);
     }
     bool again = !wal->ending;
@@ -484,8 +470,7 @@ static void wait_for_work_locked(struct wal *wal)
             pthread_cond_wait(&wal->wake, &wal->lock);
             continue;
         }
-        struct timespec until;
-        in_time((uint64_t)wal->options.sync_interval_ms * 1000000, &until);
+        struct timespec until = silt_clock_in((uint64_t)wal->options.sync_interval_ms * 1000000);
         if (pthread_cond_timedwait(&wal->wake, &wal->lock, &until) == ETIMEDOUT)
             return;
     }

@@ -7,12 +7,14 @@
 #ifndef SILT_BASE_H
 #define SILT_BASE_H
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 /* ---------------------------------------------------------------- status and error */
 
@@ -129,6 +131,9 @@ static inline struct silt_str silt_bytes_str(const struct silt_bytes *bytes)
 
 silt_time silt_clock_now(void);        /* wall clock, ns since the epoch, any thread */
 uint64_t silt_clock_monotonic_ns(void); /* for measuring and deadlines, any thread */
+/* So many ns from now, for pthread_cond_timedwait on what silt_cond_init made: setting the wall clock moves neither. */
+struct timespec silt_clock_in(uint64_t ns);
+void silt_cond_init(pthread_cond_t *cond);
 
 /* ---------------------------------------------------------------- budget and arena */
 

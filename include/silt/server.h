@@ -118,7 +118,6 @@ void silt_server_reload(struct silt_server *server, const struct silt_server_opt
 uint16_t silt_server_port(const struct silt_server *server);
 /* Whether every event loop went around within this time: one that did not answers nobody. Any thread, until the stop. */
 bool silt_server_turns(const struct silt_server *server, uint64_t within_ns);
-struct silt_storage *silt_server_storage(struct silt_server *server);
 /* Stop listening, let requests under way finish (for stop_ms at most), flush the store, close it. NULL is fine. */
 enum silt_status silt_server_stop(struct silt_server *server, struct silt_error *err);
 
