@@ -43,6 +43,8 @@ static void take(struct silt_server_options *options, const struct silt_server_o
     case KIND_TEXT:
     case KIND_ADDRESS:
     case KIND_SYNC:
+    case KIND_SECURITY:
+    case KIND_MULTIVALUE:
         break;
     }
     silt_assert(!"a setting of this kind cannot be live");

@@ -5,8 +5,6 @@
 #include "server/config_toml.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #define CONFIG_FILE_BYTES_MAX ((size_t)1 << 20)
 #define SETTINGS_MAX 256
@@ -99,32 +97,20 @@ enum silt_status config_read_file(struct silt_server_options *options, const cha
                                   struct silt_buffer *warnings, struct silt_error *err)
 {
     struct silt_buffer text = {0};
-    enum silt_status rc = SILT_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct silt_error inner;
+    enum silt_status rc = silt_buffer_read_file(&text, path, CONFIG_FILE_BYTES_MAX, &inner);
 
-    *found = fd >= 0;
-    if (fd < 0)
-        return must || errno != ENOENT ? silt_fail_errno(err, errno, "%s", path) : SILT_OK;
-    for (;;) {
-        silt_buffer_reserve(&text, 65536);
-        ssize_t got = read(fd, text.p + text.len, 65536);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            rc = silt_fail_errno(err, errno, "%s", path);
-        if (got <= 0)
-            break;
-        text.len += (size_t)got;
-        if (text.len > CONFIG_FILE_BYTES_MAX) {
-            rc = silt_fail(err, SILT_LIMIT, "%s: larger than %zu bytes", path, CONFIG_FILE_BYTES_MAX);
-            break;
-        }
+    *found = rc == SILT_OK || inner.sys_errno != ENOENT;
+    if (rc != SILT_OK) {
+        silt_buffer_free(&text);
+        if (!must && !*found)
+            return SILT_OK;
+        *err = inner;
+        return rc;
     }
-    close(fd);
     struct silt_str all = {text.p, text.len};
-    if (rc == SILT_OK)
-        rc = config_is_influx(path, all) ? config_read_influx(options, path, all, warnings, err)
-                                         : config_read_text(options, path, all, err);
+    rc = config_is_influx(path, all) ? config_read_influx(options, path, all, warnings, err)
+                                     : config_read_text(options, path, all, err);
     silt_buffer_free(&text);
     return rc;
 }

@@ -15,7 +15,20 @@
 
 #include "server/config.h"
 
-enum kind { KIND_TEXT, KIND_ADDRESS, KIND_COUNT, KIND_SIZE, KIND_DURATION, KIND_BOOLEAN, KIND_SYNC, KIND_LEVEL };
+enum kind {
+    KIND_TEXT,
+    KIND_ADDRESS,
+    KIND_COUNT,
+    KIND_SIZE,
+    KIND_DURATION,
+    KIND_BOOLEAN,
+    KIND_SYNC, /* from here on one of some words, an enum in the options: config_words */
+    KIND_LEVEL,
+    KIND_SECURITY,
+    KIND_MULTIVALUE,
+};
+#define WORDS_MAX 5
+extern const char *const config_words[][WORDS_MAX]; /* by kind; in the order of the enum, ended by NULL */
 
 struct setting {
     const char *section, *key;

@@ -28,6 +28,12 @@ static void print_bound(struct silt_buffer *out, const struct setting *setting, 
                                                         : "");
 }
 
+static void print_words(struct silt_buffer *out, const char *const *words)
+{
+    for (unsigned i = 0; words[i]; i++)
+        silt_buffer_printf(out, "%s\"%s\"", i == 0 ? "" : words[i + 1] ? ", " : " or ", words[i]);
+}
+
 /* What may stand there. */
 static void print_form(struct silt_buffer *out, const struct setting *setting)
 {
@@ -38,10 +44,12 @@ static void print_form(struct silt_buffer *out, const struct setting *setting)
         [KIND_SIZE] = "bytes, or text with k, m, g",
         [KIND_DURATION] = "text with ms, s, m, h",
         [KIND_BOOLEAN] = "true or false",
-        [KIND_SYNC] = "\"fsync\", \"interval\" or \"off\"",
-        [KIND_LEVEL] = "\"debug\", \"info\", \"warn\" or \"error\"",
     };
 
+    if (setting->kind >= KIND_SYNC) {
+        print_words(out, config_words[setting->kind]);
+        return;
+    }
     silt_buffer_printf(out, "%s", forms[setting->kind]);
     if (setting->kind != KIND_COUNT && setting->kind != KIND_SIZE && setting->kind != KIND_DURATION)
         return;

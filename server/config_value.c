@@ -4,10 +4,19 @@
 #include "server/config_internal.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-static const char *const sync_names[] = {"fsync", "interval", "off"};
-static const char *const level_names[] = {"debug", "info", "warn", "error"};
+const char *const config_words[][WORDS_MAX] = {
+    [KIND_SYNC] = {"fsync", "interval", "off"},
+    [KIND_LEVEL] = {"debug", "info", "warn", "error"},
+    [KIND_SECURITY] = {"none", "sign", "encrypt"},
+    [KIND_MULTIVALUE] = {"split", "join"},
+};
+_Static_assert(sizeof(enum silt_sync_mode) == sizeof(unsigned) && sizeof(enum silt_log_level) == sizeof(unsigned) &&
+                   sizeof(enum silt_collectd_security) == sizeof(unsigned) &&
+                   sizeof(enum silt_collectd_values) == sizeof(unsigned),
+               "the word's number is stored as an unsigned");
 
 static bool parse_digits(struct silt_str text, uint64_t *out, size_t *used)
 {
@@ -97,14 +106,20 @@ bool config_parse_duration_ms(struct silt_str text, uint64_t *out)
     return true;
 }
 
-static bool parse_name(struct silt_str text, const char *const *names, size_t count, uint64_t *out)
+static enum silt_status set_word(unsigned *to, enum kind kind, struct silt_str text, struct silt_error *err)
 {
-    for (size_t i = 0; i < count; i++)
-        if (silt_str_equal(text, silt_str_from(names[i]))) {
-            *out = i;
-            return true;
+    const char *const *words = config_words[kind];
+    char all[64] = "";
+    size_t len = 0;
+
+    for (unsigned i = 0; words[i]; i++) {
+        if (silt_str_equal(text, silt_str_from(words[i]))) {
+            *to = i;
+            return SILT_OK;
         }
-    return false;
+        len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s", i ? ", " : "", words[i]);
+    }
+    return silt_fail(err, SILT_INVALID, "\"%.*s\" is none of %s", SILT_FMT(text), all);
 }
 
 static enum silt_status set_text(void *base, const struct setting *setting, struct silt_str text,
@@ -145,15 +160,10 @@ enum silt_status config_set(void *base, const struct setting *setting, struct si
         *(bool *)to = text.p[0] == 't';
         return SILT_OK;
     case KIND_SYNC:
-        if (!parse_name(text, sync_names, 3, &value))
-            return silt_fail(err, SILT_INVALID, "\"%.*s\" is none of fsync, interval, off", SILT_FMT(text));
-        *(enum silt_sync_mode *)to = (enum silt_sync_mode)value;
-        return SILT_OK;
     case KIND_LEVEL:
-        if (!parse_name(text, level_names, 4, &value))
-            return silt_fail(err, SILT_INVALID, "\"%.*s\" is none of debug, info, warn, error", SILT_FMT(text));
-        *(enum silt_log_level *)to = (enum silt_log_level)value;
-        return SILT_OK;
+    case KIND_SECURITY:
+    case KIND_MULTIVALUE:
+        return set_word(to, setting->kind, text, err);
     case KIND_COUNT:
         if (!parse_digits(text, &value, &used) || used != text.len)
             return silt_fail(err, SILT_INVALID, "\"%.*s\" is not a whole number", SILT_FMT(text));
@@ -239,10 +249,10 @@ void config_print_value(const void *base, const struct setting *setting, struct 
         silt_buffer_printf(out, "%s", *(const bool *)from ? "true" : "false");
         break;
     case KIND_SYNC:
-        silt_buffer_printf(out, "\"%s\"", sync_names[*(const enum silt_sync_mode *)from]);
-        break;
     case KIND_LEVEL:
-        silt_buffer_printf(out, "\"%s\"", level_names[*(const enum silt_log_level *)from]);
+    case KIND_SECURITY:
+    case KIND_MULTIVALUE:
+        silt_buffer_printf(out, "\"%s\"", config_words[setting->kind][*(const unsigned *)from]);
         break;
     case KIND_DURATION:
         print_duration(out, *(const uint64_t *)from);

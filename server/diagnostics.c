@@ -82,6 +82,45 @@ static void add(struct builder *b, const char *module, const struct column *colu
     add(b, module, (const struct column[]){__VA_ARGS__},                                                               \
         sizeof((const struct column[]){__VA_ARGS__}) / sizeof(struct column))
 
+/* The rest of `rows` rows that lie behind each other in cells: ADD has taken the first. */
+static void add_rows(struct builder *b, size_t before, const struct silt_cell *cells, size_t rows)
+{
+    if (b->count == before)
+        return; /* not wanted */
+    b->tables[before].cells = cells;
+    b->tables[before].row_count = rows;
+}
+
+/* What the tables of both kinds of listeners begin with. */
+static void listener_cells(struct builder *b, const struct silt_listener_options *options, struct silt_cell *cells)
+{
+    cells[0] = boolean_cell(true);
+    cells[1] = string_cell(silt_str_from(options->bind));
+    cells[2] = string_cell(silt_str_from(options->database));
+    cells[3] = string_cell(silt_str_from(options->policy));
+    cells[4] = number_cell(options->batch_points);
+    cells[5] = number_cell(options->batches_max);
+    cells[6] = duration_cell(b, options->batch_ms);
+}
+#define LISTENER_COLUMNS(cells)                                                                                        \
+    COLUMN("enabled", (cells)[0]), COLUMN("bind-address", (cells)[1]), COLUMN("database", (cells)[2]),                 \
+        COLUMN("retention-policy", (cells)[3]), COLUMN("batch-size", (cells)[4]),                                      \
+        COLUMN("batch-pending", (cells)[5]), COLUMN("batch-timeout", (cells)[6])
+
+/* A row for each listener, in the order in which InfluxDB has the columns here. */
+static void add_config_collectd(struct builder *b, const struct silt_server_options *options)
+{
+    struct silt_cell *cells = silt_arena_alloc(b->arena, SILT_COLLECTD_LISTENERS_MAX * 7 * sizeof(*cells));
+    size_t rows = 0, before = b->count;
+
+    for (uint64_t i = 0; i < options->collectd_count; i++)
+        if (options->collectd[i].listen.enabled)
+            listener_cells(b, &options->collectd[i].listen, cells + 7 * rows++);
+    if (rows)
+        ADD(b, "config-collectd", LISTENER_COLUMNS(cells));
+    add_rows(b, before, cells, rows);
+}
+
 static void add_config(struct builder *b, const struct silt_server_options *options)
 {
     ADD(b, "config-coordinator", COLUMN("log-queries-after", duration_cell(b, options->log_queries_after_ms)),
@@ -103,7 +142,7 @@ static void add_config(struct builder *b, const struct silt_server_options *opti
                duration_cell(b, options->sync_mode == SILT_SYNC_INTERVAL ? options->sync_interval_ms : 0)));
     ADD(b, "config-httpd", COLUMN("access-log-path", string_cell(silt_str_from(options->access_log_path))),
         COLUMN("bind-address", string_cell(silt_str_from(options->http_bind))), COLUMN("enabled", boolean_cell(true)),
-        COLUMN("https-enabled", boolean_cell(false)),
+        COLUMN("https-enabled", boolean_cell(options->https)),
         COLUMN("max-connection-limit", number_cell(options->connections_max)),
         COLUMN("max-row-limit", number_cell(options->rows_max)));
 }
@@ -128,35 +167,19 @@ static void add_config_of_services(struct builder *b, const struct silt_server_o
         ADD(b, "config-subscriber", COLUMN("enabled", boolean_cell(false)));
 }
 
-/* A row for each listener, in the order in which InfluxDB has the columns here. */
 static void add_config_udp(struct builder *b, const struct silt_server_options *options)
 {
     struct silt_cell *cells = silt_arena_alloc(b->arena, SILT_UDP_LISTENERS_MAX * 8 * sizeof(*cells));
-    size_t rows = 0;
+    size_t rows = 0, before = b->count;
 
-    for (uint64_t i = 0; i < options->udp_count; i++) {
-        const struct silt_udp_options *udp = &options->udp[i];
-        if (!udp->enabled)
-            continue;
-        const struct silt_cell row[8] = {boolean_cell(true),
-                                         string_cell(silt_str_from(udp->bind)),
-                                         string_cell(silt_str_from(udp->database)),
-                                         string_cell(silt_str_from(udp->policy)),
-                                         number_cell(udp->batch_points),
-                                         number_cell(udp->batches_max),
-                                         duration_cell(b, udp->batch_ms),
-                                         string_cell(silt_str_from(udp->precision))};
-        memcpy(cells + 8 * rows++, row, sizeof(row));
-    }
-    size_t before = b->count;
+    for (uint64_t i = 0; i < options->udp_count; i++)
+        if (options->udp[i].listen.enabled) {
+            listener_cells(b, &options->udp[i].listen, cells + 8 * rows);
+            cells[8 * rows++ + 7] = string_cell(silt_str_from(options->udp[i].precision));
+        }
     if (rows)
-        ADD(b, "config-udp", COLUMN("enabled", cells[0]), COLUMN("bind-address", cells[1]), COLUMN("database", cells[2]),
-            COLUMN("retention-policy", cells[3]), COLUMN("batch-size", cells[4]), COLUMN("batch-pending", cells[5]),
-            COLUMN("batch-timeout", cells[6]), COLUMN("precision", cells[7]));
-    if (b->count > before) {
-        b->tables[before].cells = cells;
-        b->tables[before].row_count = rows;
-    }
+        ADD(b, "config-udp", LISTENER_COLUMNS(cells), COLUMN("precision", cells[7]));
+    add_rows(b, before, cells, rows);
 }
 
 /* As Go calls it. */
@@ -236,6 +259,7 @@ void diagnostics_show(const struct stats_source *source, struct silt_str module,
     ADD(&b, "build", COLUMN("Branch", string_cell(SILT_STR("silt"))), COLUMN("Build Time", string_cell(SILT_STR(""))),
         COLUMN("Commit", string_cell(SILT_STR("siltd " SILT_VERSION))),
         COLUMN("Version", string_cell(SILT_STR(SILT_INFLUX_VERSION))));
+    add_config_collectd(&b, source->options);
     add_config(&b, source->options);
     add_config_of_services(&b, source->options);
     add_config_udp(&b, source->options);

@@ -751,7 +751,7 @@ static enum silt_status open_listeners(struct http_server *server, uint16_t *por
 void http_prepare(struct http_server *server)
 {
     server->loop_count = count_loops(server->options);
-    unsigned count = server->loop_count + (unsigned)server->options->udp_count;
+    unsigned count = server->loop_count + (unsigned)(server->options->udp_count + server->options->collectd_count);
     server->stats.counters = aligned_alloc(_Alignof(struct counters), count * sizeof(struct counters));
     silt_assert(server->stats.counters);
     memset(server->stats.counters, 0, count * sizeof(struct counters));

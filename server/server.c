@@ -5,6 +5,7 @@
  *     stop: loops drained -> monitor, listeners, continuous queries stopped -> pools joined -> store flushed and closed
  */
 #include "server/auth.h"
+#include "server/collectd.h"
 #include "server/continuous.h"
 #include "server/forward.h"
 #include "server/monitor.h"
@@ -18,7 +19,7 @@
 struct silt_server {
     struct silt_server_options options;
     struct http_server http;
-    struct udp_service *udp;
+    struct datagram_service *datagrams;
     struct monitor *monitor;
 };
 
@@ -90,6 +91,24 @@ static void start_pools(struct silt_server *server)
     http->stats.continuous = continuous_create(&http->query_host);
 }
 
+/* Behind the loops' counters each section has its own. */
+static enum silt_status start_datagrams(struct silt_server *server, struct silt_error *err)
+{
+    const struct silt_server_options *options = &server->options;
+    struct counters *counters = server->http.stats.counters + server->http.loop_count;
+    enum silt_status rc = SILT_OK;
+
+    server->datagrams = datagrams_create(server->http.storage, server->http.stats.forward,
+                                         options->udp_count + options->collectd_count);
+    for (uint64_t i = 0; i < options->udp_count && rc == SILT_OK; i++, counters++)
+        if (options->udp[i].listen.enabled)
+            rc = udp_listen(server->datagrams, &options->udp[i], counters, err);
+    for (uint64_t i = 0; i < options->collectd_count && rc == SILT_OK; i++, counters++)
+        if (options->collectd[i].listen.enabled)
+            rc = collectd_listen(server->datagrams, &options->collectd[i], counters, err);
+    return rc;
+}
+
 static enum silt_status close_all(struct silt_server *server, bool flush, struct silt_error *err)
 {
     struct http_server *http = &server->http;
@@ -133,12 +152,11 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
     }
     http_prepare(&server->http);
     if (rc == SILT_OK)
-        rc = udp_start(&server->options, server->http.storage, server->http.stats.forward,
-                       server->http.stats.counters + server->http.loop_count, &server->udp, err);
-    atomic_store(&server->http.stats.udp, server->udp);
+        rc = start_datagrams(server, err);
+    atomic_store(&server->http.stats.datagrams, server->datagrams);
     /* Last, for who is answered may take it that the others listen too. */
     if (rc != SILT_OK || (rc = http_start(&server->http, err)) != SILT_OK) {
-        udp_stop(server->udp);
+        datagrams_destroy(server->datagrams);
         close_all(server, false, NULL);
         return rc;
     }
@@ -173,9 +191,9 @@ enum silt_status silt_server_stop(struct silt_server *server, struct silt_error 
         return SILT_OK;
     if ((rc = http_stop(&server->http, err)) != SILT_OK)
         return rc; /* a job is still at work and refers to the store: nothing may be freed */
-    atomic_store(&server->http.stats.udp, NULL);
+    atomic_store(&server->http.stats.datagrams, NULL);
     monitor_stop(server->monitor);
-    udp_stop(server->udp);
+    datagrams_destroy(server->datagrams);
     continuous_stop(server->http.stats.continuous); /* behind all who write: it keeps what they touched */
     return close_all(server, true, err);
 }

@@ -9,7 +9,7 @@
 #include "server/continuous.h"
 #include "server/forward.h"
 #include "server/query_registry.h"
-#include "server/udp.h"
+#include "server/datagrams.h"
 #include "silt/statistics.h"
 #include "silt/storage.h"
 
@@ -220,16 +220,25 @@ static void add_subscriber(struct builder *b, struct forward *forward)
     }
 }
 
-static void add_udp(struct builder *b, const struct udp_service *udp)
+static void add_datagrams(struct builder *b, const struct datagram_service *service, const char *name)
 {
-    for (unsigned i = 0; i < udp_listeners(udp); i++) {
-        struct udp_stats s;
+    for (size_t i = 0; i < datagrams_listeners(service); i++) {
+        struct datagram_stats s;
         struct silt_tag *tag = silt_arena_alloc(b->arena, sizeof(*tag));
-        udp_stats(udp, i, &s);
+        datagrams_stats(service, i, &s);
+        if (strcmp(s.service, name) != 0)
+            continue;
         *tag = (struct silt_tag){SILT_STR("bind"), silt_str_from(s.bind)};
-        ADD(b, "udp", tag, 1, FIELD("batchesTx", s.batches_ok), FIELD("batchesTxFail", s.batches_failed),
-            FIELD("bytesRx", s.bytes), FIELD("pointsParseFail", s.datagrams_malformed), FIELD("pointsRx", s.points),
-            FIELD("pointsTx", s.points_ok), FIELD("readFail", s.read_failed));
+        struct stat_field fields[8] = {FIELD("batchesTx", s.batches_ok), FIELD("batchesTxFail", s.batches_failed),
+                                       FIELD("bytesRx", s.bytes)};
+        size_t count = 3;
+        if (s.can_drop)
+            fields[count++] = (struct stat_field)FIELD("droppedPointsInvalid", s.dropped);
+        fields[count++] = (struct stat_field)FIELD("pointsParseFail", s.malformed);
+        fields[count++] = (struct stat_field)FIELD("pointsRx", s.points);
+        fields[count++] = (struct stat_field)FIELD("pointsTx", s.points_ok);
+        fields[count++] = (struct stat_field)FIELD("readFail", s.read_failed);
+        add(b, name, tag, 1, fields, count);
     }
 }
 
@@ -245,7 +254,8 @@ void stats_collect(const struct stats_source *source, struct silt_arena *arena, 
     add_counters(&b, source, "write", NULL, 0, COUNT_WRITE_FIRST, COUNTERS - COUNT_WRITE_FIRST);
     add_subscriber(&b, source->forward);
     add_continuous(&b, source->continuous);
-    add_udp(&b, atomic_load(&source->udp));
+    add_datagrams(&b, atomic_load(&source->datagrams), "collectd");
+    add_datagrams(&b, atomic_load(&source->datagrams), "udp");
     add_httpd(&b, source);
     *stats = b.stats;
     *count = b.count;

@@ -18,7 +18,7 @@
 
 struct continuous;
 struct query_registry;
-struct udp_service;
+struct datagram_service;
 struct forward;
 
 struct stats_source { /* all set once, before anybody asks */
@@ -27,7 +27,7 @@ struct stats_source { /* all set once, before anybody asks */
     struct continuous *continuous;
     const struct silt_server_options *options;
     struct forward *forward;       /* NULL: subscriptions are switched off */
-    struct udp_service *_Atomic udp; /* set once it runs; NULL: none */
+    struct datagram_service *_Atomic datagrams; /* set once it runs; NULL: none */
     struct counters *counters;     /* of each loop, then of each listener for datagrams */
     unsigned counters_count;
     const struct silt_budget *query_budget, *write_budget;

@@ -12,16 +12,33 @@
 #define SILT_INFLUX_VERSION "1.8.10"
 #define SILT_INFLUX_BUILD "OSS"
 
-/* A [[udp]] section: a listener for line protocol in datagrams. */
-#define SILT_UDP_LISTENERS_MAX 16
-struct silt_udp_options {
+/* What every listener for datagrams has. */
+struct silt_listener_options {
     bool enabled;
     char bind[256];
     char database[256], policy[256]; /* policy empty: the default one */
-    char precision[8];
     uint64_t batch_points, batches_max; /* of points written at once; of writes under way */
     uint64_t batch_ms;                  /* what points wait for others at most */
     uint64_t read_buffer_bytes;         /* of the socket; 0: the system's default */
+};
+
+/* A [[udp]] section: line protocol in datagrams. */
+#define SILT_UDP_LISTENERS_MAX 16
+struct silt_udp_options {
+    struct silt_listener_options listen;
+    char precision[8];
+};
+
+/* A [[collectd]] section: collectd's binary protocol. */
+#define SILT_COLLECTD_LISTENERS_MAX 16
+enum silt_collectd_security { SILT_COLLECTD_NONE, SILT_COLLECTD_SIGN, SILT_COLLECTD_ENCRYPT }; /* the least that is taken */
+enum silt_collectd_values { SILT_COLLECTD_SPLIT, SILT_COLLECTD_JOIN };
+struct silt_collectd_options {
+    struct silt_listener_options listen;
+    char types_path[1024]; /* types.db, or a folder of such files */
+    char auth_path[1024];  /* a line for each user: name and password */
+    enum silt_collectd_security security;
+    enum silt_collectd_values values;
 };
 
 /* Every setting, as siltd.toml has it (server/config.c is the table of names, bounds and defaults). A bound of 0 on a
@@ -99,6 +116,10 @@ struct silt_server_options {
     /* [[udp]] */
     struct silt_udp_options udp[SILT_UDP_LISTENERS_MAX];
     uint64_t udp_count;
+
+    /* [[collectd]] */
+    struct silt_collectd_options collectd[SILT_COLLECTD_LISTENERS_MAX];
+    uint64_t collectd_count;
 
     /* [server] */
     uint64_t stop_ms; /* what requests under way may still take after the signal to stop */

@@ -20,6 +20,9 @@ void silt_buffer_str(struct silt_buffer *buffer, struct silt_str str);
 void silt_buffer_char(struct silt_buffer *buffer, char c);
 void silt_buffer_printf(struct silt_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void silt_buffer_free(struct silt_buffer *buffer);
+/* A whole file, behind what is there; SILT_LIMIT: it is larger. sys_errno tells a missing one. */
+enum silt_status silt_buffer_read_file(struct silt_buffer *buffer, const char *path, size_t bytes_max,
+                                       struct silt_error *err);
 
 /* ---------------------------------------------------------------- numbers */
 
