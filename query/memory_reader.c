@@ -3,33 +3,6 @@
 
 #include <stdlib.h>
 
-struct memory_row {
-    silt_time time;
-    int64_t shard;
-    size_t first; /* its values */
-    uint32_t count;
-};
-
-struct memory_series {
-    struct silt_str measurement, key;
-    struct silt_tag *tags;
-    size_t tag_count;
-    struct memory_row *rows;
-    size_t row_count, row_capacity;
-};
-
-struct memory_table {
-    struct silt_arena *arena;
-    struct memory_series *series;
-    size_t series_count, series_capacity;
-    struct silt_str *fields;
-    size_t field_count, field_capacity;
-    struct memory_value *values;
-    size_t value_count, value_capacity;
-    uint32_t *index; /* by hash of the key: series + 1 */
-    size_t index_capacity;
-};
-
 struct memory_reader {
     struct silt_reader base;
     struct memory_table *table;
@@ -40,182 +13,33 @@ struct memory_reader {
     size_t shard_count;
 };
 
-#define BATCH_MAX 4096
-
-struct memory_column {
-    uint64_t valid[BATCH_MAX / 64];
+struct picked_column { /* the rows of a batch that are not a whole chunk, or that are one text */
+    uint64_t valid[MEMORY_CHUNK_ROWS / 64];
     union {
-        uint64_t words[BATCH_MAX];
-        uint8_t bytes[BATCH_MAX];
-        struct silt_str strings[BATCH_MAX];
+        uint64_t words[MEMORY_CHUNK_ROWS];
+        uint8_t bytes[MEMORY_CHUNK_ROWS];
+        struct silt_str strings[MEMORY_CHUNK_ROWS];
     };
 };
 
 struct silt_cursor {
     struct memory_reader *reader;
     const struct memory_series *series;
-    uint32_t *fields; /* per column: field of the table, UINT32_MAX: none */
+    uint32_t *fields; /* per column: field of the table, MEMORY_NO_FIELD: none */
     enum silt_type *types;
     size_t field_count, field_capacity;
     silt_time min, max;
     bool descending;
-    size_t next;                  /* rows looked at so far, from the end when descending */
-    const struct memory_row **batch; /* batch_rows of them */
+    size_t chunk, next; /* where it stands: chunks and rows of the chunk passed, from the end when descending */
+
+    const struct memory_chunk *batch; /* where its rows are */
     uint32_t batch_count;
-    bool whole;
+    bool as_it_lies; /* all of the chunk; else those that `picks` tells */
+    bool whole;      /* nothing is missing between them */
+    uint16_t *picks;
     silt_time *times;
-    struct memory_column **columns;
+    struct picked_column **columns;
 };
-
-/* ---------------------------------------------------------------- table */
-
-struct memory_table *memory_table_create(struct silt_budget *budget)
-{
-    struct silt_arena *arena = silt_arena_create(budget);
-    struct memory_table *table = silt_arena_zalloc(arena, sizeof(*table));
-
-    table->arena = arena;
-    return table;
-}
-
-void memory_table_destroy(struct memory_table *table)
-{
-    if (table)
-        silt_arena_destroy(table->arena);
-}
-
-static struct silt_str escaped(struct silt_arena *arena, struct silt_str text, bool is_measurement)
-{
-    struct silt_buffer out = {0};
-
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.p[i] == ',' || text.p[i] == ' ' || (text.p[i] == '=' && !is_measurement))
-            silt_buffer_char(&out, '\\');
-        silt_buffer_char(&out, text.p[i]);
-    }
-    struct silt_str copy = silt_arena_str(arena, (struct silt_str){out.p, out.len});
-    silt_buffer_free(&out);
-    return copy;
-}
-
-static void index_grow(struct memory_table *table)
-{
-    size_t capacity = table->index_capacity ? table->index_capacity * 2 : 64;
-    uint32_t *index = silt_arena_zalloc(table->arena, capacity * sizeof(*index));
-
-    for (size_t i = 0; i < table->series_count; i++) {
-        size_t at = silt_hash(table->series[i].key.p, table->series[i].key.len) & (capacity - 1);
-        while (index[at])
-            at = (at + 1) & (capacity - 1);
-        index[at] = (uint32_t)i + 1;
-    }
-    table->index = index;
-    table->index_capacity = capacity;
-}
-
-uint32_t memory_table_series(struct memory_table *table, struct silt_str measurement, const struct silt_tag *tags,
-                             size_t tag_count)
-{
-    struct silt_arena *arena = table->arena;
-    struct silt_buffer text = {0};
-
-    silt_buffer_str(&text, escaped(arena, measurement, true));
-    for (size_t i = 0; i < tag_count; i++) {
-        if (tags[i].value.len == 0)
-            continue;
-        silt_buffer_char(&text, ',');
-        silt_buffer_str(&text, escaped(arena, tags[i].key, false));
-        silt_buffer_char(&text, '=');
-        silt_buffer_str(&text, escaped(arena, tags[i].value, false));
-    }
-    struct silt_str key = {text.p, text.len};
-    if ((table->series_count + 1) * 2 > table->index_capacity)
-        index_grow(table);
-    size_t at = silt_hash(key.p, key.len) & (table->index_capacity - 1);
-    while (table->index[at]) {
-        if (silt_str_equal(table->series[table->index[at] - 1].key, key)) {
-            silt_buffer_free(&text);
-            return table->index[at] - 1;
-        }
-        at = (at + 1) & (table->index_capacity - 1);
-    }
-    table->series = silt_arena_grow(arena, table->series, &table->series_capacity, table->series_count + 1,
-                                    sizeof(*table->series));
-    struct memory_series *series = &table->series[table->series_count];
-    *series = (struct memory_series){.measurement = silt_arena_str(arena, measurement), .key = silt_arena_str(arena, key)};
-    series->tags = silt_arena_zalloc(arena, (tag_count + 1) * sizeof(*series->tags));
-    for (size_t i = 0; i < tag_count; i++)
-        if (tags[i].value.len)
-            series->tags[series->tag_count++] =
-                (struct silt_tag){silt_arena_str(arena, tags[i].key), silt_arena_str(arena, tags[i].value)};
-    silt_buffer_free(&text);
-    table->index[at] = (uint32_t)table->series_count + 1;
-    return (uint32_t)table->series_count++;
-}
-
-uint32_t memory_table_field(struct memory_table *table, struct silt_str name)
-{
-    for (size_t i = 0; i < table->field_count; i++)
-        if (silt_str_equal(table->fields[i], name))
-            return (uint32_t)i;
-    table->fields = silt_arena_grow(table->arena, table->fields, &table->field_capacity, table->field_count + 1,
-                                    sizeof(*table->fields));
-    table->fields[table->field_count] = silt_arena_str(table->arena, name);
-    return (uint32_t)table->field_count++;
-}
-
-/* Growth that gives up at the budget instead of going past it. */
-static bool grow(struct silt_arena *arena, void **items, size_t *capacity, size_t count, size_t item_bytes)
-{
-    if (count <= *capacity)
-        return true;
-    size_t wanted = *capacity ? *capacity * 2 : 16;
-    if (wanted < count)
-        wanted = count;
-    void *grown = silt_arena_try_alloc(arena, wanted * item_bytes);
-    if (!grown)
-        return false;
-    if (*capacity)
-        memcpy(grown, *items, *capacity * item_bytes);
-    *items = grown;
-    *capacity = wanted;
-    return true;
-}
-
-enum silt_status memory_table_row(struct memory_table *table, uint32_t series_index, silt_time time, int64_t shard,
-                                  const struct memory_value *values, size_t count, struct silt_error *err)
-{
-    struct memory_series *series = &table->series[series_index];
-    void *items = series->rows;
-
-    if (!grow(table->arena, &items, &series->row_capacity, series->row_count + 1, sizeof(*series->rows)))
-        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
-    series->rows = items;
-    items = table->values;
-    if (!grow(table->arena, &items, &table->value_capacity, table->value_count + count, sizeof(*table->values)))
-        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
-    table->values = items;
-    series->rows[series->row_count++] = (struct memory_row){time, shard, table->value_count, (uint32_t)count};
-    for (size_t i = 0; i < count; i++) {
-        struct memory_value value = values[i];
-        if (value.cell.kind == SILT_CELL_STRING)
-            value.cell.string = silt_arena_str(table->arena, value.cell.string);
-        table->values[table->value_count++] = value;
-    }
-    return silt_arena_exceeded(table->arena) ? silt_fail(err, SILT_LIMIT, "query memory limit exceeded") : SILT_OK;
-}
-
-void memory_table_reverse(struct memory_table *table)
-{
-    for (size_t i = 0; i < table->series_count; i++) {
-        struct memory_series *series = &table->series[i];
-        for (size_t k = 0; k < series->row_count / 2; k++) {
-            struct memory_row row = series->rows[k];
-            series->rows[k] = series->rows[series->row_count - 1 - k];
-            series->rows[series->row_count - 1 - k] = row;
-        }
-    }
-}
 
 /* ---------------------------------------------------------------- schema */
 
@@ -224,10 +48,15 @@ static struct memory_reader *reader_of(struct silt_reader *reader)
     return (struct memory_reader *)reader;
 }
 
+static bool chunk_in_view(const struct memory_reader *reader, const struct memory_chunk *chunk)
+{
+    return chunk->shard >= reader->first_shard && chunk->shard <= reader->last_shard;
+}
+
 static bool in_view(const struct memory_reader *reader, const struct memory_series *series)
 {
-    for (size_t i = 0; i < series->row_count; i++)
-        if (series->rows[i].shard >= reader->first_shard && series->rows[i].shard <= reader->last_shard)
+    for (size_t i = 0; i < series->chunk_count; i++)
+        if (chunk_in_view(reader, &series->chunks[i]))
             return true;
     return false;
 }
@@ -263,18 +92,6 @@ static enum silt_status measurements(struct silt_reader *base, struct silt_arena
     return SILT_OK;
 }
 
-static enum silt_type type_of_cell(const struct silt_cell *cell)
-{
-    switch (cell->kind) {
-    case SILT_CELL_FLOAT: return SILT_TYPE_FLOAT;
-    case SILT_CELL_INTEGER: return SILT_TYPE_INTEGER;
-    case SILT_CELL_UNSIGNED: return SILT_TYPE_UNSIGNED;
-    case SILT_CELL_STRING: return SILT_TYPE_STRING;
-    case SILT_CELL_BOOLEAN: return SILT_TYPE_BOOLEAN;
-    default: return SILT_TYPE_NONE;
-    }
-}
-
 static int by_name_then_type(const void *a, const void *b)
 {
     const struct silt_field *x = a, *y = b;
@@ -294,14 +111,14 @@ static enum silt_status fields(struct silt_reader *base, struct silt_str measure
         const struct memory_series *series = &table->series[i];
         if (!silt_str_equal(series->measurement, measurement))
             continue;
-        for (size_t r = 0; r < series->row_count; r++) {
-            const struct memory_row *row = &series->rows[r];
-            if (row->shard < reader->first_shard || row->shard > reader->last_shard)
+        for (size_t k = 0; k < series->chunk_count; k++) {
+            const struct memory_chunk *chunk = &series->chunks[k];
+            if (!chunk_in_view(reader, chunk))
                 continue;
-            for (uint32_t k = 0; k < row->count; k++) {
-                const struct memory_value *value = &table->values[row->first + k];
-                seen[value->field] |= (uint8_t)(1u << type_of_cell(&value->cell));
-            }
+            for (size_t c = 0; c < chunk->column_count; c++)
+                seen[chunk->columns[c].field] |= (uint8_t)(1u << chunk->columns[c].type);
+            for (size_t c = 0; c < series->constant_count; c++)
+                seen[series->constants[c].field] |= (uint8_t)(1u << SILT_TYPE_STRING);
         }
     }
     *out = silt_arena_alloc(arena, (table->field_count * 5 + 1) * sizeof(**out));
@@ -436,8 +253,8 @@ static bool shard_has_series(struct silt_reader *base, uint32_t shard, silt_seri
     const struct memory_reader *reader = reader_of(base);
     const struct memory_series *series = &reader->table->series[id - 1];
 
-    for (size_t i = 0; i < series->row_count; i++)
-        if (series->rows[i].shard == reader->shards[shard])
+    for (size_t i = 0; i < series->chunk_count; i++)
+        if (series->chunks[i].shard == reader->shards[shard])
             return true;
     return false;
 }
@@ -447,8 +264,8 @@ bool memory_reader_has_before(const struct silt_reader *base, silt_series_id id,
     const struct memory_reader *reader = (const struct memory_reader *)base;
     const struct memory_series *series = &reader->table->series[id - 1];
 
-    for (size_t i = 0; i < series->row_count; i++)
-        if (series->rows[i].time < t)
+    for (size_t i = 0; i < series->chunk_count; i++)
+        if (series->chunks[i].min < t)
             return true;
     return false;
 }
@@ -461,7 +278,7 @@ static enum silt_status cursor_create(struct silt_reader *base, struct silt_budg
     struct silt_cursor *cursor = silt_calloc(1, sizeof(*cursor));
 
     cursor->reader = reader_of(base);
-    cursor->batch = silt_calloc(cursor->reader->batch_rows, sizeof(const struct memory_row *));
+    cursor->picks = silt_calloc(cursor->reader->batch_rows, sizeof(*cursor->picks));
     cursor->times = silt_calloc(cursor->reader->batch_rows, sizeof(*cursor->times));
     *out = cursor;
     return SILT_OK;
@@ -484,7 +301,7 @@ static enum silt_status cursor_seek(struct silt_cursor *cursor, struct silt_str 
     }
     cursor->field_count = field_count;
     for (size_t i = 0; i < field_count; i++) {
-        cursor->fields[i] = UINT32_MAX;
+        cursor->fields[i] = MEMORY_NO_FIELD;
         cursor->types[i] = wanted[i].type;
         for (size_t k = 0; k < table->field_count; k++)
             if (silt_str_equal(table->fields[k], wanted[i].name))
@@ -493,38 +310,75 @@ static enum silt_status cursor_seek(struct silt_cursor *cursor, struct silt_str 
     cursor->min = min;
     cursor->max = max;
     cursor->descending = descending;
-    cursor->next = 0;
+    cursor->chunk = cursor->next = 0;
     cursor->batch_count = 0;
     return SILT_OK;
 }
 
-static const struct silt_cell *cell_of(const struct silt_cursor *cursor, const struct memory_row *row, size_t column)
+static const struct memory_chunk *chunk_at(const struct silt_cursor *cursor)
 {
-    for (uint32_t i = 0; i < row->count; i++) {
-        const struct memory_value *value = &cursor->reader->table->values[row->first + i];
-        if (value->field == cursor->fields[column] && value->cell.kind != SILT_CELL_NULL &&
-            (cursor->types[column] == SILT_TYPE_NONE || cursor->types[column] == type_of_cell(&value->cell)))
-            return &value->cell;
+    const struct memory_series *series = cursor->series;
+
+    return &series->chunks[cursor->descending ? series->chunk_count - 1 - cursor->chunk : cursor->chunk];
+}
+
+/* The column that the field has in the chunk; NULL: none of this type. */
+static const struct memory_column *column_of(const struct silt_cursor *cursor, const struct memory_chunk *chunk,
+                                             size_t index)
+{
+    for (size_t i = 0; i < chunk->column_count; i++) {
+        const struct memory_column *column = &chunk->columns[(index + i) % chunk->column_count]; /* often the index-th */
+        if (column->field == cursor->fields[index])
+            return cursor->types[index] == SILT_TYPE_NONE || cursor->types[index] == column->type ? column : NULL;
     }
     return NULL;
 }
 
-static bool row_shows(const struct silt_cursor *cursor, const struct memory_row *row)
+static const struct silt_str *constant_of(const struct silt_cursor *cursor, size_t index)
 {
-    if (row->time < cursor->min || row->time > cursor->max || row->shard < cursor->reader->first_shard ||
-        row->shard > cursor->reader->last_shard)
+    for (size_t i = 0; i < cursor->series->constant_count; i++)
+        if (cursor->series->constants[i].field == cursor->fields[index])
+            return &cursor->series->constants[i].value;
+    return NULL;
+}
+
+static bool row_shows(const struct silt_cursor *cursor, const struct memory_chunk *chunk, size_t row)
+{
+    if (chunk->times[row] < cursor->min || chunk->times[row] > cursor->max)
         return false;
     if (cursor->reader->owned) /* a subquery's row is there for its tags as well */
         return true;
-    for (size_t i = 0; i < cursor->field_count; i++)
-        if (cell_of(cursor, row, i))
+    for (size_t i = 0; i < cursor->field_count; i++) {
+        const struct memory_column *column = column_of(cursor, chunk, i);
+        if (column && memory_has(column, row))
             return true;
+    }
     return false;
 }
 
-static const struct memory_row *row_number(const struct silt_cursor *cursor, size_t n)
+/* Rows of the chunk under way, from `next` on. */
+static void pick_rows(struct silt_cursor *cursor, const struct memory_chunk *chunk)
 {
-    return &cursor->series->rows[cursor->descending ? cursor->series->row_count - 1 - n : n];
+    size_t room = cursor->reader->batch_rows;
+
+    cursor->batch = chunk;
+    cursor->batch_count = 0;
+    cursor->whole = true;
+    cursor->as_it_lies = cursor->reader->owned && !cursor->descending && cursor->next == 0 && chunk->count <= room &&
+                         chunk->min >= cursor->min && chunk->max <= cursor->max;
+    if (cursor->as_it_lies) {
+        cursor->next = cursor->batch_count = chunk->count;
+        return;
+    }
+    for (; cursor->next < chunk->count && cursor->batch_count < room; cursor->next++) {
+        size_t row = cursor->descending ? chunk->count - 1 - cursor->next : cursor->next;
+        if (row_shows(cursor, chunk, row)) {
+            cursor->times[cursor->batch_count] = chunk->times[row];
+            cursor->picks[cursor->batch_count++] = (uint16_t)row;
+        } else if (cursor->batch_count) {
+            cursor->whole = false; /* a piece is missing: as a block that is cut by the range */
+        }
+    }
 }
 
 static enum silt_status cursor_next(struct silt_cursor *cursor, struct silt_rows *rows, struct silt_error *err)
@@ -533,71 +387,78 @@ static enum silt_status cursor_next(struct silt_cursor *cursor, struct silt_rows
 
     memset(rows, 0, sizeof(*rows));
     cursor->batch_count = 0;
-    cursor->whole = true;
-    while (cursor->next < cursor->series->row_count && cursor->batch_count < reader->batch_rows) {
-        const struct memory_row *row = row_number(cursor, cursor->next);
-        if (!row_shows(cursor, row)) {
-            if (cursor->batch_count)
-                cursor->whole = false; /* a piece is missing: as a block that is cut by the range */
-            cursor->next++;
+    while (cursor->chunk < cursor->series->chunk_count && cursor->batch_count == 0) {
+        const struct memory_chunk *chunk = chunk_at(cursor);
+        if (cursor->next == chunk->count || !chunk_in_view(reader, chunk) || chunk->max < cursor->min ||
+            chunk->min > cursor->max) {
+            cursor->chunk++;
+            cursor->next = 0;
             continue;
         }
-        if (cursor->batch_count && row->shard != cursor->batch[0]->shard)
-            break;
-        cursor->batch[cursor->batch_count++] = row;
-        cursor->next++;
+        pick_rows(cursor, chunk);
     }
     if (cursor->batch_count == 0)
         return SILT_OK;
-    for (uint32_t i = 0; i < cursor->batch_count; i++)
-        cursor->times[i] = cursor->batch[i]->time;
+    const silt_time *times = cursor->as_it_lies ? cursor->batch->times : cursor->times;
     rows->count = cursor->batch_count;
     for (size_t i = 0; i < reader->shard_count; i++)
-        if (reader->shards[i] == cursor->batch[0]->shard)
+        if (reader->shards[i] == cursor->batch->shard)
             rows->shard = (uint32_t)i;
-    rows->first = cursor->times[0];
-    rows->last = cursor->times[rows->count - 1];
+    rows->first = times[0];
+    rows->last = times[rows->count - 1];
     rows->has_stats = cursor->whole && rows->count > 1;
     return SILT_OK;
 }
 
 static enum silt_status cursor_times(struct silt_cursor *cursor, const silt_time **times, struct silt_error *err)
 {
-    *times = cursor->times;
+    *times = cursor->as_it_lies ? cursor->batch->times : cursor->times;
     return SILT_OK;
+}
+
+static struct picked_column *picked_column(struct silt_cursor *cursor, size_t index)
+{
+    if (!cursor->columns[index])
+        cursor->columns[index] = silt_malloc(sizeof(*cursor->columns[index]));
+    return cursor->columns[index];
+}
+
+static void pick_column(const struct silt_cursor *cursor, const struct memory_column *column, struct picked_column *to)
+{
+    if (column->valid)
+        memset(to->valid, 0, sizeof(to->valid));
+    for (size_t i = 0; i < cursor->batch_count; i++) {
+        size_t row = cursor->picks[i];
+        if (column->valid)
+            to->valid[i / 64] |= (uint64_t)memory_has(column, row) << (i % 64);
+        if (column->type == SILT_TYPE_STRING)
+            to->strings[i] = column->strings[row];
+        else if (column->type == SILT_TYPE_BOOLEAN)
+            to->bytes[i] = column->bytes[row];
+        else
+            to->words[i] = column->words[row];
+    }
 }
 
 static enum silt_status cursor_column(struct silt_cursor *cursor, size_t index, struct silt_column *out,
                                       struct silt_error *err)
 {
-    if (!cursor->columns[index])
-        cursor->columns[index] = silt_malloc(sizeof(*cursor->columns[index]));
-    struct memory_column *column = cursor->columns[index];
-    bool all = true;
+    const struct memory_column *column = column_of(cursor, cursor->batch, index);
+    const struct silt_str *constant = column ? NULL : constant_of(cursor, index);
 
     *out = (struct silt_column){.type = SILT_TYPE_NONE};
-    memset(column->valid, 0, sizeof(column->valid));
-    for (uint32_t i = 0; i < cursor->batch_count; i++) {
-        const struct silt_cell *cell = cell_of(cursor, cursor->batch[i], index);
-        if (cell && out->type == SILT_TYPE_NONE)
-            out->type = type_of_cell(cell);
-        if (!cell || type_of_cell(cell) != out->type) {
-            all = false;
-            if (out->type == SILT_TYPE_STRING)
-                column->strings[i] = (struct silt_str){0};
-            continue;
-        }
-        column->valid[i / 64] |= (uint64_t)1 << (i % 64);
-        if (out->type == SILT_TYPE_STRING)
-            column->strings[i] = cell->string;
-        else if (out->type == SILT_TYPE_BOOLEAN)
-            column->bytes[i] = cell->boolean;
-        else
-            column->words[i] = cell->u64;
+    if (constant && (cursor->types[index] == SILT_TYPE_NONE || cursor->types[index] == SILT_TYPE_STRING)) {
+        struct picked_column *to = picked_column(cursor, index);
+        for (size_t i = 0; i < cursor->batch_count; i++)
+            to->strings[i] = *constant;
+        *out = (struct silt_column){.type = SILT_TYPE_STRING, .string = to->strings};
+    } else if (column && cursor->as_it_lies) {
+        *out = (struct silt_column){.type = column->type, .valid = column->valid, .u64 = column->words};
+    } else if (column) {
+        struct picked_column *to = picked_column(cursor, index);
+        pick_column(cursor, column, to);
+        *out = (struct silt_column){.type = column->type, .valid = column->valid ? to->valid : NULL, .u64 = to->words};
     }
-    if (!all)
-        out->valid = column->valid;
-    out->u64 = column->words;
     return SILT_OK;
 }
 
@@ -649,10 +510,13 @@ static bool cursor_stats(struct silt_cursor *cursor, size_t index, struct silt_b
 
 static enum silt_status cursor_skip(struct silt_cursor *cursor, silt_time time, struct silt_error *err)
 {
-    while (cursor->next < cursor->series->row_count &&
-           (cursor->descending ? row_number(cursor, cursor->next)->time > time
-                               : row_number(cursor, cursor->next)->time < time))
-        cursor->next++;
+    for (; cursor->chunk < cursor->series->chunk_count; cursor->chunk++, cursor->next = 0) {
+        const struct memory_chunk *chunk = chunk_at(cursor);
+        for (; cursor->next < chunk->count; cursor->next++)
+            if (cursor->descending ? chunk->times[chunk->count - 1 - cursor->next] <= time
+                                   : chunk->times[cursor->next] >= time)
+                return SILT_OK;
+    }
     return SILT_OK;
 }
 
@@ -663,7 +527,7 @@ static void cursor_destroy(struct silt_cursor *cursor)
     free(cursor->columns);
     free(cursor->fields);
     free(cursor->types);
-    free(cursor->batch);
+    free(cursor->picks);
     free(cursor->times);
     free(cursor);
 }
@@ -717,10 +581,10 @@ struct silt_reader *memory_reader_open(struct memory_table *table, bool owned, i
     reader->owned = owned;
     reader->first_shard = first_shard;
     reader->last_shard = last_shard;
-    reader->batch_rows = batch_rows < BATCH_MAX ? batch_rows : BATCH_MAX;
+    reader->batch_rows = batch_rows < MEMORY_CHUNK_ROWS ? batch_rows : MEMORY_CHUNK_ROWS;
     for (size_t i = 0; i < table->series_count; i++)
-        for (size_t k = 0; k < table->series[i].row_count; k++) {
-            int64_t shard = table->series[i].rows[k].shard;
+        for (size_t k = 0; k < table->series[i].chunk_count; k++) {
+            int64_t shard = table->series[i].chunks[k].shard;
             bool known = shard < first_shard || shard > last_shard;
             for (size_t n = 0; n < reader->shard_count && !known; n++)
                 known = reader->shards[n] == shard;

@@ -9,14 +9,9 @@
 
 struct capture {
     struct silt_sink sink;
-    struct exec *exec;
     struct memory_table *table;
-    struct memory_value *values;
     uint32_t *fields; /* per column after time */
     const struct plan *plan;
-    size_t tag_count;  /* tags it is grouped by itself and that no column hides, read as fields too */
-    uint32_t *tag_fields;
-    struct silt_cell *tag_values;
     size_t column_count;
     uint32_t series;
     struct silt_error *err;
@@ -37,6 +32,7 @@ static bool hidden(const struct plan *plan, size_t field)
     return false;
 }
 
+/* A tag that it is grouped by itself, and that no column hides. */
 static bool shows_as_field(const struct plan *plan, struct silt_str tag)
 {
     for (size_t i = 0; i < plan->field_count; i++)
@@ -54,16 +50,14 @@ static enum silt_status capture_series(struct silt_sink *sink, const struct silt
 
     capture->series = memory_table_series(capture->table, head->name, head->tags, head->tag_count);
     for (size_t i = 1; i < head->column_count; i++)
-        capture->fields[i - 1] = memory_table_field(capture->table, capture->plan->names[i - 1]);
+        capture->fields[i - 1] = hidden(capture->plan, i - 1)
+                                     ? MEMORY_NO_FIELD
+                                     : memory_table_field(capture->table, capture->plan->names[i - 1]);
     capture->column_count = head->column_count;
-    capture->tag_count = 0;
-    for (size_t i = 0; i < head->tag_count; i++) {
-        if (!shows_as_field(capture->plan, head->tags[i].key))
-            continue;
-        capture->tag_fields[capture->tag_count] = memory_table_field(capture->table, head->tags[i].key);
-        capture->tag_values[capture->tag_count++] =
-            cell_string(silt_arena_str(capture->exec->arena, head->tags[i].value));
-    }
+    for (size_t i = 0; i < head->tag_count; i++)
+        if (shows_as_field(capture->plan, head->tags[i].key))
+            memory_table_constant(capture->table, capture->series,
+                                  memory_table_field(capture->table, head->tags[i].key), head->tags[i].value);
     return SILT_OK;
 }
 
@@ -71,35 +65,19 @@ static enum silt_status capture_rows(struct silt_sink *sink, const struct silt_c
 {
     struct capture *capture = capture_of(sink);
 
-    for (size_t r = 0; r < row_count; r++, cells += capture->column_count) {
-        size_t count = 0;
-        for (size_t i = 1; i < capture->column_count; i++)
-            if (cells[i].kind != SILT_CELL_NULL && !hidden(capture->plan, i - 1))
-                capture->values[count++] = (struct memory_value){capture->fields[i - 1], cells[i]};
-        for (size_t i = 0; i < capture->tag_count; i++)
-            capture->values[count++] = (struct memory_value){capture->tag_fields[i], capture->tag_values[i]};
-        capture->status = memory_table_row(capture->table, capture->series, cells[0].i64, 0, capture->values, count,
-                                           capture->err);
-        if (capture->status != SILT_OK)
-            return capture->status;
-    }
-    return SILT_OK;
+    capture->status = memory_table_rows(capture->table, capture->series, 0, cells, row_count, capture->column_count,
+                                        capture->fields, capture->err);
+    return capture->status;
 }
 
 enum silt_status subquery_run(struct plan *plan, struct silt_reader **out, struct silt_error *err)
 {
     struct exec *exec = plan->exec;
-    struct capture capture = {
-        .sink = {.series = capture_series, .rows = capture_rows}, .exec = exec, .plan = plan, .err = err};
-    size_t width = plan->column_count + plan->own_dimension_count + 1;
+    struct capture capture = {.sink = {.series = capture_series, .rows = capture_rows}, .plan = plan, .err = err};
     struct silt_sink *sink = exec->sink;
-    enum silt_status rc;
+    enum silt_status rc = exec_alloc(exec, plan->column_count + 1, sizeof(*capture.fields), &capture.fields, err);
 
     capture.table = memory_table_create(&exec->budget);
-    if ((rc = exec_alloc(exec, width, sizeof(*capture.values), &capture.values, err)) == SILT_OK &&
-        (rc = exec_alloc(exec, width, sizeof(*capture.tag_fields), &capture.tag_fields, err)) == SILT_OK &&
-        (rc = exec_alloc(exec, width, sizeof(*capture.tag_values), &capture.tag_values, err)) == SILT_OK)
-        rc = exec_alloc(exec, plan->column_count + 1, sizeof(*capture.fields), &capture.fields, err);
     exec->sink = &capture.sink;
     if (rc == SILT_OK)
         rc = plan_run(plan, err);

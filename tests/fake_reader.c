@@ -131,7 +131,8 @@ static void rebuild(struct fake_source *fake)
     qsort(fake->rows, fake->row_count, sizeof(*fake->rows), by_time);
     for (size_t i = 0; i < fake->row_count; i++) {
         struct fake_row row = fake->rows[i];
-        struct memory_value values[64];
+        struct silt_cell cells[65] = {{.kind = SILT_CELL_TIME, .i64 = row.time}};
+        uint32_t fields[64];
         bool first = true;
         for (size_t k = i; k-- > 0 && fake->rows[k].time == row.time;)
             first = first && !same_point(&fake->rows[k], &row);
@@ -146,10 +147,12 @@ static void rebuild(struct fake_source *fake)
                 row.cells[at] = fake->rows[k].cells[f];
                 row.field_count += at == row.field_count;
             }
-        for (size_t f = 0; f < row.field_count; f++)
-            values[f] = (struct memory_value){memory_table_field(fake->table, row.fields[f]), row.cells[f]};
+        for (size_t f = 0; f < row.field_count; f++) {
+            fields[f] = memory_table_field(fake->table, row.fields[f]);
+            cells[f + 1] = row.cells[f];
+        }
         uint32_t series = memory_table_series(fake->table, row.measurement, row.tags, row.tag_count);
-        silt_assert(memory_table_row(fake->table, series, row.time, shard_of(row.time), values, row.field_count, &err) ==
+        silt_assert(memory_table_rows(fake->table, series, shard_of(row.time), cells, 1, row.field_count + 1, fields, &err) ==
                     SILT_OK);
     }
 }
