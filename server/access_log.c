@@ -181,7 +181,8 @@ static bool is_logged(const struct silt_server_options *options, const h2o_req_t
     if (!options->access_log)
         return false;
     return !options->access_log_no_writes ||
-           (!silt_str_equal(path, SILT_STR("/write")) && !silt_str_equal(path, SILT_STR("/api/v2/write")));
+           (!silt_str_equal(path, SILT_STR("/write")) && !silt_str_equal(path, SILT_STR("/api/v2/write")) &&
+            !silt_str_equal(path, SILT_STR("/api/v1/prom/write")));
 }
 
 static void on_request_done(h2o_logger_t *self, h2o_req_t *req)

@@ -135,6 +135,8 @@ struct forward_batch *forward_batch_create(struct silt_budget *budget, struct si
     made->lines = silt_malloc(batch->row_count * sizeof(*made->lines));
     pthread_mutex_init(&made->lock, NULL);
     while ((row = next_row(&walk))) {
+        if (!text.p && memchr(row->series.p, '\n', row->series.len)) /* Prometheus' labels may: no line can hold it */
+            continue;
         size_t at = text.p ? (size_t)(row->series.p - text.p) : own.len;
         made->lines[made->count++] = (struct line){(uint32_t)at, (uint32_t)row->series.len, row->time};
         if (!text.p)

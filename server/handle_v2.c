@@ -69,7 +69,7 @@ static int address_of(const struct params *params, struct silt_arena *arena, str
 
 void handle_v2_write(struct http_loop *loop, h2o_req_t *req)
 {
-    handle_write_to(loop, req, address_of);
+    handle_write_to(loop, req, address_of, WRITE_LINES);
 }
 
 /* ---------------------------------------------------------------- query */

@@ -1,5 +1,5 @@
 /*
- * handle_write.c - POST /write, and whoever else has line protocol for the store (handle_v2.c).
+ * handle_write.c - POST /write, and whoever else has points for the store (handle_v2.c, Prometheus' remote write).
  *
  *     small plain body:   loop: parse, store                          -> durable -> 204
  *     large or packed:    loop -> worker: unpack, parse, store        -> durable -> loop: 204
@@ -13,6 +13,8 @@
 #include "server/inflate.h"
 #include "server/line_protocol.h"
 #include "server/params.h"
+#include "server/prom_write.h"
+#include "server/snappy_block.h"
 #include "server/write_report.h"
 
 #include <stdlib.h>
@@ -31,8 +33,9 @@ struct write_job {
     struct silt_arena *arena;
 
     struct silt_str database, rp; /* in the arena, or borrowed from the request */
-    struct silt_str body;         /* borrowed from the request, or from inflated */
+    struct silt_str body;         /* borrowed from the request, or from inflated; empty once nobody needs it */
     struct silt_buffer inflated;
+    enum write_format format;
     struct lp_options options;
     bool gzip, parsed;
     struct silt_batch batch;
@@ -178,8 +181,8 @@ static void fail_write(struct write_job *job, enum silt_status rc, const struct 
     int status = 500;
 
     switch (rc) {
-    case SILT_NOT_FOUND: /* an unknown policy is InfluxDB's 500 */
-        status = starts_with(err->text, "database not found") ? 404 : 500;
+    case SILT_NOT_FOUND: /* an unknown policy is InfluxDB's 500; Prometheus would send that again for ever */
+        status = job->format == WRITE_PROMETHEUS || starts_with(err->text, "database not found") ? 404 : 500;
         break;
     case SILT_INVALID:
     case SILT_CONFLICT:
@@ -201,6 +204,29 @@ static void fail_write(struct write_job *job, enum silt_status rc, const struct 
 
 enum progress { FINISHED, WAITING, MUST_WAIT };
 
+static enum silt_status read_lines(struct write_job *job, struct silt_error *err)
+{
+    enum silt_status rc;
+
+    if (job->gzip) {
+        rc = inflate_gzip(job->body, job->server->options->inflated_bytes_max, &job->inflated, err);
+        if (rc != SILT_OK)
+            return rc;
+        job->body = (struct silt_str){job->inflated.p ? job->inflated.p : "", job->inflated.len};
+    }
+    return lp_parse(job->body.p, job->body.len, &job->options, job->arena, &job->batch, &job->errors, err);
+}
+
+static enum silt_status read_prometheus(struct write_job *job, struct silt_error *err)
+{
+    struct silt_str message;
+    enum silt_status rc =
+        snappy_unpack(job->body, job->server->options->inflated_bytes_max, job->arena, &message, err);
+
+    job->body = (struct silt_str){NULL, 0}; /* there are no lines in it to be told of or passed on */
+    return rc == SILT_OK ? prom_write_parse(message, job->arena, &job->batch, &job->errors, err) : rc;
+}
+
 static bool prepare(struct write_job *job)
 {
     struct silt_error err;
@@ -208,17 +234,9 @@ static bool prepare(struct write_job *job)
 
     if (job->parsed)
         return true;
-    if (job->gzip) {
-        rc = inflate_gzip(job->body, job->server->options->inflated_bytes_max, &job->inflated, &err);
-        if (rc != SILT_OK) {
-            fail(job, rc == SILT_LIMIT ? 413 : 400, silt_error_text(&err).p);
-            return false;
-        }
-        job->body = (struct silt_str){job->inflated.p ? job->inflated.p : "", job->inflated.len};
-    }
-    rc = lp_parse(job->body.p, job->body.len, &job->options, job->arena, &job->batch, &job->errors, &err);
+    rc = job->format == WRITE_PROMETHEUS ? read_prometheus(job, &err) : read_lines(job, &err);
     if (rc != SILT_OK) {
-        fail(job, rc == SILT_LIMIT ? 413 : 400, silt_error_text(&err).p);
+        fail(job, rc == SILT_LIMIT ? 413 : rc == SILT_BUSY ? 503 : 400, silt_error_text(&err).p);
         return false;
     }
     job->parsed = true;
@@ -326,10 +344,23 @@ static int address_of(const struct params *params, struct silt_arena *arena, str
 
 void handle_write(struct http_loop *loop, h2o_req_t *req)
 {
-    handle_write_to(loop, req, address_of);
+    handle_write_to(loop, req, address_of, WRITE_LINES);
 }
 
-void handle_write_to(struct http_loop *loop, h2o_req_t *req, write_address_fn address_fn)
+/* The second version of the message has its series in other fields: read as the first it is empty. A sender that is
+ * told 415 goes back to the first. */
+void handle_prom_write(struct http_loop *loop, h2o_req_t *req)
+{
+    static const char second[] = "io.prometheus.write.v2.";
+    struct silt_str type = http_header(req, "content-type");
+
+    if (type.len && memmem(type.p, type.len, second, sizeof(second) - 1))
+        http_error(req, 415, SILT_STR("only prometheus.WriteRequest is supported"));
+    else
+        handle_write_to(loop, req, address_of, WRITE_PROMETHEUS);
+}
+
+void handle_write_to(struct http_loop *loop, h2o_req_t *req, write_address_fn address_fn, enum write_format format)
 {
     struct write_job *job = take_job(loop);
     struct params params = {0};
@@ -357,10 +388,12 @@ void handle_write_to(struct http_loop *loop, h2o_req_t *req, write_address_fn ad
     job->options.now = silt_clock_now();
     job->options.precision_ns = address.precision_ns;
     job->body = http_str(req->entity);
-    job->gzip = encoding.len == 4 && strncasecmp(encoding.p, "gzip", 4) == 0;
+    job->format = format;
+    job->gzip = format == WRITE_LINES && encoding.len == 4 && strncasecmp(encoding.p, "gzip", 4) == 0;
     job->message.run = on_message;
     http_pend(&job->pending, req, NULL);
-    if (job->gzip || job->body.len > INLINE_BODY_BYTES_MAX) {
+    size_t bytes = format == WRITE_PROMETHEUS ? snappy_claimed(job->body) : job->body.len;
+    if (job->gzip || bytes > INLINE_BODY_BYTES_MAX) {
         submit(job);
         return;
     }

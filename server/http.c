@@ -418,6 +418,8 @@ static const struct route routes[] = {
     {"/health", "GET", false, handle_health, COUNT_HTTPD_REQ, FOR_USERS_PING},
     {"/debug/vars", "GET, HEAD, POST", false, handle_debug_vars, COUNT_HTTPD_REQ, FOR_USERS_DEBUG},
     {"/metrics", "GET, HEAD", false, handle_metrics, COUNT_HTTPD_REQ, FOR_USERS_PING},
+    {"/api/v1/prom/write", "POST", false, handle_prom_write, COUNT_HTTPD_PROM_WRITE_REQ, FOR_USERS},
+    {"/api/v1/prom/metrics", "GET, HEAD", false, handle_metrics, COUNT_HTTPD_REQ, FOR_USERS_PING},
     {"/api/v2/write", "OPTIONS, POST", true, handle_v2_write, COUNT_HTTPD_WRITE_REQ, FOR_USERS},
     {"/api/v2/delete", "POST", false, handle_v2_delete, COUNT_HTTPD_REQ, FOR_USERS},
     {"/api/v2/query", "POST", false, handle_v2_query, COUNT_HTTPD_REQ, FOR_ALL},
@@ -446,6 +448,12 @@ static bool allows(const struct route *route, const h2o_req_t *req)
 
 /* ---------------------------------------------------------------- counting */
 
+/* Prometheus' writes are counted as such and among all. */
+static bool is_write(const struct route *route)
+{
+    return route->requests == COUNT_HTTPD_WRITE_REQ || route->requests == COUNT_HTTPD_PROM_WRITE_REQ;
+}
+
 /* COUNT_HTTPD_REQ itself is for all of them. */
 static void count_begin(struct http_loop *loop, struct http_connection *connection, const struct route *route,
                         const h2o_req_t *req)
@@ -457,7 +465,9 @@ static void count_begin(struct http_loop *loop, struct http_connection *connecti
     count_one(loop->counters, COUNT_HTTPD_REQ_ACTIVE);
     if (route->requests != COUNT_HTTPD_REQ)
         count_one(loop->counters, route->requests);
-    if (route->requests == COUNT_HTTPD_WRITE_REQ) {
+    if (is_write(route)) {
+        if (route->requests != COUNT_HTTPD_WRITE_REQ)
+            count_one(loop->counters, COUNT_HTTPD_WRITE_REQ);
         count_one(loop->counters, COUNT_HTTPD_WRITE_ACTIVE);
         count_add(loop->counters, COUNT_HTTPD_WRITE_BYTES, req->entity.len);
     }
@@ -478,7 +488,7 @@ static void on_request_counted(h2o_logger_t *self, h2o_req_t *req)
     if (requests == COUNT_HTTPD_QUERY_REQ) {
         count_add(counters, COUNT_HTTPD_QUERY_NS, duration_ns);
         count_add(counters, COUNT_HTTPD_QUERY_BYTES, req->bytes_sent);
-    } else if (requests == COUNT_HTTPD_WRITE_REQ) {
+    } else if (is_write(connection->counted)) {
         count_less(counters, COUNT_HTTPD_WRITE_ACTIVE);
         count_add(counters, COUNT_HTTPD_WRITE_NS, duration_ns);
     }

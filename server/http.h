@@ -194,6 +194,8 @@ void http_register_error_filter(h2o_pathconf_t *path);
 /* ---------------------------------------------------------------- routes (handle_*.c) */
 
 void handle_write(struct http_loop *loop, h2o_req_t *req);
+void handle_prom_write(struct http_loop *loop, h2o_req_t *req);
+void handle_prom_read(struct http_loop *loop, h2o_req_t *req);
 void handle_v2_write(struct http_loop *loop, h2o_req_t *req);
 void handle_v2_delete(struct http_loop *loop, h2o_req_t *req);
 void handle_v2_query(struct http_loop *loop, h2o_req_t *req);
@@ -205,7 +207,7 @@ void handle_debug_vars(struct http_loop *loop, h2o_req_t *req);
 void handle_metrics(struct http_loop *loop, h2o_req_t *req);
 void handle_write_free_spares(struct http_loop *loop);
 
-/* Where a body of line protocol goes. */
+/* Where points go. */
 struct write_address {
     struct silt_str database, rp; /* rp empty: the default one */
     int64_t precision_ns;
@@ -214,7 +216,8 @@ struct params;
 /* 0, or the HTTP status of a request that is refused, with err. */
 typedef int (*write_address_fn)(const struct params *params, struct silt_arena *arena, struct write_address *out,
                                 struct silt_error *err);
-void handle_write_to(struct http_loop *loop, h2o_req_t *req, write_address_fn address_fn);
+enum write_format { WRITE_LINES, WRITE_PROMETHEUS };
+void handle_write_to(struct http_loop *loop, h2o_req_t *req, write_address_fn address_fn, enum write_format format);
 
 /* ---------------------------------------------------------------- access log (access_log.c) */
 
