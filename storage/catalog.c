@@ -448,17 +448,6 @@ enum silt_status catalog_next_epoch(struct catalog *catalog, uint64_t *epoch, st
     return catalog_change_end(catalog, rc, err);
 }
 
-enum silt_status catalog_create_database(struct catalog *catalog, struct silt_str name, uint32_t *id, struct silt_error *err)
-{
-    enum silt_status rc = catalog_change_begin(catalog, err);
-    if (rc != SILT_OK)
-        return rc;
-    bind_text(catalog->statements[ADD_DATABASE], 1, name);
-    rc = step(catalog, ADD_DATABASE, err);
-    *id = (uint32_t)sqlite3_last_insert_rowid(catalog->db);
-    return catalog_change_end(catalog, rc, err);
-}
-
 static enum silt_status run_all(struct catalog *catalog, const enum statement *which, size_t count, int64_t id,
                                 struct silt_error *err)
 {
@@ -541,12 +530,10 @@ static enum silt_status set_default(struct catalog *catalog, uint32_t database_i
     return step(catalog, DEFAULT_POLICY, err);
 }
 
+/* In the caller's transaction. */
 static enum silt_status put_policy(struct catalog *catalog, enum statement which, const struct catalog_policy *policy,
                                    bool make_default, uint32_t *id, struct silt_error *err)
 {
-    enum silt_status rc = catalog_change_begin(catalog, err);
-    if (rc != SILT_OK)
-        return rc;
     sqlite3_stmt *statement = catalog->statements[which];
     sqlite3_bind_int64(statement, 1, policy->database_id);
     bind_text(statement, 2, policy->name);
@@ -555,24 +542,40 @@ static enum silt_status put_policy(struct catalog *catalog, enum statement which
     sqlite3_bind_int64(statement, 5, policy->replication);
     if (which == UPDATE_POLICY)
         sqlite3_bind_int64(statement, 6, policy->id);
-    rc = step(catalog, which, err);
+    enum silt_status rc = step(catalog, which, err);
     if (id)
         *id = (uint32_t)sqlite3_last_insert_rowid(catalog->db);
-    if (rc == SILT_OK && make_default)
-        rc = set_default(catalog, policy->database_id, policy->name, err);
+    return rc == SILT_OK && make_default ? set_default(catalog, policy->database_id, policy->name, err) : rc;
+}
+
+enum silt_status catalog_create_database(struct catalog *catalog, struct silt_str name, struct catalog_policy *policy,
+                                         uint32_t *id, struct silt_error *err)
+{
+    enum silt_status rc = catalog_change_begin(catalog, err);
+    if (rc != SILT_OK)
+        return rc;
+    bind_text(catalog->statements[ADD_DATABASE], 1, name);
+    rc = step(catalog, ADD_DATABASE, err);
+    *id = (uint32_t)sqlite3_last_insert_rowid(catalog->db);
+    if (rc == SILT_OK && policy) {
+        policy->database_id = *id;
+        rc = put_policy(catalog, ADD_POLICY, policy, true, &policy->id, err);
+    }
     return catalog_change_end(catalog, rc, err);
 }
 
 enum silt_status catalog_create_policy(struct catalog *catalog, const struct catalog_policy *policy, bool make_default,
                                        uint32_t *id, struct silt_error *err)
 {
-    return put_policy(catalog, ADD_POLICY, policy, make_default, id, err);
+    enum silt_status rc = catalog_change_begin(catalog, err);
+    return rc != SILT_OK ? rc : catalog_change_end(catalog, put_policy(catalog, ADD_POLICY, policy, make_default, id, err), err);
 }
 
 enum silt_status catalog_update_policy(struct catalog *catalog, const struct catalog_policy *policy, bool make_default,
                                        struct silt_error *err)
 {
-    return put_policy(catalog, UPDATE_POLICY, policy, make_default, NULL, err);
+    enum silt_status rc = catalog_change_begin(catalog, err);
+    return rc != SILT_OK ? rc : catalog_change_end(catalog, put_policy(catalog, UPDATE_POLICY, policy, make_default, NULL, err), err);
 }
 
 enum silt_status catalog_drop_policy(struct catalog *catalog, uint32_t id, struct silt_error *err)

@@ -68,7 +68,9 @@ enum silt_status catalog_next_epoch(struct catalog *catalog, uint64_t *epoch, st
 
 /* ---------------------------------------------------------------- definitions: durable on return */
 
-enum silt_status catalog_create_database(struct catalog *catalog, struct silt_str name, uint32_t *id, struct silt_error *err);
+/* With its first policy, the default one, whose ids are filled in; NULL: none. Both or neither. */
+enum silt_status catalog_create_database(struct catalog *catalog, struct silt_str name, struct catalog_policy *policy,
+                                         uint32_t *id, struct silt_error *err);
 /* Of the database and all that belongs to it. */
 enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, struct silt_error *err);
 /* Both in one transaction when make_default is set. */

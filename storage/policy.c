@@ -327,15 +327,8 @@ static enum silt_status create_database(struct silt_storage *storage, struct sil
         return SILT_OK;
     }
     uint32_t id;
-    if ((rc = catalog_create_database(storage->catalog, name, &id, err)) != SILT_OK)
+    if ((rc = catalog_create_database(storage->catalog, name, &want, &id, err)) != SILT_OK)
         return rc;
-    want.database_id = id;
-    if ((rc = catalog_create_policy(storage->catalog, &want, true, &want.id, err)) != SILT_OK) {
-        struct silt_error ignored; /* a database without a policy is still a whole one */
-        if (catalog_drop_database(storage->catalog, id, &ignored) != SILT_OK)
-            silt_log(SILT_LOG_WARN, "cannot take back a database", "error=\"%s\"", ignored.text);
-        return rc;
-    }
     struct database *database = database_create(storage, id, name);
     add_policy(database, &want);
     set_default(database, want.name);

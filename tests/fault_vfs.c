@@ -1,47 +1,13 @@
 /*
- * fault_vfs.c - implements fault_vfs.h: a list of named byte strings, and for segments the writes not yet synced.
+ * fault_vfs.c - implements fault_vfs.h: the file layer's calls on things (fault_thing.h). SQLite's are in fault_sqlite.c.
  */
-#include "tests/fault_vfs.h"
+#include "tests/fault_thing.h"
 
 #include "silt/text.h"
 
-#include <pthread.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-enum thing_kind { THING_BLOB, THING_SEGMENT, THING_REGISTER };
-
-struct pending_write {
-    uint64_t offset;
-    size_t len;
-    unsigned char *bytes;
-};
-
-struct thing {
-    char name[VFS_NAME_BYTES_MAX];
-    enum thing_kind kind;
-    bool removed; /* freed when the last handle closes */
-    unsigned handles;
-    unsigned char *bytes;   /* as programs see it */
-    unsigned char *durable; /* segments: as of the last sync */
-    size_t len;
-    uint64_t version;
-    struct pending_write *pending;
-    size_t pending_count, pending_capacity;
-};
-
-struct fault_vfs {
-    struct vfs vfs;
-    pthread_mutex_t lock;
-    struct thing **things;
-    size_t count, capacity;
-    uint64_t random, operations, crash_at, fail_at;
-    enum silt_status fail_status;
-    bool crashed, full;
-    char folder[64]; /* for SQLite's files; empty: not asked for yet */
-    char path[VFS_NAME_BYTES_MAX + 64];
-};
 
 struct fault_writer {
     struct vfs_blob_writer base;
@@ -64,66 +30,13 @@ static struct fault_vfs *fault_of(struct vfs *vfs)
     return (struct fault_vfs *)vfs;
 }
 
-static uint64_t next_random(struct fault_vfs *fault)
-{
-    fault->random ^= fault->random << 13;
-    fault->random ^= fault->random >> 7;
-    fault->random ^= fault->random << 17;
-    return fault->random;
-}
-
-static struct thing *find(struct fault_vfs *fault, const char *name)
-{
-    for (size_t i = 0; i < fault->count; i++)
-        if (!fault->things[i]->removed && strcmp(fault->things[i]->name, name) == 0)
-            return fault->things[i];
-    return NULL;
-}
-
-static struct thing *add(struct fault_vfs *fault, const char *name, enum thing_kind kind)
-{
-    if (fault->count == fault->capacity) {
-        fault->capacity = fault->capacity ? fault->capacity * 2 : 64;
-        fault->things = silt_realloc(fault->things, fault->capacity * sizeof(*fault->things));
-    }
-    struct thing *thing = silt_calloc(1, sizeof(*thing));
-    snprintf(thing->name, sizeof(thing->name), "%s", name);
-    thing->kind = kind;
-    fault->things[fault->count++] = thing;
-    return thing;
-}
-
-static void forget_pending(struct thing *thing)
-{
-    for (size_t i = 0; i < thing->pending_count; i++)
-        free(thing->pending[i].bytes);
-    thing->pending_count = 0;
-}
-
-static void collect_garbage(struct fault_vfs *fault)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < fault->count; i++) {
-        struct thing *thing = fault->things[i];
-        if (!thing->removed || thing->handles) {
-            fault->things[kept++] = thing;
-            continue;
-        }
-        forget_pending(thing);
-        free(thing->pending);
-        free(thing->bytes);
-        free(thing->durable);
-        free(thing);
-    }
-    fault->count = kept;
-}
-
-/* Before every changing operation. *last: this is the one at which the crash comes. */
-static enum silt_status change(struct fault_vfs *fault, const char *what, bool *last, struct silt_error *err)
+enum silt_status fault_change(struct fault_vfs *fault, const char *what, bool *last, struct silt_error *err)
 {
     *last = false;
     if (fault->crashed)
         return silt_fail(err, SILT_IO, "%s: crashed", what);
+    if (fault->before)
+        fault->before(fault->before_arg, &fault->vfs);
     fault->operations++;
     if (fault->fail_at && --fault->fail_at == 0)
         return silt_fail(err, fault->fail_status, "%s: made to fail", what);
@@ -134,12 +47,26 @@ static enum silt_status change(struct fault_vfs *fault, const char *what, bool *
     return SILT_OK;
 }
 
-static enum silt_status change_with_room(struct fault_vfs *fault, const char *what, bool *last, struct silt_error *err)
+enum silt_status fault_change_with_room(struct fault_vfs *fault, const char *what, bool *last, struct silt_error *err)
 {
     *last = false;
     if (fault->full && !fault->crashed)
         return silt_fail(err, SILT_NO_SPACE, "%s: no room", what);
-    return change(fault, what, last, err);
+    return fault_change(fault, what, last, err);
+}
+
+enum silt_status fault_read(struct fault_vfs *fault, const char *what, struct silt_error *err)
+{
+    if (fault->crashed)
+        return silt_fail(err, SILT_IO, "%s: crashed", what);
+    if (fault->read_fail_at && --fault->read_fail_at == 0)
+        return silt_fail(err, SILT_IO, "%s: reading made to fail", what);
+    return SILT_OK;
+}
+
+size_t fault_short(struct fault_vfs *fault, enum silt_status rc, size_t len)
+{
+    return rc == SILT_OK ? len : rc == SILT_IO && !fault->crashed ? fault_random(fault) % (len + 1) : 0;
 }
 
 static enum silt_status crash(const char *what, struct silt_error *err)
@@ -154,7 +81,7 @@ static enum silt_status blob_create(struct vfs *vfs, const char *name, struct vf
     struct fault_vfs *fault = fault_of(vfs);
     bool last;
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change(fault, name, &last, err);
+    enum silt_status rc = fault_change(fault, name, &last, err);
     pthread_mutex_unlock(&fault->lock);
     if (rc != SILT_OK || last)
         return rc != SILT_OK ? rc : crash(name, err);
@@ -171,7 +98,7 @@ static enum silt_status blob_append(struct vfs_blob_writer *base, const void *by
     struct fault_vfs *fault = fault_of(base->vfs);
     bool last;
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change_with_room(fault, writer->name, &last, err);
+    enum silt_status rc = fault_change_with_room(fault, writer->name, &last, err);
     pthread_mutex_unlock(&fault->lock);
     if (rc != SILT_OK || last)
         return rc != SILT_OK ? rc : crash(writer->name, err);
@@ -192,15 +119,12 @@ static enum silt_status blob_commit(struct vfs_blob_writer *base, struct silt_er
     struct fault_vfs *fault = fault_of(base->vfs);
     bool last;
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change(fault, writer->name, &last, err);
+    enum silt_status rc = fault_change(fault, writer->name, &last, err);
     /* A crash in a commit: the blob is there or not, never in part. */
-    if (rc == SILT_OK && (!last || next_random(fault) & 1)) {
-        silt_assert(!find(fault, writer->name));
-        struct thing *thing = add(fault, writer->name, THING_BLOB);
-        thing->len = writer->bytes.len;
-        thing->bytes = silt_malloc(thing->len ? thing->len : 1);
-        if (thing->len)
-            memcpy(thing->bytes, writer->bytes.p, thing->len);
+    if (rc == SILT_OK && (!last || fault_random(fault) & 1)) {
+        silt_assert(!thing_find(fault, writer->name));
+        struct thing *thing = thing_add(fault, writer->name, THING_BLOB);
+        thing_set(thing, writer->bytes.p, writer->bytes.len);
     }
     pthread_mutex_unlock(&fault->lock);
     if (rc == SILT_OK && last)
@@ -214,9 +138,9 @@ static enum silt_status blob_open(struct vfs *vfs, const char *name, struct vfs_
     struct fault_vfs *fault = fault_of(vfs);
     enum silt_status rc = SILT_OK;
     pthread_mutex_lock(&fault->lock);
-    struct thing *thing = find(fault, name);
-    if (fault->crashed) {
-        rc = crash(name, err);
+    struct thing *thing = thing_find(fault, name);
+    if ((rc = fault_read(fault, name, err)) != SILT_OK) {
+        /* not even found */
     } else if (!thing || thing->kind != THING_BLOB) {
         rc = silt_fail(err, SILT_NOT_FOUND, "%s: no such file", name);
     } else {
@@ -232,17 +156,22 @@ static enum silt_status blob_open(struct vfs *vfs, const char *name, struct vfs_
 
 static uint64_t blob_bytes(struct vfs_blob *base)
 {
-    return ((struct fault_blob *)base)->thing->len;
+    return thing_bytes(((struct fault_blob *)base)->thing);
 }
 
 static enum silt_status blob_read(struct vfs_blob *base, uint64_t offset, void *out, size_t len, struct silt_error *err)
 {
+    struct fault_vfs *fault = fault_of(base->vfs);
     struct thing *thing = ((struct fault_blob *)base)->thing;
-    if (offset > thing->len || len > thing->len - offset)
-        return silt_fail(err, SILT_CORRUPT, "%s: ends at %zu", thing->name, thing->len);
-    if (len)
-        memcpy(out, thing->bytes + offset, len);
-    return SILT_OK;
+    pthread_mutex_lock(&fault->lock);
+    enum silt_status rc = fault->crashed ? SILT_OK : fault_read(fault, thing->name, err); /* readers go on: it is all cached */
+    size_t bytes = thing_bytes(thing);
+    if (rc == SILT_OK && (offset > bytes || len > bytes - offset))
+        rc = silt_fail(err, SILT_CORRUPT, "%s: ends at %zu", thing->name, bytes);
+    if (rc == SILT_OK && len)
+        memcpy(out, thing->now->bytes + offset, len);
+    pthread_mutex_unlock(&fault->lock);
+    return rc;
 }
 
 /* This backend says no, so that reading by range is what the tests use. */
@@ -257,7 +186,7 @@ static void blob_close(struct vfs_blob *base)
     struct fault_vfs *fault = fault_of(base->vfs);
     pthread_mutex_lock(&fault->lock);
     ((struct fault_blob *)base)->thing->handles--;
-    collect_garbage(fault);
+    things_collect_garbage(fault);
     pthread_mutex_unlock(&fault->lock);
     free(base);
 }
@@ -267,11 +196,11 @@ static enum silt_status remove_name(struct vfs *vfs, const char *name, struct si
     struct fault_vfs *fault = fault_of(vfs);
     bool last;
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change(fault, name, &last, err);
-    struct thing *thing = find(fault, name);
-    if (rc == SILT_OK && thing && (!last || next_random(fault) & 1))
+    enum silt_status rc = fault_change(fault, name, &last, err);
+    struct thing *thing = thing_find(fault, name);
+    if (rc == SILT_OK && thing && (!last || fault_random(fault) & 1))
         thing->removed = true;
-    collect_garbage(fault);
+    things_collect_garbage(fault);
     pthread_mutex_unlock(&fault->lock);
     return rc == SILT_OK && last ? crash(name, err) : rc;
 }
@@ -285,21 +214,18 @@ static enum silt_status segment_create(struct vfs *vfs, const char *name, uint64
     struct fault_segment *segment = NULL;
     bool last;
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change_with_room(fault, name, &last, err);
-    if (rc == SILT_OK && find(fault, name))
+    enum silt_status rc = fault_change_with_room(fault, name, &last, err);
+    if (rc == SILT_OK && thing_find(fault, name))
         rc = silt_fail(err, SILT_CONFLICT, "%s: exists", name);
-    if (rc == SILT_OK && (!last || next_random(fault) & 1)) {
-        struct thing *old = recycle ? find(fault, recycle) : NULL;
-        struct thing *thing = add(fault, name, THING_SEGMENT);
-        thing->len = bytes;
-        thing->bytes = silt_calloc(1, bytes);
-        thing->durable = silt_calloc(1, bytes);
-        if (old) { /* its bytes shine through, as on a disk */
-            silt_assert(old->len == bytes);
-            memcpy(thing->bytes, old->bytes, bytes);
-            memcpy(thing->durable, old->bytes, bytes);
+    if (rc == SILT_OK && (!last || fault_random(fault) & 1)) {
+        struct thing *old = recycle ? thing_find(fault, recycle) : NULL;
+        struct thing *thing = thing_add(fault, name, THING_SEGMENT);
+        void *zeros = old ? NULL : silt_calloc(1, bytes);
+        silt_assert(!old || thing_bytes(old) == bytes);
+        thing_set(thing, old ? old->now->bytes : zeros, bytes); /* an old one's bytes shine through, as on a disk */
+        free(zeros);
+        if (old)
             old->removed = true;
-        }
         if (!last) {
             segment = silt_calloc(1, sizeof(*segment));
             segment->base.vfs = vfs;
@@ -307,7 +233,7 @@ static enum silt_status segment_create(struct vfs *vfs, const char *name, uint64
             thing->handles++;
         }
     }
-    collect_garbage(fault);
+    things_collect_garbage(fault);
     pthread_mutex_unlock(&fault->lock);
     if (rc == SILT_OK && last)
         return crash(name, err);
@@ -321,9 +247,9 @@ static enum silt_status segment_open(struct vfs *vfs, const char *name, struct v
     struct fault_vfs *fault = fault_of(vfs);
     enum silt_status rc = SILT_OK;
     pthread_mutex_lock(&fault->lock);
-    struct thing *thing = find(fault, name);
-    if (fault->crashed) {
-        rc = crash(name, err);
+    struct thing *thing = thing_find(fault, name);
+    if ((rc = fault_read(fault, name, err)) != SILT_OK) {
+        /* not even found */
     } else if (!thing || thing->kind != THING_SEGMENT) {
         rc = silt_fail(err, SILT_NOT_FOUND, "%s: no such segment", name);
     } else {
@@ -339,7 +265,7 @@ static enum silt_status segment_open(struct vfs *vfs, const char *name, struct v
 
 static uint64_t segment_bytes(struct vfs_segment *base)
 {
-    return ((struct fault_segment *)base)->thing->len;
+    return thing_bytes(((struct fault_segment *)base)->thing);
 }
 
 static enum silt_status segment_write(struct vfs_segment *base, uint64_t offset, const void *bytes, size_t len,
@@ -348,42 +274,12 @@ static enum silt_status segment_write(struct vfs_segment *base, uint64_t offset,
     struct fault_vfs *fault = fault_of(base->vfs);
     struct thing *thing = ((struct fault_segment *)base)->thing;
     bool last;
-    silt_assert(offset <= thing->len && len <= thing->len - offset);
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change_with_room(fault, thing->name, &last, err);
-    if (rc == SILT_OK && len) {
-        if (thing->pending_count == thing->pending_capacity) {
-            thing->pending_capacity = thing->pending_capacity ? thing->pending_capacity * 2 : 8;
-            thing->pending = silt_realloc(thing->pending, thing->pending_capacity * sizeof(*thing->pending));
-        }
-        struct pending_write *write = &thing->pending[thing->pending_count++];
-        *write = (struct pending_write){.offset = offset, .len = len, .bytes = silt_malloc(len)};
-        memcpy(write->bytes, bytes, len);
-        memcpy(thing->bytes + offset, bytes, len);
-    }
+    silt_assert(offset <= thing_bytes(thing) && len <= thing_bytes(thing) - offset);
+    enum silt_status rc = fault_change_with_room(fault, thing->name, &last, err);
+    thing_write(thing, offset, bytes, fault_short(fault, rc, len));
     pthread_mutex_unlock(&fault->lock);
     return rc == SILT_OK && last ? crash(thing->name, err) : rc;
-}
-
-/* A write that was not synced when the power went: whole, lost, or some of its 512-byte sectors. */
-static void settle_write(struct fault_vfs *fault, struct thing *thing, const struct pending_write *write)
-{
-    uint64_t fate = next_random(fault) % 3;
-    for (size_t at = 0; fate && at < write->len;) {
-        size_t sector = 512 - (write->offset + at) % 512;
-        size_t len = sector < write->len - at ? sector : write->len - at;
-        if (fate == 1 || next_random(fault) & 1)
-            memcpy(thing->durable + write->offset + at, write->bytes + at, len);
-        at += len;
-    }
-}
-
-static void settle(struct fault_vfs *fault, struct thing *thing)
-{
-    for (size_t i = 0; i < thing->pending_count; i++)
-        settle_write(fault, thing, &thing->pending[i]);
-    forget_pending(thing);
-    memcpy(thing->bytes, thing->durable, thing->len);
 }
 
 static enum silt_status segment_sync(struct vfs_segment *base, struct silt_error *err)
@@ -392,12 +288,9 @@ static enum silt_status segment_sync(struct vfs_segment *base, struct silt_error
     struct thing *thing = ((struct fault_segment *)base)->thing;
     bool last;
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change(fault, thing->name, &last, err);
-    if (rc == SILT_OK && !last) {
-        for (size_t i = 0; i < thing->pending_count; i++)
-            memcpy(thing->durable + thing->pending[i].offset, thing->pending[i].bytes, thing->pending[i].len);
-        forget_pending(thing);
-    }
+    enum silt_status rc = fault_change(fault, thing->name, &last, err);
+    if (rc == SILT_OK && !last)
+        thing_sync(thing);
     pthread_mutex_unlock(&fault->lock);
     return rc == SILT_OK && last ? crash(thing->name, err) : rc;
 }
@@ -405,12 +298,16 @@ static enum silt_status segment_sync(struct vfs_segment *base, struct silt_error
 static enum silt_status segment_read(struct vfs_segment *base, uint64_t offset, void *out, size_t len, size_t *got,
                                      struct silt_error *err)
 {
+    struct fault_vfs *fault = fault_of(base->vfs);
     struct thing *thing = ((struct fault_segment *)base)->thing;
-    (void)err;
-    *got = offset >= thing->len ? 0 : len < thing->len - offset ? len : (size_t)(thing->len - offset);
+    pthread_mutex_lock(&fault->lock);
+    enum silt_status rc = fault_read(fault, thing->name, err);
+    size_t bytes = thing_bytes(thing);
+    *got = rc != SILT_OK || offset >= bytes ? 0 : len < bytes - offset ? len : (size_t)(bytes - offset);
     if (*got)
-        memcpy(out, thing->bytes + offset, *got);
-    return SILT_OK;
+        memcpy(out, thing->now->bytes + offset, *got);
+    pthread_mutex_unlock(&fault->lock);
+    return rc;
 }
 
 static void segment_close(struct vfs_segment *base)
@@ -418,7 +315,7 @@ static void segment_close(struct vfs_segment *base)
     struct fault_vfs *fault = fault_of(base->vfs);
     pthread_mutex_lock(&fault->lock);
     ((struct fault_segment *)base)->thing->handles--;
-    collect_garbage(fault);
+    things_collect_garbage(fault);
     pthread_mutex_unlock(&fault->lock);
     free(base);
 }
@@ -432,16 +329,16 @@ static enum silt_status register_read(struct vfs *vfs, const char *name, void **
     enum silt_status rc = SILT_OK;
     *version = 0;
     pthread_mutex_lock(&fault->lock);
-    struct thing *thing = find(fault, name);
-    if (fault->crashed) {
-        rc = crash(name, err);
+    struct thing *thing = thing_find(fault, name);
+    if ((rc = fault_read(fault, name, err)) != SILT_OK) {
+        /* not even found */
     } else if (!thing || thing->kind != THING_REGISTER) {
         rc = silt_fail(err, SILT_NOT_FOUND, "%s: no such register", name);
     } else {
         *version = thing->version;
-        *len = thing->len;
-        *bytes = silt_malloc(thing->len ? thing->len : 1);
-        memcpy(*bytes, thing->bytes, thing->len);
+        *len = thing_bytes(thing);
+        *bytes = silt_malloc(*len ? *len : 1);
+        memcpy(*bytes, thing->now->bytes, *len);
     }
     pthread_mutex_unlock(&fault->lock);
     return rc;
@@ -453,18 +350,14 @@ static enum silt_status register_swap(struct vfs *vfs, const char *name, uint64_
     struct fault_vfs *fault = fault_of(vfs);
     bool last;
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change_with_room(fault, name, &last, err);
-    struct thing *thing = find(fault, name);
+    enum silt_status rc = fault_change_with_room(fault, name, &last, err);
+    struct thing *thing = thing_find(fault, name);
     if (rc == SILT_OK && (thing ? thing->version : 0) != expected)
         rc = silt_fail(err, SILT_CONFLICT, "%s: another version", name);
-    if (rc == SILT_OK && (!last || next_random(fault) & 1)) {
+    if (rc == SILT_OK && (!last || fault_random(fault) & 1)) {
         if (!thing)
-            thing = add(fault, name, THING_REGISTER);
-        free(thing->bytes);
-        thing->bytes = silt_malloc(len ? len : 1);
-        if (len)
-            memcpy(thing->bytes, bytes, len);
-        thing->len = len;
+            thing = thing_add(fault, name, THING_REGISTER);
+        thing_set(thing, bytes, len);
         thing->version = expected + 1;
     }
     pthread_mutex_unlock(&fault->lock);
@@ -500,25 +393,21 @@ static enum silt_status remove_folder(struct vfs *vfs, const char *folder, struc
     size_t len = strlen(folder);
     bool last;
     pthread_mutex_lock(&fault->lock);
-    enum silt_status rc = change(fault, folder, &last, err);
+    enum silt_status rc = fault_change(fault, folder, &last, err);
     for (size_t i = 0; rc == SILT_OK && i < fault->count; i++)
         if (strncmp(fault->things[i]->name, folder, len) == 0 && fault->things[i]->name[len] == '/' &&
-            (!last || next_random(fault) & 1))
+            (!last || fault_random(fault) & 1))
             fault->things[i]->removed = true;
-    collect_garbage(fault);
+    things_collect_garbage(fault);
     pthread_mutex_unlock(&fault->lock);
     return rc == SILT_OK && last ? crash(folder, err) : rc;
 }
 
+/* fault_sqlite.c knows it by this name. */
 static const char *local_path(struct vfs *vfs, const char *name)
 {
     struct fault_vfs *fault = fault_of(vfs);
-    if (!fault->folder[0]) {
-        /* In memory where there is such a place: its syncs count as done. */
-        snprintf(fault->folder, sizeof(fault->folder), "%s/silt-fault-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-        silt_assert(mkdtemp(fault->folder) != NULL);
-    }
-    snprintf(fault->path, sizeof(fault->path), "%s/%s", fault->folder, name);
+    snprintf(fault->path, sizeof(fault->path), FAULT_SQLITE_PREFIX "%" PRIu64 "/%s", fault->number, name);
     return fault->path;
 }
 
@@ -563,7 +452,27 @@ struct vfs *fault_vfs_create(uint64_t seed)
     fault->vfs.ops = &fault_ops;
     fault->random = seed * 2654435761u + 88172645463325252u;
     pthread_mutex_init(&fault->lock, NULL);
+    fault_sqlite_know(fault);
     return &fault->vfs;
+}
+
+void fault_vfs_watch(struct vfs *vfs, void (*before)(void *arg, struct vfs *vfs), void *arg)
+{
+    struct fault_vfs *fault = fault_of(vfs);
+    pthread_mutex_lock(&fault->lock);
+    fault->before = before;
+    fault->before_arg = arg;
+    pthread_mutex_unlock(&fault->lock);
+}
+
+struct vfs *fault_vfs_snapshot(struct vfs *vfs, uint64_t seed, bool power)
+{
+    struct vfs *copy = fault_vfs_create(seed);
+    struct fault_vfs *fault = fault_of(copy);
+    things_copy(fault, fault_of(vfs));
+    for (size_t i = 0; power && i < fault->count; i++)
+        thing_settle(fault, fault->things[i]);
+    return copy;
 }
 
 uint64_t fault_vfs_operations(struct vfs *vfs)
@@ -573,6 +482,11 @@ uint64_t fault_vfs_operations(struct vfs *vfs)
     uint64_t operations = fault->operations;
     pthread_mutex_unlock(&fault->lock);
     return operations;
+}
+
+uint64_t fault_vfs_operations_locked(struct vfs *vfs)
+{
+    return fault_of(vfs)->operations;
 }
 
 void fault_vfs_crash_at(struct vfs *vfs, uint64_t nth)
@@ -587,6 +501,13 @@ void fault_vfs_fail_at(struct vfs *vfs, uint64_t nth, enum silt_status status)
     pthread_mutex_lock(&fault_of(vfs)->lock);
     fault_of(vfs)->fail_at = nth;
     fault_of(vfs)->fail_status = status;
+    pthread_mutex_unlock(&fault_of(vfs)->lock);
+}
+
+void fault_vfs_fail_read_at(struct vfs *vfs, uint64_t nth)
+{
+    pthread_mutex_lock(&fault_of(vfs)->lock);
+    fault_of(vfs)->read_fail_at = nth;
     pthread_mutex_unlock(&fault_of(vfs)->lock);
 }
 
@@ -612,7 +533,7 @@ void fault_vfs_revive(struct vfs *vfs)
     for (size_t i = 0; i < fault->count; i++)
         silt_assert(fault->things[i]->handles == 0);
     fault->crashed = false;
-    fault->crash_at = fault->fail_at = 0;
+    fault->crash_at = fault->fail_at = fault->read_fail_at = 0;
     pthread_mutex_unlock(&fault->lock);
 }
 
@@ -622,11 +543,10 @@ void fault_vfs_restart(struct vfs *vfs)
     pthread_mutex_lock(&fault->lock);
     for (size_t i = 0; i < fault->count; i++) {
         silt_assert(fault->things[i]->handles == 0);
-        if (fault->things[i]->kind == THING_SEGMENT)
-            settle(fault, fault->things[i]);
+        thing_settle(fault, fault->things[i]);
     }
     fault->crashed = false;
-    fault->crash_at = fault->fail_at = 0;
+    fault->crash_at = fault->fail_at = fault->read_fail_at = 0;
     pthread_mutex_unlock(&fault->lock);
 }
 
@@ -634,25 +554,12 @@ bool fault_vfs_flip(struct vfs *vfs, const char *name, uint64_t offset, unsigned
 {
     struct fault_vfs *fault = fault_of(vfs);
     pthread_mutex_lock(&fault->lock);
-    struct thing *thing = find(fault, name);
-    bool there = thing && offset < thing->len;
-    if (there) {
-        thing->bytes[offset] ^= (unsigned char)(1u << bit);
-        if (thing->durable)
-            thing->durable[offset] ^= (unsigned char)(1u << bit);
-    }
+    struct thing *thing = thing_find(fault, name);
+    bool there = thing && offset < thing_bytes(thing);
+    if (there)
+        thing_flip(thing, offset, bit);
     pthread_mutex_unlock(&fault->lock);
     return there;
-}
-
-static void remove_local(const char *folder, const char *name)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
-    char path[512];
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s%s", folder, name, suffixes[i]);
-        unlink(path);
-    }
 }
 
 void fault_vfs_destroy(struct vfs *vfs)
@@ -662,11 +569,8 @@ void fault_vfs_destroy(struct vfs *vfs)
         silt_assert(fault->things[i]->handles == 0);
         fault->things[i]->removed = true;
     }
-    collect_garbage(fault);
-    if (fault->folder[0]) {
-        remove_local(fault->folder, "meta.sqlite");
-        rmdir(fault->folder);
-    }
+    things_collect_garbage(fault);
+    fault_sqlite_forget(fault);
     pthread_mutex_destroy(&fault->lock);
     free(fault->things);
     free(fault);

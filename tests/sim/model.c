@@ -1,5 +1,5 @@
 /*
- * model.c - see model.h. An open hash table; cells never leave.
+ * model.c - see model.h.
  */
 #include "tests/sim/model.h"
 
@@ -10,35 +10,31 @@
 void model_deinit(struct model *model)
 {
     free(model->cells);
+    free(model->index);
     *model = (struct model){0};
 }
 
-static struct model_cell *place(struct model *model, const struct model_key *key)
+/* Where the key's place stands in the index, or would. */
+static uint32_t *place(struct model *model, const struct model_key *key)
 {
-    size_t at = silt_hash(key, sizeof(*key)) & (model->room - 1);
-    while (model->cells[at].used && memcmp(&model->cells[at].key, key, sizeof(*key)) != 0)
-        at = (at + 1) & (model->room - 1);
-    return &model->cells[at];
+    size_t mask = model->room * 2 - 1, at = silt_hash(key, sizeof(*key)) & mask;
+    while (model->index[at] && memcmp(&model->cells[model->index[at] - 1].key, key, sizeof(*key)) != 0)
+        at = (at + 1) & mask;
+    return &model->index[at];
 }
 
 struct model_cell *model_find(struct model *model, const struct model_key *key)
 {
-    if (!model->room)
-        return NULL;
-    struct model_cell *cell = place(model, key);
-    return cell->used ? cell : NULL;
+    uint32_t at = model->room ? *place(model, key) : 0;
+    return at ? &model->cells[at - 1] : NULL;
 }
 
-static void grow(struct model *model)
+static void index_all(struct model *model)
 {
-    struct model_cell *old = model->cells;
-    size_t room = model->room;
-    model->room = room ? room * 2 : 4096;
-    model->cells = silt_calloc(model->room, sizeof(*model->cells));
-    for (size_t i = 0; i < room; i++)
-        if (old[i].used)
-            *place(model, &old[i].key) = old[i];
-    free(old);
+    free(model->index);
+    model->index = silt_calloc(model->room * 2, sizeof(*model->index));
+    for (size_t i = 0; i < model->count; i++)
+        *place(model, &model->cells[i].key) = (uint32_t)i + 1;
 }
 
 bool model_allows(const struct model_cell *cell, model_value value)
@@ -62,12 +58,26 @@ void model_set_cell(struct model_cell *cell, model_value value, bool sure)
 
 void model_set(struct model *model, const struct model_key *key, model_value value, bool sure)
 {
-    if (model->count * 2 >= model->room)
-        grow(model);
-    struct model_cell *cell = place(model, key);
-    if (!cell->used) {
-        *cell = (struct model_cell){.key = *key, .used = true, .count = 1}; /* nothing there */
-        model->count++;
+    if (model->count == model->room) {
+        model->room = model->room ? model->room * 2 : 4096;
+        model->cells = silt_realloc(model->cells, model->room * sizeof(*model->cells));
+        index_all(model);
     }
-    model_set_cell(cell, value, sure);
+    uint32_t *at = place(model, key);
+    if (!*at) {
+        model->cells[model->count] = (struct model_cell){.key = *key, .count = 1}; /* nothing there */
+        *at = (uint32_t)++model->count;
+    }
+    model_set_cell(&model->cells[*at - 1], value, sure);
+}
+
+void model_tidy(struct model *model)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < model->count; i++)
+        if (model->cells[i].count > 1 || model->cells[i].choices[0] != 0)
+            model->cells[kept++] = model->cells[i];
+    model->count = kept;
+    if (model->room)
+        index_all(model);
 }

@@ -126,9 +126,9 @@ START_TEST(definitions_survive_a_reopen)
     struct silt_error err;
     uint32_t db, other, policy;
     uint64_t shard, epoch;
-    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("d\0x"), &db, &err), SILT_OK);
-    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("other"), &other, &err), SILT_OK);
-    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("other"), &policy, &err), SILT_CONFLICT);
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("d\0x"), NULL, &db, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("other"), NULL, &other, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("other"), NULL, &policy, &err), SILT_CONFLICT);
     struct catalog_policy row = {.database_id = db, .name = SILT_STR("autogen"), .duration_ns = 0,
                                  .shard_duration_ns = 7, .replication = 1};
     ck_assert_int_eq(catalog_create_policy(catalog, &row, true, &policy, &err), SILT_OK);
@@ -158,8 +158,8 @@ START_TEST(batches_are_whole_or_absent)
     struct catalog *catalog = reopen(NULL);
     struct silt_error err;
     uint32_t db, other;
-    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("a"), &db, &err), SILT_OK);
-    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("b"), &other, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("a"), NULL, &db, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("b"), NULL, &other, &err), SILT_OK);
     ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
     put_series(catalog, db, 1, 1000);
     put_series(catalog, other, 1, 10);
@@ -198,7 +198,7 @@ START_TEST(a_database_takes_all_of_its_own_with_it)
     uint32_t dbs[2], policies[2];
     uint64_t shards[2];
     for (int i = 0; i < 2; i++) {
-        ck_assert_int_eq(catalog_create_database(catalog, i ? SILT_STR("b") : SILT_STR("a"), &dbs[i], &err), SILT_OK);
+        ck_assert_int_eq(catalog_create_database(catalog, i ? SILT_STR("b") : SILT_STR("a"), NULL, &dbs[i], &err), SILT_OK);
         struct catalog_policy row = {.database_id = dbs[i], .name = SILT_STR("p"), .replication = 1};
         ck_assert_int_eq(catalog_create_policy(catalog, &row, true, &policies[i], &err), SILT_OK);
         ck_assert_int_eq(catalog_create_shards(catalog, dbs[i], policies[i], &(struct catalog_range){0, 1}, 1, &shards[i], &err), SILT_OK);
@@ -236,8 +236,8 @@ START_TEST(series_of_a_database_dropped_halfway_go_at_the_next_start)
     struct catalog *catalog = reopen(NULL);
     struct silt_error err;
     uint32_t first, last;
-    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("a"), &first, &err), SILT_OK);
-    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("b"), &last, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("a"), NULL, &first, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("b"), NULL, &last, &err), SILT_OK);
     ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
     put_series(catalog, first, 1, 10);
     put_series(catalog, last, 1, 10);
@@ -262,7 +262,7 @@ START_TEST(what_was_committed_survives_a_killed_process)
     ck_assert_int_ge(child, 0);
     if (child == 0) {
         struct catalog *catalog;
-        if (catalog_open(path, &catalog, &err) != SILT_OK || catalog_create_database(catalog, SILT_STR("a"), &db, &err) != SILT_OK ||
+        if (catalog_open(path, &catalog, &err) != SILT_OK || catalog_create_database(catalog, SILT_STR("a"), NULL, &db, &err) != SILT_OK ||
             catalog_begin(catalog, &err) != SILT_OK)
             _exit(1);
         put_series(catalog, db, 1, 500);

@@ -190,12 +190,6 @@ static bool run_once(uint64_t seed, uint64_t n, bool crash)
     return met;
 }
 
-/* Every operation with LONG set; else about every fifth, others each time. */
-static uint64_t next_operation(uint64_t seed, uint64_t n)
-{
-    return n + (getenv("LONG") ? 1 : 1 + (seed * 2654435761u + n * 40503u) / 64 % 9);
-}
-
 static uint64_t seed_given(void)
 {
     const char *given = getenv("SEED");
@@ -203,6 +197,47 @@ static uint64_t seed_given(void)
     printf("seed %llu\n", (unsigned long long)seed);
     fflush(stdout);
     return seed;
+}
+
+/* CREATE DATABASE makes two things, the database and its policy: both are there after a crash, or neither is, and asking again
+ * helps. */
+static void expect_whole_database(struct run *run, uint64_t n)
+{
+    struct silt_source *source = silt_storage_source(run->storage);
+    struct silt_reader *reader;
+    struct silt_error err;
+    ck_assert_int_eq(silt_storage_create_database(run->storage, SILT_STR("d"), SILT_STR(""), NULL, &err), SILT_OK);
+    enum silt_status rc = source->open(source, SILT_STR("d"), SILT_STR(""), SILT_TIME_MIN, SILT_TIME_MAX, &reader, &err);
+    ck_assert_msg(rc == SILT_OK, "crash at %llu: %s", (unsigned long long)n, rc == SILT_OK ? "" : err.text);
+    reader->ops->release(reader);
+}
+
+START_TEST(crash_in_create_database)
+{
+    uint64_t seed = seed_given();
+    bool met = true;
+    silt_log_set_level(SILT_LOG_ERROR + 1);
+    for (uint64_t n = 1; met; n++) {
+        struct run run = {.vfs = fault_vfs_create(seed + n)};
+        struct silt_error err;
+        ck_assert_int_eq(open_store(&run, &err), SILT_OK);
+        fault_vfs_crash_at(run.vfs, n);
+        (void)silt_storage_create_database(run.storage, SILT_STR("d"), SILT_STR(""), NULL, &err);
+        met = fault_vfs_crashed(run.vfs);
+        (void)silt_storage_close(run.storage, false, &err);
+        fault_vfs_restart(run.vfs);
+        ck_assert_int_eq(open_store(&run, &err), SILT_OK);
+        expect_whole_database(&run, n);
+        ck_assert_int_eq(silt_storage_close(run.storage, false, &err), SILT_OK);
+        fault_vfs_destroy(run.vfs);
+    }
+}
+END_TEST
+
+/* Every operation with LONG set; else about every fifth, others each time. */
+static uint64_t next_operation(uint64_t seed, uint64_t n)
+{
+    return n + (getenv("LONG") ? 1 : 1 + (seed * 2654435761u + n * 40503u) / 64 % 9);
 }
 
 START_TEST(crash_everywhere)
@@ -232,6 +267,7 @@ int main(void)
     Suite *suite = suite_create("crash");
     TCase *tc = tcase_create("crash");
     tcase_set_timeout(tc, 600);
+    tcase_add_test(tc, crash_in_create_database);
     tcase_add_test(tc, crash_everywhere);
     tcase_add_test(tc, fail_everywhere);
     suite_add_tcase(suite, tc);
