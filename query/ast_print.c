@@ -9,6 +9,7 @@
 #include "query/lexer.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 static void word(struct silt_buffer *out, const char *text)
 {
@@ -73,8 +74,12 @@ static void go_duration_print(struct silt_buffer *out, int64_t ns)
 static void number_print(struct silt_buffer *out, double number, bool exact)
 {
     char text[SILT_NUMBER_TEXT_MAX];
-    size_t len = exact ? silt_write_double_plain(text, number) : silt_write_double_fixed3(text, number);
 
+    if (!isfinite(number)) { /* of constants that were folded */
+        word(out, isnan(number) ? "NaN" : number > 0 ? "+Inf" : "-Inf");
+        return;
+    }
+    size_t len = exact ? silt_write_double_plain(text, number) : silt_write_double_fixed3(text, number);
     silt_buffer_append(out, text, len);
     if (!memchr(text, '.', len)) /* it would be an integer */
         word(out, ".0");

@@ -153,16 +153,16 @@ static struct expr *fold_times(struct exec *exec, enum expr_op op, const struct 
         return make_integer(exec, EXPR_DURATION, (int64_t)(a - b));
     if (left_span && right_time && op == OP_ADD)
         return make_integer(exec, EXPR_TIME, (int64_t)(a + b));
-    if (left->kind == EXPR_DURATION && right_span) {
-        if ((op == OP_ADD || op == OP_SUB))
-            return make_integer(exec, EXPR_DURATION, (int64_t)(op == OP_ADD ? a + b : a - b));
-        if (right->kind == EXPR_INTEGER && op == OP_MUL)
+    if (left->kind == EXPR_DURATION && right->kind == EXPR_DURATION && (op == OP_ADD || op == OP_SUB))
+        return make_integer(exec, EXPR_DURATION, (int64_t)(op == OP_ADD ? a + b : a - b));
+    if (left->kind == EXPR_DURATION && right->kind == EXPR_INTEGER) { /* no time to be added to */
+        if (op == OP_MUL)
             return make_integer(exec, EXPR_DURATION, (int64_t)(a * b));
-        if (right->kind == EXPR_INTEGER && op == OP_DIV)
+        if (op == OP_DIV)
             return make_integer(exec, EXPR_DURATION, right->integer == 0 ? 0 : left->integer / right->integer);
     }
     if (left->kind == EXPR_INTEGER && right->kind == EXPR_DURATION && (op == OP_ADD || op == OP_SUB))
-        return make_integer(exec, EXPR_DURATION, (int64_t)(op == OP_ADD ? a + b : a - b));
+        return make_integer(exec, EXPR_TIME, (int64_t)(op == OP_ADD ? a + b : a - b));
     if (left->kind == EXPR_DURATION && right->kind == EXPR_NUMBER) {
         if (op == OP_MUL)
             return make_integer(exec, EXPR_DURATION, (int64_t)((double)left->integer * right->number));
@@ -209,16 +209,13 @@ static struct expr *fold_binary(struct exec *exec, enum expr_op op, struct expr 
         } else if (left->kind == EXPR_BOOLEAN && right->kind == EXPR_BOOLEAN) {
             folded = make_of_cell(exec, eval_binary(op, (struct silt_cell){.kind = SILT_CELL_BOOLEAN, .boolean = left->boolean},
                                                     (struct silt_cell){.kind = SILT_CELL_BOOLEAN, .boolean = right->boolean}, true));
-        } else if (left->kind == EXPR_STRING && right->kind == EXPR_STRING && (op == OP_EQ || op == OP_NE)) {
-            folded = make_boolean(exec, silt_str_equal(left->string, right->string) == (op == OP_EQ));
         } else if (left->kind == EXPR_STRING && right->kind == EXPR_STRING && op == OP_ADD) {
             folded = expr_new(exec->arena, EXPR_STRING);
             folded->string = silt_arena_printf(exec->arena, "%.*s%.*s", SILT_FMT(left->string), SILT_FMT(right->string));
         } else {
-            bool timely = left->kind == EXPR_TIME || right->kind == EXPR_TIME || left->kind == EXPR_DURATION ||
-                          right->kind == EXPR_DURATION || (left->kind == EXPR_STRING && right->kind == EXPR_INTEGER);
-            if (timely)
-                folded = fold_times(exec, op, as_time(exec, left, zone), as_time(exec, right, zone));
+            folded = fold_times(exec, op, as_time(exec, left, zone), as_time(exec, right, zone));
+            if (!folded && left->kind == EXPR_STRING && right->kind == EXPR_STRING && (op == OP_EQ || op == OP_NE))
+                folded = make_boolean(exec, silt_str_equal(left->string, right->string) == (op == OP_EQ));
         }
     }
     return folded ? folded : expr_new_binary(exec->arena, op, left, right);

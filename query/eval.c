@@ -28,6 +28,12 @@ static struct silt_cell cell_unsigned(uint64_t value)
     return (struct silt_cell){.kind = SILT_CELL_UNSIGNED, .u64 = value};
 }
 
+/* A field of a stored row that has no value there: unlike null, it is not false beside a boolean. */
+static struct silt_cell cell_absent(void)
+{
+    return (struct silt_cell){.kind = SILT_CELL_STRINGS};
+}
+
 static struct silt_cell mismatch(enum expr_op op)
 {
     return is_comparison(op) ? cell_bool(false) : cell_null();
@@ -131,17 +137,17 @@ static double as_float(const struct silt_cell *cell)
 
 struct silt_cell eval_binary(enum expr_op op, struct silt_cell left, struct silt_cell right, bool filter)
 {
-    bool logical = op == OP_AND || op == OP_OR;
-    bool bits = op == OP_BIT_AND || op == OP_BIT_OR || op == OP_BIT_XOR;
-    if (logical || (bits && !filter)) { /* beside a boolean, nothing counts as false */
-        if (left.kind == SILT_CELL_NULL && right.kind == SILT_CELL_BOOLEAN)
-            left = cell_bool(false);
-        else if (right.kind == SILT_CELL_NULL && left.kind == SILT_CELL_BOOLEAN)
-            right = cell_bool(false);
-    }
+    if (left.kind == SILT_CELL_NULL && right.kind == SILT_CELL_BOOLEAN)
+        left = cell_bool(false);
+    else if (right.kind == SILT_CELL_NULL && left.kind == SILT_CELL_BOOLEAN)
+        right = cell_bool(false);
 
-    if (left.kind == SILT_CELL_BOOLEAN && right.kind == SILT_CELL_BOOLEAN)
-        return boolean_op(op, left.boolean, right.boolean);
+    if (left.kind == SILT_CELL_BOOLEAN) {
+        if (right.kind == SILT_CELL_BOOLEAN)
+            return boolean_op(op, left.boolean, right.boolean);
+        bool logical = op == OP_AND || op == OP_OR || op == OP_BIT_AND || op == OP_BIT_OR || op == OP_BIT_XOR;
+        return logical ? cell_bool(false) : mismatch(op);
+    }
     if (is_number(&left) && is_number(&right)) {
         if (left.kind == SILT_CELL_FLOAT || right.kind == SILT_CELL_FLOAT)
             return float_op(op, as_float(&left), as_float(&right));
@@ -256,7 +262,7 @@ struct eval *eval_compile(struct exec *exec, const struct expr *expr, eval_bind_
             return eval;
         }
         if (slot == -1) {
-            eval->kind = EVAL_LITERAL;
+            eval->kind = EVAL_NOTHING;
             return eval;
         }
     }
@@ -286,28 +292,32 @@ struct eval *eval_compile(struct exec *exec, const struct expr *expr, eval_bind_
     }
 }
 
-struct silt_cell eval_run(const struct eval *eval, const struct silt_cell *slots, bool filter)
+struct silt_cell eval_run(const struct eval *eval, const struct silt_cell *slots, enum eval_place place)
 {
     switch (eval->kind) {
     case EVAL_LITERAL: return eval->literal;
-    case EVAL_SLOT: return slots[eval->slot];
+    case EVAL_NOTHING: return place == EVAL_WHERE_STORED ? cell_absent() : cell_null();
+    case EVAL_SLOT:
+        if (place == EVAL_WHERE_STORED && slots[eval->slot].kind == SILT_CELL_NULL)
+            return cell_absent();
+        return slots[eval->slot];
     case EVAL_REGEX: return cell_null();
     case EVAL_MATH:
-        return math_run(eval->math, eval->left ? eval_run(eval->left, slots, filter) : cell_null(),
-                        eval->right ? eval_run(eval->right, slots, filter) : cell_null());
+        return math_run(eval->math, eval->left ? eval_run(eval->left, slots, place) : cell_null(),
+                        eval->right ? eval_run(eval->right, slots, place) : cell_null());
     case EVAL_BINARY: break;
     }
     if (eval->op == OP_MATCH || eval->op == OP_NOT_MATCH) {
-        struct silt_cell left = eval_run(eval->left, slots, filter);
+        struct silt_cell left = eval_run(eval->left, slots, place);
         if (left.kind != SILT_CELL_STRING || eval->right->kind != EVAL_REGEX || !eval->right->regex)
             return cell_bool(false);
         return cell_bool(silt_regex_match(eval->right->regex, left.string) == (eval->op == OP_MATCH));
     }
-    return eval_binary(eval->op, eval_run(eval->left, slots, filter), eval_run(eval->right, slots, filter), filter);
+    return eval_binary(eval->op, eval_run(eval->left, slots, place), eval_run(eval->right, slots, place), place != EVAL_PROJECTION);
 }
 
-bool eval_true(const struct eval *eval, const struct silt_cell *slots)
+bool eval_true(const struct eval *eval, const struct silt_cell *slots, enum eval_place place)
 {
-    struct silt_cell cell = eval_run(eval, slots, true);
+    struct silt_cell cell = eval_run(eval, slots, place);
     return cell.kind == SILT_CELL_BOOLEAN && cell.boolean;
 }

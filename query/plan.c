@@ -61,7 +61,7 @@ static enum silt_status schema_collect(const struct plan *plan, struct schema *s
     size_t fields = 0, tags = 0;
 
     for (size_t i = 0; i < plan->source_count; i++) {
-        fields += plan->sources[i].field_count;
+        fields += plan->sources[i].field_count + (plan->sources[i].pending ? plan->sources[i].pending->field_count : 0);
         tags += plan->sources[i].tag_key_count;
     }
     enum silt_status rc;
@@ -74,6 +74,10 @@ static enum silt_status schema_collect(const struct plan *plan, struct schema *s
         for (size_t k = 0; k < source->field_count; k++)
             schema->names[schema->count++] =
                 (struct named_type){source->fields[k].name, plan_field_type(source, k)};
+        const struct plan *inner = source->pending;
+        for (size_t k = 0; inner && k < inner->field_count; k++) /* here every column of a name counts for its type */
+            if (!inner->field_is_argument[k])
+                schema->names[schema->count++] = (struct named_type){inner->names[k], inner->output_types[k]};
         for (size_t k = 0; k < source->tag_key_count; k++)
             schema->tags[schema->tag_count++] = source->tag_keys[k];
     }
@@ -303,19 +307,46 @@ static bool is_top_bottom(const struct expr *expr)
            (silt_str_equal(expr->call.name, SILT_STR("top")) || silt_str_equal(expr->call.name, SILT_STR("bottom")));
 }
 
-/* How many different references and calls stand before a field. */
-static size_t distinct_before(const struct plan *plan, size_t field)
-{
-    size_t count = 0;
+struct symbols {
+    struct silt_str *texts;
+    size_t count, capacity;
+};
 
-    for (size_t i = 0; i < field; i++) {
-        struct silt_str text = expr_text(plan->fields[i].expr, plan->exec->arena);
-        bool seen = false;
-        for (size_t k = 0; k < i && !seen; k++)
-            seen = silt_str_equal(expr_text(plan->fields[k].expr, plan->exec->arena), text);
-        count += !seen;
+/* The different references and calls in an expression; of mathematical functions, what stands in their brackets. */
+static void add_symbols(struct symbols *symbols, const struct expr *expr, struct silt_arena *arena)
+{
+    switch (expr->kind) {
+    case EXPR_BINARY:
+        add_symbols(symbols, expr->binary.left, arena);
+        add_symbols(symbols, expr->binary.right, arena);
+        return;
+    case EXPR_PAREN: add_symbols(symbols, expr->paren, arena); return;
+    case EXPR_CALL:
+        if (math_function_of(expr->call.name) == MATH_NONE)
+            break;
+        for (size_t i = 0; i < expr->call.arg_count; i++)
+            add_symbols(symbols, expr->call.args[i], arena);
+        return;
+    case EXPR_REF: break;
+    default: return;
     }
-    return count;
+    struct silt_str text = expr_text(expr, arena);
+    for (size_t i = 0; i < symbols->count; i++)
+        if (silt_str_equal(symbols->texts[i], text))
+            return;
+    symbols->texts = silt_arena_grow(arena, symbols->texts, &symbols->capacity, symbols->count + 1, sizeof(text));
+    symbols->texts[symbols->count++] = text;
+}
+
+/* A field without a name is called by the number that InfluxDB gives it inside. */
+static struct silt_str number_name(const struct plan *plan, size_t field)
+{
+    struct silt_arena *arena = plan->exec->arena;
+    struct symbols symbols = {0};
+
+    for (size_t i = 0; i < field; i++)
+        add_symbols(&symbols, plan->fields[i].expr, arena);
+    return silt_arena_printf(arena, "val%zu", symbols.count);
 }
 
 static size_t count_columns(const struct select_field *fields, size_t count)
@@ -363,10 +394,9 @@ static void name_columns(struct plan *plan)
     for (size_t i = 0; i < plan->field_count; i++) {
         if (plan->columns[i + 1].p)
             continue;
-        struct silt_str name = plan->names[i];
-        if (name.len == 0 && plan->fields[i].expr->kind == EXPR_REF) /* as InfluxDB's inner number for it */
-            name = silt_arena_printf(exec->arena, "val%zu", distinct_before(plan, i));
-        plan->columns[i + 1] = column_names_choose(taken, name, exec->arena);
+        plan->columns[i + 1] = column_names_choose(taken, plan->names[i], exec->arena);
+        if (plan->columns[i + 1].len == 0 && plan->fields[i].expr->kind == EXPR_REF)
+            plan->columns[i + 1] = number_name(plan, i);
     }
 }
 
@@ -454,13 +484,15 @@ static int64_t slot_of_argument(struct plan *plan, const struct expr *ref, enum 
     struct slot slot = {.kind = SLOT_FIELD, .name = ref->ref.name, .type = DATA_STRING};
 
     *type = ref->ref.type;
-    if (ref->ref.type == DATA_ANY_FIELD)
+    bool of_group = plan_is_in_subquery(plan, ref->ref.name) && plan_type_of(plan, ref->ref.name) == DATA_TAG &&
+                    !plan_is_column(plan, ref->ref.name); /* whatever it is cast to */
+    if (ref->ref.type == DATA_ANY_FIELD && !of_group)
         return -1;
-    if (ref->ref.type != DATA_TAG && plan_is_in_subquery(plan, ref->ref.name)) { /* what has another type is not there */
+    if (ref->ref.type != DATA_TAG && !of_group && plan_is_in_subquery(plan, ref->ref.name)) { /* what has another type is not there */
         slot.type = ref->ref.type;
         return plan_add_slot(plan, &slot);
     }
-    if (ref->ref.type != DATA_TAG)
+    if (ref->ref.type != DATA_TAG && !of_group)
         return plan_slot_of_ref(plan, ref);
     if (!plan_is_in_subquery(plan, ref->ref.name))
         return -1;
@@ -602,10 +634,8 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, ui
     case FN_HOLT_WINTERS_WITH_FIT: call->count_argument = expr->call.args[1]->integer; break;
     case FN_DERIVATIVE:
     case FN_NON_NEGATIVE_DERIVATIVE: {
-        int64_t interval = plan->compiled->windows.interval;
-        call->count_argument = count == 2 ? expr->call.args[1]->integer
-                               : call->inner && interval ? interval
-                                                         : 1000000000;
+        int64_t interval = plan->compiled->windows.interval; /* a subquery's may be the outer statement's */
+        call->count_argument = count == 2 ? expr->call.args[1]->integer : interval ? interval : 1000000000;
         break;
     }
     case FN_ELAPSED: call->count_argument = count == 2 ? expr->call.args[1]->integer : 1; break;

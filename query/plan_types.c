@@ -120,6 +120,15 @@ enum silt_status plan_check_type(const struct plan *plan, const struct expr *exp
         case MATH_ROUND: break;
         default: *out = arg == DATA_UNKNOWN ? DATA_FLOAT : arg; /* but floats of a name that is nothing */
         }
+        bool looks = math_function_of(expr->call.name) == MATH_POW || math_function_of(expr->call.name) == MATH_ATAN2;
+        if (arg == DATA_UNKNOWN && looks) { /* only then, and only here, is the other argument looked at */
+            enum data_type second;
+            if ((rc = plan_check_type(plan, expr->call.args[1], &second, err)) != SILT_OK)
+                return rc;
+            if (second != DATA_UNKNOWN && !data_type_is_number(second))
+                return silt_fail(err, SILT_INVALID, "invalid argument type for the second argument in %.*s(): %s",
+                                 SILT_FMT(expr->call.name), data_type_name(second));
+        }
         return SILT_OK;
     }
     case EXPR_BINARY: {
@@ -150,7 +159,8 @@ enum silt_status plan_check_type(const struct plan *plan, const struct expr *exp
                     SILT_FMT(text), expr_op_text(op));
         }
         bool bits = op == OP_BIT_AND || op == OP_BIT_OR || op == OP_BIT_XOR;
-        bool fits = bits ? (left == right && (left == DATA_INTEGER || left == DATA_UNSIGNED || left == DATA_BOOLEAN)) ||
+        bool fits = bits ? left == DATA_BOOLEAN || /* beside which anything is false */
+                               (left == right && (left == DATA_INTEGER || left == DATA_UNSIGNED)) ||
                                (left != right && data_type_is_number(left) && data_type_is_number(right) && left != DATA_FLOAT &&
                                 right != DATA_FLOAT)
                          : data_type_is_number(left) && data_type_is_number(right);

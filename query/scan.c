@@ -389,6 +389,7 @@ static bool fill_mask_simple(struct lane *lane, const struct eval *eval, uint64_
 static void fill_mask(struct lane *lane, const struct eval *eval, uint64_t *mask)
 {
     const struct plan *plan = lane->scan->plan;
+    bool of_subquery = plan->sources[lane->scan->series[lane->series].source].in_memory;
 
     if (eval->kind == EVAL_BINARY && (eval->op == OP_AND || eval->op == OP_OR)) {
         uint64_t right[BATCH_ROWS_MAX / 64] = {0};
@@ -404,7 +405,7 @@ static void fill_mask(struct lane *lane, const struct eval *eval, uint64_t *mask
         for (size_t i = 0; i < plan->slot_count; i++)
             if (plan->slots[i].kind == SLOT_FIELD && lane->columns[i].loaded)
                 lane->cells[i] = column_cell(plan, (uint32_t)i, &lane->columns[i].column, row);
-        if (eval_true(eval, lane->cells))
+        if (eval_true(eval, lane->cells, of_subquery ? EVAL_WHERE_SUBQUERY : EVAL_WHERE_STORED))
             mask[row >> 6] |= (uint64_t)1 << (row & 63);
     }
 }

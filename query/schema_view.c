@@ -152,7 +152,7 @@ bool schema_has_shards(const struct schema_view *view)
     return false;
 }
 
-static bool has_data(struct silt_reader *reader, silt_series_id id)
+bool series_in_shards(struct silt_reader *reader, silt_series_id id)
 {
     uint32_t count = reader->ops->shard_count(reader);
 
@@ -182,7 +182,7 @@ enum silt_status schema_series_keys(const struct schema_view *view, struct silt_
         for (size_t k = 0; k < set.count && found_count < most; k++) {
             struct silt_tag *tags;
             size_t tag_count;
-            if (in_shards && !has_data(reader, set.ids[k]))
+            if (in_shards && !series_in_shards(reader, set.ids[k]))
                 continue;
             reader->ops->series_tags(reader, set.ids[k], arena, &found[found_count++], &tags, &tag_count);
         }

@@ -40,6 +40,8 @@ enum silt_status schema_fields(const struct schema_view *view, struct silt_str m
 
 /* Whether there is any shard in the view. */
 bool schema_has_shards(const struct schema_view *view);
+/* Whether the series may have data in any of the reader's shards. */
+bool series_in_shards(struct silt_reader *reader, silt_series_id id);
 
 /* A condition over tags alone; `invalid tag comparison operator` for anything else. NULL out: no condition. */
 enum silt_status schema_tag_filter(struct exec *exec, const struct expr *condition, struct silt_tag_filter **out,

@@ -10,6 +10,7 @@
 #include "query/memory_reader.h"
 #include "query/points.h"
 #include "query/rows.h"
+#include "query/schema_view.h"
 #include "query/statements.h"
 
 #include <math.h>
@@ -68,7 +69,7 @@ static enum silt_status put_row(struct output *output, const struct scan_group *
     row[0] = (struct silt_cell){.kind = SILT_CELL_TIME, .i64 = time};
     for (size_t i = 0; i < plan->field_count; i++) {
         const struct eval *eval = plan->outputs[i];
-        struct silt_cell cell = eval->kind == EVAL_SLOT ? env[eval->slot] : eval_run(eval, env, false);
+        struct silt_cell cell = eval->kind == EVAL_SLOT ? env[eval->slot] : eval_run(eval, env, EVAL_PROJECTION);
         if (cell.kind == SILT_CELL_FLOAT && isnan(cell.f64) && !plan->compiled->parent)
             cell = cell_null(); /* what a subquery gives stays a number to the outer statement */
         else if (cell.kind == SILT_CELL_STRING)
@@ -680,7 +681,8 @@ static bool error_shows(const struct plan *plan, const struct scan *scan, const 
             const struct plan_source *source = &plan->sources[scan->series[i].source];
             for (size_t k = 0; k < source->field_count; k++)
                 if (silt_str_equal(source->fields[k].name, error->field) &&
-                    data_type_of(source->fields[k].type) == error->type)
+                    data_type_of(source->fields[k].type) == error->type &&
+                    (source->in_memory || series_in_shards(source->reader, scan->series[i].id)))
                     return true;
         }
     }
@@ -690,8 +692,6 @@ static bool error_shows(const struct plan *plan, const struct scan *scan, const 
 /* Whether some column can have a value at all; if not, not even subqueries are run. */
 static bool anything_known(const struct plan *plan)
 {
-    if (plan->call_error_count)
-        return true;
     for (size_t i = 0; i < plan->call_count; i++)
         if (plan->calls[i]->shown != DATA_UNKNOWN)
             return true;

@@ -187,14 +187,6 @@ static enum silt_status settle_now_and_then(struct counting *c)
     return rc;
 }
 
-static bool in_any_shard(struct silt_reader *reader, silt_series_id id)
-{
-    for (uint32_t shard = 0; shard < reader->ops->shard_count(reader); shard++)
-        if (reader->ops->shard_has_series(reader, shard, id))
-            return true;
-    return false;
-}
-
 static enum silt_status group_of(struct counting *c, const struct silt_tag *tags, size_t count,
                                  const struct silt_str **out)
 {
@@ -273,7 +265,7 @@ static enum silt_status add_fields(struct counting *c, const struct counted *cou
             rc = reader->ops->fields(reader, counted->name, c->exec->arena, &fields, &field_count, c->err);
         for (size_t i = 0; rc == SILT_OK && i < set.count; i++) {
             const struct silt_str *group = NULL;
-            if (!in_any_shard(reader, set.ids[i]))
+            if (!series_in_shards(reader, set.ids[i]))
                 continue;
             if ((rc = settle_now_and_then(c)) != SILT_OK)
                 break;
@@ -313,7 +305,7 @@ static enum silt_status add_measurement(struct counting *c, const struct counted
     for (size_t i = 0; rc == SILT_OK && i < set.count; i++) {
         if (i % 1024 == 0 && (rc = exec_check(c->exec, c->err)) != SILT_OK)
             return rc;
-        if (!in_any_shard(reader, set.ids[i]))
+        if (!series_in_shards(reader, set.ids[i]))
             continue;
         if (!c->dimension_count && c->kind == STATEMENT_SHOW_MEASUREMENT_CARDINALITY)
             return add_item(c, NULL, SILT_STR(""), number);

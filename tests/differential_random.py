@@ -2,6 +2,7 @@
 """differential_random.py - random data and random queries to siltd and to a real influxd; the answers must be equal bytes.
 
     differential_random.py [--seed N] [--seeds N] [--queries N] [--minutes M] [--long] [--show N] [--coverage] [--replay FILE]
+                           [--explained FILE]
 
 --seed      the first seed (default: the day's date; printed)        --seeds   how many, one data set each (default 1)
 --queries   in all (default 4000)                                    --minutes at most
@@ -9,6 +10,7 @@
 --long      20,000 queries over seeds 1 to 10
 --start     the production to start from (default: request)
 --coverage  lists the alternatives of the grammar that were not drawn
+--explained writes every answer that a rule explained into a file: which rule, the query, both answers
 --replay    asks the queries of a file, one a line, of the seeds' data sets instead of random ones
 
 The data is made by generator/data.py, queries by generator/influxql.grammar, one in six of them mutated. A difference is
@@ -18,6 +20,7 @@ Prints `N passed, N failed, N skipped`; where the influxdb package cannot be had
 import argparse
 import collections
 import datetime
+import json
 import random
 import re
 import sys
@@ -110,6 +113,10 @@ class Run:
         rule = known.explain(known.Difference(text, parameters, want, got, lambda: self.pair.ask_influxd(text, parameters)))
         if rule:
             self.known[rule] += 1
+            if self.options.explained:
+                self.options.explained.write("%s: seed %d %s %s\n  want %s\n  got  %s\n" % (
+                    rule.__name__, seed, json.dumps(parameters), text,
+                    *(body.decode(errors="replace").strip() for _, body in (want, got))))
             return
         self.failed += 1
         self.report(seed, text, parameters, want, got)
@@ -215,6 +222,7 @@ def main():
     parser.add_argument("--shrink-data", type=int, default=1)
     parser.add_argument("--start", default="request")
     parser.add_argument("--replay")
+    parser.add_argument("--explained", type=argparse.FileType("w", encoding="utf-8"))
     options = parser.parse_args()
     if options.long:
         options.queries, options.seeds = 20000, max(10, options.seeds)
