@@ -9,6 +9,8 @@
  */
 #include "server/reload.h"
 #include "server/config.h"
+#include "server/memory_shares.h"
+#include "silt/machine.h"
 
 static enum silt_status reload_log_level(struct http_server *server, struct silt_error *err)
 {
@@ -24,10 +26,10 @@ static enum silt_status reload_access_log(struct http_server *server, struct sil
 
 static enum silt_status reload_budgets(struct http_server *server, struct silt_error *err)
 {
-    uint64_t queries = server->options->memory_bytes;
+    struct memory_shares shares = memory_shares_of(server->options, silt_machine_memory());
 
-    silt_budget_set_limit(&server->query_budget, queries ? queries : SIZE_MAX);
-    silt_budget_set_limit(&server->write_budget, server->options->write_memory_bytes);
+    silt_budget_set_limit(&server->query_budget, shares.queries);
+    silt_budget_set_limit(&server->write_budget, shares.writes);
     return SILT_OK;
 }
 

@@ -8,10 +8,12 @@
 #include "server/collectd.h"
 #include "server/continuous.h"
 #include "server/forward.h"
+#include "server/memory_shares.h"
 #include "server/monitor.h"
 #include "server/reload.h"
 #include "server/statement.h"
 #include "server/udp.h"
+#include "silt/machine.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -54,8 +56,12 @@ static enum silt_status open_storage(struct silt_server *server, struct silt_err
     options.data_dir = server->options.data_dir;
     options.sync_mode = server->options.sync_mode;
     options.sync_interval_ms = (uint32_t)server->options.sync_interval_ms;
-    options.memtable_soft_bytes = server->options.memtable_soft_bytes;
-    options.memtable_hard_bytes = server->options.memtable_hard_bytes;
+    struct memory_shares shares = memory_shares_of(&server->options, silt_machine_memory());
+    options.memtable_soft_bytes = shares.memtable_soft;
+    options.memtable_hard_bytes = shares.memtable_hard;
+    options.index_bytes_max = shares.index;
+    options.series_max = server->options.series_max;
+    options.tag_values_max = server->options.tag_values_max;
     options.retention_off = !server->options.retention;
     options.retention_interval_ms = server->options.retention_interval_ms;
     enum silt_status rc = silt_storage_open(&options, &server->http.storage, err);
@@ -67,9 +73,9 @@ static void start_pools(struct silt_server *server)
     const struct silt_server_options *options = &server->options;
     struct http_server *http = &server->http;
 
-    silt_budget_init(&http->query_budget, "memory of all queries",
-                     options->memory_bytes ? options->memory_bytes : SIZE_MAX, NULL);
-    silt_budget_init(&http->write_budget, "memory of all writes", options->write_memory_bytes, NULL);
+    struct memory_shares shares = memory_shares_of(options, silt_machine_memory());
+    silt_budget_init(&http->query_budget, "memory of all queries", shares.queries, NULL);
+    silt_budget_init(&http->write_budget, "memory of all writes", shares.writes, NULL);
     http->write_pool = silt_pool_create((unsigned)options->write_worker_count);
     http->query_pool =
         silt_pool_create(options->query_worker_count ? (unsigned)options->query_worker_count : 8 * core_count());

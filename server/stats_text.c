@@ -269,23 +269,34 @@ static void put_sample(struct silt_buffer *out, const struct metric *metric, con
     silt_buffer_char(out, '\n');
 }
 
+static void put_number(struct silt_buffer *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    silt_buffer_printf(out, "# HELP silt_%s %s\n# TYPE silt_%s %s\nsilt_%s %llu\n", name, help, name, type, name,
+                       (unsigned long long)value);
+}
+
 static void put_gauge(struct silt_buffer *out, const char *name, const char *help, uint64_t value)
 {
-    silt_buffer_printf(out, "# HELP silt_%s %s\n# TYPE silt_%s gauge\nsilt_%s %llu\n", name, help, name, name,
-                       (unsigned long long)value);
+    put_number(out, name, "gauge", help, value);
 }
 
 /* What runs into a bound, with the bound beside it; 0 where there is none. */
 static void put_bounded(const struct stats_source *source, struct silt_buffer *out)
 {
     const struct silt_server_options *options = source->options;
+    struct silt_storage_stats storage;
 
+    silt_storage_stats(source->storage, &storage);
     put_gauge(out, "http_connections", "Connections that are open.", *source->connections);
     put_gauge(out, "http_connections_max", "Connections that may be open.", options->connections_max);
     put_gauge(out, "query_memory_bytes", "Memory of queries under way.", source->query_budget->used_bytes);
-    put_gauge(out, "query_memory_max_bytes", "Memory that all queries may take.", options->memory_bytes);
+    put_gauge(out, "query_memory_max_bytes", "Memory that all queries may take.", source->query_budget->limit_bytes);
     put_gauge(out, "write_memory_bytes", "Memory of writes that are being read.", source->write_budget->used_bytes);
-    put_gauge(out, "write_memory_max_bytes", "Memory that all writes may take.", options->write_memory_bytes);
+    put_gauge(out, "write_memory_max_bytes", "Memory that all writes may take.", source->write_budget->limit_bytes);
+    put_gauge(out, "series_index_bytes", "Memory of the series.", storage.index_bytes);
+    put_gauge(out, "series_index_max_bytes", "Memory that the series may take; points of new ones are refused then.", storage.index_bytes_max);
+    put_number(out, "points_over_limits_total", "counter", "Points refused because they would have made a series too many.",
+               storage.rows_over_limits);
 }
 
 void stats_write_metrics(const struct stats_source *source, struct silt_arena *arena, struct silt_buffer *out)

@@ -6,7 +6,7 @@
 #include "storage/series_index.h"
 
 #include "silt/text.h"
-#include "storage/series_measurement.h"
+#include "storage/series_limits.h"
 
 #include <stdlib.h>
 
@@ -41,6 +41,11 @@ struct series_index *series_index_create(struct silt_budget *budget)
     index->account += segments_extend(&index->measurements, 0, sizeof(struct measurement), MEASUREMENTS_SHIFT);
     body_release(body_create()); /* seeds the dictionaries' hash */
     return index;
+}
+
+void series_index_limit(struct series_index *index, struct series_limits limits)
+{
+    index->limits = limits;
 }
 
 void series_index_destroy(struct series_index *index)
@@ -214,7 +219,7 @@ enum silt_status series_index_resolve(struct series_index *index, const struct s
     /* Nobody else changes the table while we have create_lock: it may be read without its own. */
     uint32_t found = series_hash_find(&index->hash, text.verify, text.hash);
     if (found == 0) {
-        if ((rc = index_settle(index, err)) != SILT_OK)
+        if ((rc = series_limits_check(index, parts, err)) != SILT_OK)
             goto done;
         if (index->last_id >= SERIES_INDEX_ID_MAX) {
             rc = silt_fail(err, SILT_LIMIT, "series index: all %u series ids are used up", SERIES_INDEX_ID_MAX);

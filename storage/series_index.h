@@ -28,6 +28,13 @@
 struct series_index;
 
 struct series_index *series_index_create(struct silt_budget *budget); /* NULL: not charged */
+
+struct series_limits { /* 0: none */
+    size_t series;
+    size_t tag_values; /* of a key of a measurement */
+};
+/* For series made from now on. Before other threads have the index. */
+void series_index_limit(struct series_index *index, struct series_limits limits);
 void series_index_destroy(struct series_index *index);                /* no call may be under way; NULL is fine */
 
 /* ---------------------------------------------------------------- writing */
@@ -49,7 +56,7 @@ struct series_parts {
  * remembered for it. With `pending` a series made here (and its texts) stays hidden from lookup and find, though not
  * from resolve, until publish: so its definition can be logged before anybody else's row with it. The caller then
  * holds a lock of its own from resolve to publish or abandon.
- * SILT_LIMIT: the budget or the number of ids is used up.
+ * SILT_LIMIT: it would be a new one, and the budget, a limit or the number of ids is used up; err says which.
  */
 enum silt_status series_index_resolve(struct series_index *index, const struct series_parts *parts, struct silt_str raw,
                                       uint64_t raw_hash, bool pending, silt_series_id *id, bool *created,

@@ -489,6 +489,7 @@ void body_remove(struct series_body *body, silt_series_id id, uint32_t record)
     body->series_count--;
     body->unposted -= !posted;
     body->lost_series = true;
+    body->removals++;
 }
 
 /* The posting without what is gone. */
@@ -543,6 +544,7 @@ void body_remove_many(struct series_body *body, const roaring_bitmap_t *gone, co
     *body->bytes -= count * BITMAP_ID_BYTES;
     body->series_count -= count;
     body->lost_series = true;
+    body->removals++;
 }
 
 const struct tag_shape *body_decode(const struct series_body *body, uint32_t record, struct silt_tag *tags)

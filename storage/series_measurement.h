@@ -96,6 +96,7 @@ struct tag_key {
     uint32_t index;
     uint32_t series_count; /* that have the key, now */
     uint32_t last_code;
+    uint32_t dead_values, removals_seen; /* values without series when so many removals had been (series_limits.c) */
     struct string_set values;
     series_posting *postings;
     size_t postings_capacity;
@@ -125,6 +126,7 @@ struct series_body {
     uint32_t unposted;           /* series not in the postings yet */
     silt_series_id posted_below; /* ids below it are in them */
     bool lost_series; /* so the dictionaries may hold values that no series has */
+    uint32_t removals;
     roaring_bitmap_t *all;
     size_t account; /* bytes of all this, about */
     size_t *bytes;  /* &account */
@@ -221,6 +223,7 @@ struct series_text_list {
  */
 struct series_index {
     struct silt_budget *budget;
+    struct series_limits limits;
     pthread_mutex_t create_lock; /* guards this group: */
     silt_series_id last_id;
     struct series_text_list pending, aliases;

@@ -14,8 +14,7 @@
 
 #define TICK_MS 5000u
 #define RETENTION_MS_DEFAULT 1800000u
-#define SOFT_BYTES_MIN ((size_t)64 << 20)
-#define SOFT_BYTES_MAX ((size_t)4 << 30)
+#define SOFT_BYTES_DEFAULT ((size_t)1 << 30)
 #define FILES_MAX_DEFAULT 6u
 #define CLOSE_FLUSH_NS ((uint64_t)15 * 1000000000) /* thousands of small groups would keep a stop waiting for minutes */
 
@@ -150,11 +149,10 @@ static void stop_threads(struct silt_storage *storage)
 
 static void set_bounds(struct silt_storage *storage)
 {
-    size_t memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 8;
     storage->soft_bytes = storage->options.memtable_soft_bytes;
     storage->hard_bytes = storage->options.memtable_hard_bytes;
     if (storage->soft_bytes == 0) {
-        storage->soft_bytes = memory < SOFT_BYTES_MIN ? SOFT_BYTES_MIN : memory > SOFT_BYTES_MAX ? SOFT_BYTES_MAX : memory;
+        storage->soft_bytes = SOFT_BYTES_DEFAULT;
         if (storage->hard_bytes != 0 && storage->soft_bytes > storage->hard_bytes / 2)
             storage->soft_bytes = storage->hard_bytes / 2;
     }
@@ -262,6 +260,8 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
         destroy(storage);
         return rc;
     }
+    if (options->index_bytes_max) /* what is there already is never refused */
+        silt_budget_set_limit(&storage->index_budget, options->index_bytes_max);
     upkeep_kick(storage, true, true);
     *out = storage;
     return SILT_OK;
@@ -364,6 +364,8 @@ void silt_storage_stats(struct silt_storage *storage, struct silt_storage_stats 
     out->rows_written = atomic_load(&storage->rows_written);
     out->values_written = atomic_load(&storage->values_written);
     out->rows_rejected = atomic_load(&storage->rows_rejected);
+    out->rows_over_limits = atomic_load(&storage->rows_over_limits);
+    out->index_bytes_max = storage->options.index_bytes_max;
     out->flushes = atomic_load(&storage->flushes);
     out->compactions = atomic_load(&storage->compactions);
     enum silt_status writable = check_writable(storage, &ignored);

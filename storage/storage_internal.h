@@ -169,7 +169,8 @@ struct silt_storage {
     struct upkeep_thread flusher, compactor, retention;
     _Atomic bool flush_wanted, upkeep_stop;
 
-    _Atomic uint64_t rows_written, values_written, rows_rejected, wal_batches, flushes, compactions;
+    _Atomic uint64_t rows_written, values_written, rows_rejected, rows_over_limits, wal_batches, flushes, compactions;
+    _Atomic uint64_t limit_told_ms; /* when the log last heard of rows_over_limits; 0: never */
 };
 
 /* ---------------------------------------------------------------- policy.c: with meta_lock held, either side */

@@ -18,6 +18,7 @@
 
 #define KEY_BYTES_MAX 65535u
 #define NO_SLOT UINT32_MAX
+#define LIMIT_LOG_MS 60000u
 
 void write_op_settle(struct write_op *op, enum silt_status status, const struct silt_error *err)
 {
@@ -100,6 +101,20 @@ static void reject(struct write *w, size_t row, enum silt_reject why, struct sil
                                          sizeof(*report->rejections));
     report->rejections[report->rejection_count++] = (struct silt_rejection){w->batch->rows[row].line, why, detail};
     w->row_slot[row] = NO_SLOT;
+}
+
+/* The row would have made a series too many: an operator should hear of it, though not for each row. */
+static void reject_series(struct write *w, size_t row, const struct silt_error *err)
+{
+    struct silt_storage *storage = w->storage;
+    uint64_t now_ms = silt_clock_monotonic_ns() / 1000000, told_ms = atomic_load(&storage->limit_told_ms);
+
+    reject(w, row, SILT_REJECT_LIMIT, silt_arena_str(w->arena, silt_error_text(err)));
+    atomic_fetch_add_explicit(&storage->rows_over_limits, 1, memory_order_relaxed);
+    if ((told_ms == 0 || now_ms - told_ms > LIMIT_LOG_MS) &&
+        atomic_compare_exchange_strong(&storage->limit_told_ms, &told_ms, now_ms))
+        silt_log(SILT_LOG_WARN, "points of new series are refused", "database=\"%s\" reason=\"%.*s\"", w->database->name,
+                 SILT_FMT(silt_error_text(err)));
 }
 
 /* ---------------------------------------------------------------- before the rows */
@@ -252,7 +267,7 @@ static silt_series_id define_series(struct write *w, size_t row)
         }
     }
     if (series_index_resolve(w->database->index, &parts, what->series, what->series_hash, true, &id, &created, &err) != SILT_OK) {
-        reject(w, row, SILT_REJECT_LIMIT, silt_arena_str(w->arena, silt_str_from(err.text)));
+        reject_series(w, row, &err);
         return 0;
     }
     if (created) {

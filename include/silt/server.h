@@ -48,7 +48,10 @@ struct silt_server_options {
     char data_dir[1024];
     enum silt_sync_mode sync_mode;
     uint64_t sync_interval_ms;
-    uint64_t memtable_soft_bytes, memtable_hard_bytes; /* 0: the storage's own default */
+    uint64_t max_memory_bytes;                         /* of everything together; 0: from the machine (server/memory_shares.h) */
+    uint64_t memtable_soft_bytes, memtable_hard_bytes; /* 0: a share of max_memory */
+    uint64_t index_bytes_max;                          /* of series; 0: a share of max_memory */
+    uint64_t series_max, tag_values_max;               /* of a database, of a tag of a measurement; 0: none */
 
     /* [http] */
     char http_bind[256];         /* host:port, :port, [v6]:port; port 0: any free one */

@@ -30,6 +30,9 @@ struct silt_storage_options {
     struct silt_budget *budget;        /* memtables and index are charged here; NULL: own, unbounded */
     size_t memtable_soft_bytes;        /* all memtables: above it flushing starts and acknowledgements slow down; 0: default */
     size_t memtable_hard_bytes;        /* above it writes are refused with SILT_BUSY; 0: default */
+    size_t index_bytes_max;            /* of series in memory; new ones beyond it are rejected; 0: unbounded */
+    size_t series_max;                 /* of a database; more are rejected; 0: unbounded */
+    size_t tag_values_max;             /* of a tag key of a measurement; more are rejected; 0: unbounded */
     uint64_t wal_segment_bytes;        /* 0: default, 64 MiB; small ones make starts cheap where there is little to log */
     uint32_t compact_files_max;        /* files a shard may have before a merge is due; 0: default 6 */
     bool retention_off;                /* shard groups stay however old they are */
@@ -239,6 +242,8 @@ struct silt_storage_stats {
     uint64_t series_count, shard_count, file_count, file_bytes, wal_bytes, memtable_bytes, index_bytes;
     uint64_t rows_written, values_written, rows_rejected, wal_syncs, wal_batches, flushes, compactions;
     uint64_t values_on_disk;
+    uint64_t index_bytes_max;  /* 0: unbounded */
+    uint64_t rows_over_limits; /* of the rejected ones: they would have made a series too many */
     bool read_only; /* writes are refused: the log failed, until reopened, or the disk is full, until there is room */
     bool disk_full;
 };

@@ -174,9 +174,10 @@ class Text(unittest.TestCase):
         self.assertGreaterEqual(samples["silt_http_connections"], 1)
         self.assertEqual(samples["silt_http_connections_max"], 8192)
         self.assertGreater(samples["silt_query_memory_bytes"], 0)  # of this request itself
-        self.assertEqual(samples["silt_query_memory_max_bytes"], 4 << 30)
+        self.assertLessEqual(samples["silt_query_memory_max_bytes"], 4 << 30)  # less on a small machine
         self.assertLess(samples["silt_write_memory_bytes"], 1 << 20)
-        self.assertEqual(samples["silt_write_memory_max_bytes"], 4 << 30)
+        self.assertLessEqual(samples["silt_write_memory_max_bytes"], 4 << 30)
+        self.assertGreater(samples["silt_write_memory_max_bytes"], 1 << 20)
         self.assertEqual([value for key, value in samples.items() if key.startswith("silt_shard_points_written_total")], [2, 1])
 
     def test_no_other_methods(self):

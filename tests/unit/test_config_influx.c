@@ -62,6 +62,7 @@ END_TEST
 START_TEST(test_taken)
 {
     ck_assert_int_eq(read_text("reporting-enabled = false\n[data]\n  dir = \"/d\" # here\n  wal-fsync-delay = \"100ms\"\n"
+                               "  max-series-per-database = 5000\n  max-values-per-tag = 100000\n"
                                "[coordinator]\nquery-timeout = \"1m30s\"\nlog-queries-after = 0\nmax-select-series = 7\n"
                                "max-concurrent-queries = 3\nmax-select-point = 1_000\nmax-select-buckets = 9\n"
                                "[http]\nlog-enabled = false\nmax-row-limit = 10000\nmax-body-size = 0\n"
@@ -71,6 +72,8 @@ START_TEST(test_taken)
     ck_assert_str_eq(options.data_dir, "/d");
     ck_assert_int_eq(options.sync_mode, SILT_SYNC_INTERVAL);
     ck_assert_uint_eq(options.sync_interval_ms, 100);
+    ck_assert_uint_eq(options.series_max, 5000);
+    ck_assert_uint_eq(options.tag_values_max, 0); /* what InfluxDB has by default */
     ck_assert_uint_eq(options.query_timeout_ms, 90000);
     ck_assert_uint_eq(options.log_queries_after_ms, 0);
     ck_assert_uint_eq(options.select_series_max, 7);
