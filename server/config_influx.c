@@ -23,7 +23,8 @@ enum conversion {
     SAME,        /* a setting of ours with that meaning: `to`, or one of the same section and key */
     UNBOUNDED,   /* the same, but 0 is "no bound": our largest */
     OUR_DEFAULT, /* the same, but 0 leaves it to the server */
-    UNLESS_SAID, /* the same, but InfluxDB's own default leaves it to the server: it stands in every file that `influxd config` made */
+    NOT_MILLION, /* the same, but 1000000 leaves it to the server: InfluxDB's default, in every file that `influxd config` made */
+    NOT_100000,  /* likewise */
     FSYNC_DELAY,
     LOG_LEVEL,
     MUST_BE_ON,  /* false: refused */
@@ -36,7 +37,6 @@ static const struct influx_key {
     const char *section, *key; /* section "": before the first; key NULL: any key of the section */
     enum conversion conversion;
     const char *to_section, *to_key;
-    const char *influx_default; /* of UNLESS_SAID */
 } keys[] = {
     {"", "reporting-disabled", SAME, NULL, NULL},
     {"", "reporting-enabled", SAME, NULL, NULL},
@@ -61,8 +61,8 @@ static const struct influx_key {
     {"data", "compact-full-write-cold-duration", SAME, NULL, NULL},
     {"data", "compact-throughput", SAME, NULL, NULL},
     {"data", "compact-throughput-burst", SAME, NULL, NULL},
-    {"data", "max-series-per-database", UNLESS_SAID, NULL, NULL, "1000000"},
-    {"data", "max-values-per-tag", UNLESS_SAID, NULL, NULL, "100000"},
+    {"data", "max-series-per-database", NOT_MILLION, NULL, NULL},
+    {"data", "max-values-per-tag", NOT_100000, NULL, NULL},
     {"data", "max-concurrent-compactions", SAME, NULL, NULL},
     {"data", "max-index-log-file-size", SAME, NULL, NULL},
     {"data", "series-id-set-cache-size", SAME, NULL, NULL},
@@ -259,16 +259,16 @@ static enum taken take_level(void *base, const struct setting *setting, struct s
                                                                                                          : REFUSED;
 }
 
-static enum taken take_number(void *base, const struct setting *setting, const struct influx_key *key,
+static enum taken take_number(void *base, const struct setting *setting, enum conversion conversion,
                               struct silt_str text, struct silt_error *err)
 {
     char largest[32];
 
-    if (key->conversion == UNLESS_SAID && silt_str_equal(text, silt_str_from(key->influx_default)))
+    if ((conversion == OUR_DEFAULT && is_zero(text)) ||
+        (conversion == NOT_MILLION && silt_str_equal(text, SILT_STR("1000000"))) ||
+        (conversion == NOT_100000 && silt_str_equal(text, SILT_STR("100000"))))
         text = silt_str_from(setting->initial);
-    else if (is_zero(text) && key->conversion == OUR_DEFAULT)
-        text = silt_str_from(setting->initial);
-    else if (is_zero(text) && key->conversion == UNBOUNDED)
+    else if (is_zero(text) && conversion == UNBOUNDED)
         text = (struct silt_str){largest, (size_t)snprintf(largest, sizeof(largest), "%llu",
                                                            (unsigned long long)setting->max)};
     else if (setting->kind == KIND_DURATION && silt_str_equal(text, SILT_STR("0")))
@@ -310,10 +310,11 @@ static enum taken take_value(void *base, const struct influx_key *key, struct si
     case SAME:
     case UNBOUNDED:
     case OUR_DEFAULT:
-    case UNLESS_SAID:
+    case NOT_MILLION:
+    case NOT_100000:
         break;
     }
-    return setting ? take_number(base, setting, key, text, err) : WITHOUT_EFFECT;
+    return setting ? take_number(base, setting, key->conversion, text, err) : WITHOUT_EFFECT;
 }
 
 /* As Go's reader has it: numbers and booleans bare, texts in quotes, sizes and durations either way. */

@@ -30,14 +30,14 @@ static void share_memtables(const struct silt_server_options *options, uint64_t 
 
 struct memory_shares memory_shares_of(const struct silt_server_options *options, uint64_t machine_bytes)
 {
-    uint64_t total = options->max_memory_bytes ? options->max_memory_bytes : machine_bytes / 5 * 4;
+    uint64_t total = options->max_memory_bytes ? options->max_memory_bytes : machine_bytes / 100 * 85;
     struct memory_shares shares;
 
     if (total < TOTAL_MIN)
         total = TOTAL_MIN;
-    shares.index = options->index_bytes_max ? options->index_bytes_max : total / 100 * 55;
-    share_memtables(options, total / 100 * 20, &shares);
-    shares.queries = bounded(total / 100 * 15, options->memory_bytes);
-    shares.writes = bounded(total / 100 * 10, options->write_memory_bytes);
+    shares.index = options->index_bytes_max ? options->index_bytes_max : total / 100 * 65;
+    share_memtables(options, total / 100 * 15, &shares);
+    shares.queries = bounded(total / 100 * 12, options->memory_bytes);
+    shares.writes = bounded(total / 100 * 8, options->write_memory_bytes);
     return shares;
 }

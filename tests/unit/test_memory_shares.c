@@ -68,7 +68,7 @@ START_TEST(shares_fit_together)
     for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
         struct memory_shares shares = memory_shares_of(&options, machines[i]);
         uint64_t sum = shares.index + shares.memtable_hard + shares.queries + shares.writes;
-        ck_assert_uint_le(sum, machines[i] < GIB / 2 ? GIB / 4 : machines[i] / 5 * 4);
+        ck_assert_uint_le(sum, machines[i] < GIB / 2 ? GIB / 4 : machines[i] / 100 * 85);
         ck_assert_uint_gt(shares.memtable_soft, 0);
         ck_assert_uint_lt(shares.memtable_soft, shares.memtable_hard);
         ck_assert_uint_le(shares.queries, 4 * GIB);
@@ -83,7 +83,7 @@ START_TEST(settings_come_first)
     struct memory_shares shares = memory_shares_of(&options, 4 * GIB);
     ck_assert_uint_eq(shares.index, 9 * GIB);
     ck_assert_uint_eq(shares.queries, GIB);
-    ck_assert_uint_eq(shares.writes, 10 * GIB / 100 * 10);
+    ck_assert_uint_eq(shares.writes, 10 * GIB / 100 * 8);
     ck_assert_uint_eq(shares.memtable_soft, 5 * GIB);
     ck_assert_uint_eq(shares.memtable_hard, 10 * GIB);
     options.memtable_soft_bytes = 0;
@@ -92,7 +92,7 @@ START_TEST(settings_come_first)
     shares = memory_shares_of(&options, 4 * GIB);
     ck_assert_uint_eq(shares.memtable_soft, 500);
     ck_assert_uint_eq(shares.memtable_hard, 1000);
-    ck_assert_uint_eq(shares.queries, 10 * GIB / 100 * 15);
+    ck_assert_uint_eq(shares.queries, 10 * GIB / 100 * 12);
 }
 END_TEST
 
