@@ -115,6 +115,8 @@ const struct setting config_settings[] = {
 
     {"continuous_queries", "enabled", KIND_BOOLEAN, FIELD(continuous_queries), 0, 0, "true", "whether they are run"},
     {"continuous_queries", "log-enabled", KIND_BOOLEAN, FIELD(continuous_queries_log), 0, 0, "true", "a line per run"},
+    {"continuous_queries", "query-stats-enabled", KIND_BOOLEAN, FIELD(continuous_queries_stats), 0, 0, "false",
+     "a point per run in _internal, measurement cq_query; with monitor.store-enabled"},
     {"continuous_queries", "run-interval", KIND_DURATION, FIELD(continuous_queries_interval_ms), 10, DAYS_MS, "1s",
      "how often to look which are due"},
     {"continuous_queries", "catch-up-limit", KIND_DURATION, FIELD(catch_up_ms), 0, 365 * DAYS_MS, "168h",

@@ -9,6 +9,7 @@
  */
 #include "server/continuous.h"
 
+#include "server/internal.h"
 #include "server/late_data.h"
 #include "server/progress.h"
 #include "server/query_registry.h"
@@ -340,6 +341,33 @@ static void note_success(struct continuous *continuous, struct entry *entry)
              (unsigned long long)report->duration_ns / 1000);
 }
 
+static struct stat_field stat_field(const char *name, int64_t value)
+{
+    return (struct stat_field){silt_str_from(name), value};
+}
+
+/* As InfluxDB's query-stats-enabled: a point for each run that went well. */
+static void store_stats(const struct continuous *continuous, const struct entry *entry)
+{
+    const struct query_host *host = continuous->host;
+    const struct continuous_report *report = &entry->report;
+    const struct silt_tag tags[] = {{SILT_STR("cq"), entry->name}, {SILT_STR("db"), entry->database}};
+    const struct stat_field fields[] = {
+        stat_field("durationNs", (int64_t)report->duration_ns), stat_field("endTime", report->end),
+        stat_field("pointsWrittenOK", (int64_t)report->written), stat_field("startTime", report->start)};
+    const struct statistic stat = {SILT_STR("cq_query"), tags, 2, fields, 4};
+    struct silt_error err;
+
+    if (!host->stats || !host->options->continuous_queries_stats || !host->options->monitor_store)
+        return;
+    struct silt_arena *arena = silt_arena_create(NULL);
+    if (internal_write(host->stats, &stat, 1, silt_clock_now(), arena, &err) != SILT_OK)
+        silt_log(SILT_LOG_WARN, "figures of a continuous query could not be stored",
+                 "database=\"%.*s\" name=\"%.*s\" reason=\"%s\"", SILT_FMT(entry->database), SILT_FMT(entry->name),
+                 err.text);
+    silt_arena_destroy(arena);
+}
+
 static bool run_entry(struct continuous *continuous, struct entry *entry, silt_time now, silt_time start, silt_time end)
 {
     uint64_t begun = silt_clock_monotonic_ns(), written = 0;
@@ -357,10 +385,12 @@ static bool run_entry(struct continuous *continuous, struct entry *entry, silt_t
     entry->report.written = written;
     entry->report.duration_ns = silt_clock_monotonic_ns() - begun;
     pthread_mutex_unlock(&continuous->lock);
-    if (rc == SILT_OK)
+    if (rc == SILT_OK) {
         note_success(continuous, entry);
-    else
+        store_stats(continuous, entry);
+    } else {
         note_error(continuous, entry, &err);
+    }
     return rc == SILT_OK;
 }
 

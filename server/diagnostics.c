@@ -130,7 +130,7 @@ static void add_config(struct builder *b, const struct silt_server_options *opti
         COLUMN("max-select-series", number_cell(options->select_series_max)),
         COLUMN("query-timeout", duration_cell(b, options->query_timeout_ms)));
     if (options->continuous_queries)
-        ADD(b, "config-cqs", COLUMN("enabled", boolean_cell(true)), COLUMN("query-stats-enabled", boolean_cell(false)),
+        ADD(b, "config-cqs", COLUMN("enabled", boolean_cell(true)), COLUMN("query-stats-enabled", boolean_cell(options->continuous_queries_stats)),
             COLUMN("run-interval", duration_cell(b, options->continuous_queries_interval_ms)));
     else
         ADD(b, "config-cqs", COLUMN("enabled", boolean_cell(false)));

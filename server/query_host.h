@@ -8,6 +8,7 @@
 #include "silt/server.h"
 
 struct query_registry;
+struct stats_source;
 
 struct query_host {
     struct silt_storage *storage;
@@ -16,6 +17,7 @@ struct query_host {
     struct silt_budget *budget; /* of all queries together */
     struct query_registry *queries;
     const struct silt_server_options *options;
+    const struct stats_source *stats; /* NULL: nothing is left in _internal */
 };
 
 /* Sets source, limits, and the deadline from now on. The rest, as the database, is the caller's. */

@@ -93,7 +93,8 @@ static void start_pools(struct silt_server *server)
                                            .pool = http->compute_pool,
                                            .budget = &http->query_budget,
                                            .queries = &http->queries,
-                                           .options = options};
+                                           .options = options,
+                                           .stats = &http->stats};
     http->stats.continuous = continuous_create(&http->query_host);
 }
 

@@ -96,6 +96,7 @@ struct silt_server_options {
     /* [continuous_queries] */
     bool continuous_queries;
     bool continuous_queries_log; /* a line per run */
+    bool continuous_queries_stats; /* a point per run, in _internal */
     uint64_t continuous_queries_interval_ms;
     uint64_t catch_up_ms; /* how far back missed and late windows are calculated; 0: not at all */
     bool late_data;       /* whether late ones are */

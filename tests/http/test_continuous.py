@@ -116,6 +116,34 @@ class Continuous(unittest.TestCase):
         finally:
             shutil.rmtree(folder)
 
+    def test_figures_of_runs(self):
+        """query-stats-enabled: a point for each run, as influxd's but for the numbers themselves."""
+        def runs_of(server):
+            with server:
+                server.query("CREATE DATABASE d")
+                server.query("CREATE CONTINUOUS QUERY \"a b\" ON d BEGIN SELECT sum(v) INTO t FROM c GROUP BY time(1s) END")
+                server.query("CREATE CONTINUOUS QUERY bad ON d BEGIN SELECT sum(v) INTO no.autogen.t FROM c GROUP BY time(1s) END")
+                asked = lambda q: server.query_json(q, db="_internal", epoch="ns")["results"][0].get("series")
+
+                def found():
+                    server.write("c v=1", db="d")
+                    return asked("SELECT * FROM cq_query WHERE pointsWrittenOK > 0 GROUP BY *")
+                tables = self.wait_for(found)
+                self.assertEqual([t["tags"]["cq"] for t in tables], ["a b"])
+                row = dict(zip(tables[0]["columns"], tables[0]["values"][0]))
+                self.assertEqual((row["endTime"] - row["startTime"], row["startTime"] % 10**9), (10**9, 0))
+                self.assertTrue(0 <= row["time"] - row["endTime"] < 60 * 10**9)
+                self.assertTrue(0 < row["durationNs"] < 60 * 10**9)
+                return (tables[0]["tags"], tables[0]["columns"], asked("SHOW FIELD KEYS FROM cq_query"),
+                        server.query("SHOW DIAGNOSTICS FOR 'config-cqs'"))
+        switches = {"INFLUXDB_CONTINUOUS_QUERIES_QUERY_STATS_ENABLED": "true", "INFLUXDB_MONITOR_STORE_ENABLED": "true",
+                    "INFLUXDB_MONITOR_STORE_INTERVAL": "1h"}
+        got = runs_of(live.start_siltd(env={**switches, "SILT_MONITOR_STORE_ENABLED": "true"}))
+        influxd = live.start_influxd(env=switches)
+        if influxd is None:
+            self.skipTest("no influxd")
+        self.assertEqual(got, runs_of(influxd))
+
     def test_off(self):
         with live.start_siltd(env={"SILT_CONTINUOUS_QUERIES_ENABLED": "false",
                                    "SILT_CONTINUOUS_QUERIES_RUN_INTERVAL": "50ms"}) as server:

@@ -8,7 +8,7 @@ import live
 
 # What influxd 1.6.7 has and siltd may lack: measurement -> fields and tags, None for all of it.
 LEFT_OUT = {
-    "cq_query": None,  # with query-stats-enabled only
+    "cq_query": None,  # with query-stats-enabled only: test_continuous.py
     "collectd": None,  # a listener's, as udp
     "udp": None,  # a listener's; there where one is configured
     "subscriber": {"database", "retention_policy", "name", "mode", "destination"},  # tags of one subscription
