@@ -426,6 +426,15 @@ static void continuous_query_print(struct silt_buffer *out, const struct continu
     word(out, " END");
 }
 
+static void destination_print(struct silt_buffer *out, struct silt_str url)
+{
+    struct silt_buffer shown = {0};
+
+    silt_buffer_url(&shown, url);
+    string_print(out, (struct silt_str){shown.p, shown.len});
+    silt_buffer_free(&shown);
+}
+
 static void subscription_print(struct silt_buffer *out, enum statement_kind kind,
                                const struct subscription_statement *subscription)
 {
@@ -442,7 +451,7 @@ static void subscription_print(struct silt_buffer *out, enum statement_kind kind
     for (size_t i = 0; i < subscription->destination_count; i++) {
         if (i)
             word(out, ", ");
-        string_print(out, subscription->destinations[i]);
+        destination_print(out, subscription->destinations[i]);
     }
 }
 

@@ -259,21 +259,11 @@ void forward_sender_push(struct forward_sender *sender, struct forward_batch *ba
 
 /* ---------------------------------------------------------------- create and destroy */
 
-/* scheme://user:[REDACTED]@host */
 static char *without_password(struct silt_str url)
 {
-    const char *begin = memmem(url.p, url.len, "://", 3), *end = url.p + url.len, *at, *colon;
     struct silt_buffer text = {0};
 
-    begin = begin ? begin + 3 : url.p;
-    const char *slash = memchr(begin, '/', (size_t)(end - begin));
-    at = memrchr(begin, '@', (size_t)((slash ? slash : end) - begin));
-    colon = at ? memchr(begin, ':', (size_t)(at - begin)) : NULL;
-    if (!colon)
-        return silt_strdup(url);
-    silt_buffer_append(&text, url.p, (size_t)(colon + 1 - url.p));
-    silt_buffer_str(&text, SILT_STR("[REDACTED]"));
-    silt_buffer_append(&text, at, (size_t)(end - at));
+    silt_buffer_url(&text, url);
     silt_buffer_char(&text, '\0');
     return text.p;
 }

@@ -8,6 +8,7 @@
 #include "server/stats.h"
 #include "server/statement_internal.h"
 #include "server/subscription_url.h"
+#include "silt/text.h"
 #include "silt/definitions.h"
 
 static enum silt_status create_continuous_query(struct silt_admin *admin, const struct silt_continuous_query *query,
@@ -22,13 +23,22 @@ static enum silt_status drop_continuous_query(struct silt_admin *admin, struct s
     return silt_storage_drop_continuous_query(storage_of(admin), database, name, err);
 }
 
+static enum silt_status refuse_url(struct silt_str url, struct silt_error *err)
+{
+    struct silt_buffer shown = {0};
+
+    silt_buffer_url(&shown, url);
+    silt_fail(err, SILT_INVALID, "invalid subscription URL: %.*s", (int)shown.len, shown.len ? shown.p : "");
+    silt_buffer_free(&shown);
+    return SILT_INVALID;
+}
+
 static enum silt_status create_subscription(struct silt_admin *admin, const struct silt_subscription *subscription,
                                             struct silt_error *err)
 {
     for (size_t i = 0; i < subscription->destination_count; i++)
         if (!subscription_url_is_valid(subscription->destinations[i]))
-            return silt_fail(err, SILT_INVALID, "invalid subscription URL: %.*s",
-                             SILT_FMT(subscription->destinations[i]));
+            return refuse_url(subscription->destinations[i], err);
     enum silt_status rc = silt_storage_create_subscription(storage_of(admin), subscription, err);
     forward_refresh(admin_of(admin)->stats->forward);
     return rc;

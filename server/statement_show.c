@@ -94,6 +94,21 @@ static enum silt_status show_continuous_queries(struct silt_storage *storage, st
     return SILT_OK;
 }
 
+/* Passwords are for the sender alone. */
+static struct silt_str *shown_destinations(const struct silt_subscription *subscription, struct silt_arena *arena)
+{
+    struct silt_str *shown = silt_arena_alloc(arena, (subscription->destination_count + 1) * sizeof(*shown));
+    struct silt_buffer text = {0};
+
+    for (size_t i = 0; i < subscription->destination_count; i++) {
+        text.len = 0;
+        silt_buffer_url(&text, subscription->destinations[i]);
+        shown[i] = silt_arena_str(arena, (struct silt_str){text.p, text.len});
+    }
+    silt_buffer_free(&text);
+    return shown;
+}
+
 static void show_subscriptions(struct silt_storage *storage, struct silt_arena *arena, struct silt_table **tables,
                                size_t *count)
 {
@@ -113,7 +128,7 @@ static void show_subscriptions(struct silt_storage *storage, struct silt_arena *
         *cell++ = string_cell(list[i].name);
         *cell++ = string_cell(list[i].any ? SILT_STR("ANY") : SILT_STR("ALL"));
         *cell++ = (struct silt_cell){.kind = SILT_CELL_STRINGS,
-                                     .strings = {list[i].destinations, list[i].destination_count}};
+                                     .strings = {shown_destinations(&list[i], arena), list[i].destination_count}};
         (*tables)[*count - 1].row_count++;
     }
 }

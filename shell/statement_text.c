@@ -38,26 +38,51 @@ static size_t quoted_end(struct silt_str text, size_t at)
     return at < text.len ? at + 1 : text.len;
 }
 
-void interactive_redact(struct silt_buffer *out, struct silt_str line)
+/* WITH PASSWORD '...', SET PASSWORD FOR name = '...': the string goes. Where to go on. */
+static size_t redact_password(struct silt_buffer *out, struct silt_str line, size_t at)
 {
-    size_t at = 0;
-    while (at < line.len) {
-        struct silt_str rest = {line.p + at, line.len - at};
-        if (!words_starts_fold(rest, SILT_STR("password"))) {
+    size_t secret = at;
+    while (secret < line.len && line.p[secret] != '\'' && line.p[secret] != ';')
+        secret++;
+    silt_buffer_append(out, line.p + at, secret - at);
+    if (secret == line.len || line.p[secret] == ';')
+        return secret;
+    silt_buffer_str(out, SILT_STR("[REDACTED]"));
+    return quoted_end(line, secret);
+}
+
+/* DESTINATIONS ALL 'http://name:...@host:80', ...: passwords in URLs go. */
+static size_t redact_destinations(struct silt_buffer *out, struct silt_str line, size_t at)
+{
+    while (at < line.len && line.p[at] != ';') {
+        if (line.p[at] != '\'') {
             silt_buffer_char(out, line.p[at++]);
             continue;
         }
-        silt_buffer_append(out, rest.p, 8);
-        at += 8;
-        /* WITH PASSWORD '...', SET PASSWORD FOR name = '...' */
-        size_t secret = at;
-        while (secret < line.len && line.p[secret] != '\'' && line.p[secret] != ';')
-            secret++;
-        silt_buffer_append(out, line.p + at, secret - at);
-        at = secret;
-        if (at < line.len && line.p[at] == '\'') {
-            silt_buffer_str(out, SILT_STR("[REDACTED]"));
-            at = quoted_end(line, at);
+        size_t end = quoted_end(line, at);
+        silt_buffer_url(out, (struct silt_str){line.p + at, end - at});
+        at = end;
+    }
+    return at;
+}
+
+void interactive_redact(struct silt_buffer *out, struct silt_str line)
+{
+    static const struct {
+        struct silt_str word;
+        size_t (*redact)(struct silt_buffer *out, struct silt_str line, size_t at);
+    } secrets[] = {{{"password", 8}, redact_password}, {{"destinations", 12}, redact_destinations}};
+    size_t at = 0;
+    while (at < line.len) {
+        struct silt_str rest = {line.p + at, line.len - at};
+        size_t i = 0;
+        while (i < 2 && !words_starts_fold(rest, secrets[i].word))
+            i++;
+        if (i == 2) {
+            silt_buffer_char(out, line.p[at++]);
+            continue;
         }
+        silt_buffer_append(out, rest.p, secrets[i].word.len);
+        at = secrets[i].redact(out, line, at + secrets[i].word.len);
     }
 }

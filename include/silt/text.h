@@ -24,6 +24,9 @@ void silt_buffer_free(struct silt_buffer *buffer);
 enum silt_status silt_buffer_read_file(struct silt_buffer *buffer, const char *path, size_t bytes_max,
                                        struct silt_error *err);
 
+/* A URL with [REDACTED] for its password, also where it is not quite one. */
+void silt_buffer_url(struct silt_buffer *buffer, struct silt_str url);
+
 /* ---------------------------------------------------------------- numbers */
 
 #define SILT_NUMBER_TEXT_MAX 400 /* the longest that the writers below produce (1e308 without exponent) */

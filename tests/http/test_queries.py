@@ -38,6 +38,9 @@ class Queries(unittest.TestCase):
     def test_no_password_is_listed(self):
         rows = self.rows("SHOW QUERIES; CREATE USER u WITH PASSWORD 'geheim'")
         self.assertEqual(rows[0][1], "SHOW QUERIES;\nCREATE USER u WITH PASSWORD [REDACTED]")
+        rows = self.rows("SHOW QUERIES; CREATE SUBSCRIPTION s ON d.r DESTINATIONS ALL 'http://u:secret@h:1', 'udp://h:2'")
+        self.assertEqual(rows[0][1], "SHOW QUERIES;\nCREATE SUBSCRIPTION s ON d.r DESTINATIONS ALL "
+                         "'http://u:[REDACTED]@h:1', 'udp://h:2'")
 
     def test_ids_rise(self):
         self.assertLess(self.rows()[0][0], self.rows()[0][0])

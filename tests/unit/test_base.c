@@ -255,6 +255,35 @@ START_TEST(pool_loops_visit_each_item_once)
 }
 END_TEST
 
+START_TEST(test_url_without_password)
+{
+    static const char *const cases[][2] = {
+        {"", ""},
+        {"http://h:80", "http://h:80"},
+        {"http://user@h:80", "http://user@h:80"},
+        {"http://user:pass@h:80/a?b#c", "http://user:[REDACTED]@h:80/a?b#c"},
+        {"http://user:p@ss@h:80", "http://user:[REDACTED]@h:80"},
+        {"http://user:@h:80", "http://user:[REDACTED]@h:80"},
+        {"http://h:80/p@th", "http://h:80/p@th"},
+        {"http://h:80/a:b@c", "http://h:80/a:b@c"},
+        {"http://[::1]:80", "http://[::1]:80"},
+        {"http://user:p/ss@h:80", "http://user:[REDACTED]@h:80"},
+        {"http://user:p?ss@h:80", "http://user:[REDACTED]@h:80"},
+        {"user:pass@h", "user:[REDACTED]@h"},
+        {"x", "x"},
+        {"://", "://"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct silt_buffer shown = {0};
+        silt_buffer_url(&shown, silt_str_from(cases[i][0]));
+        silt_buffer_char(&shown, 0);
+        ck_assert_str_eq(shown.p, cases[i][1]);
+        silt_buffer_free(&shown);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base");
@@ -271,6 +300,7 @@ int main(void)
     tcase_add_test(tcase, long_texts_of_errors);
     tcase_add_test(tcase, arena_gives_back_what_is_large);
     tcase_add_test(tcase, pool_loops_visit_each_item_once);
+    tcase_add_test(tcase, test_url_without_password);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

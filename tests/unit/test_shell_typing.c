@@ -110,6 +110,10 @@ START_TEST(secrets)
         {"SET PASSWORD FOR \"a\" = 'it\\'s'; select 'x'", "SET PASSWORD FOR \"a\" = [REDACTED]; select 'x'"},
         {"select password from t; select 'x'", "select password from t; select 'x'"},
         {"set password for a = 'x", "set password for a = [REDACTED]"},
+        {"create subscription s on d.r destinations all 'http://a:b@h:1','udp://h:2'; select 'a:b@c'",
+         "create subscription s on d.r destinations all 'http://a:[REDACTED]@h:1','udp://h:2'; select 'a:b@c'"},
+        {"CREATE SUBSCRIPTION s ON d.r DESTINATIONS ANY 'http://a:b@", "CREATE SUBSCRIPTION s ON d.r DESTINATIONS ANY 'http://a:[REDACTED]@"},
+        {"destinations", "destinations"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct silt_buffer got = {0};
