@@ -46,6 +46,18 @@ enum silt_status points_add_copy(struct points *points, const struct point *poin
     return points_add(points, &copy, err);
 }
 
+enum silt_status points_add_numbers(struct points *points, const silt_time *times, const uint64_t *values, size_t count,
+                                    struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+
+    for (size_t i = 0; rc == SILT_OK && i < count; i++) {
+        struct point point = {.time = times[i], .value = number_cell(points->type, values[i])};
+        rc = points_add(points, &point, err);
+    }
+    return rc;
+}
+
 int cell_compare(const struct silt_cell *a, const struct silt_cell *b)
 {
     switch (a->kind) {

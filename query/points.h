@@ -28,6 +28,10 @@ enum silt_status points_add(struct points *points, const struct point *point, st
 /* The string is copied. */
 enum silt_status points_add_copy(struct points *points, const struct point *point, struct silt_error *err);
 
+/* Of the type that the points have. */
+enum silt_status points_add_numbers(struct points *points, const silt_time *times, const uint64_t *values, size_t count,
+                                    struct silt_error *err);
+
 /* window_calls.c: median, mode, stddev, distinct, percentile, sample, top, bottom over the points of each window;
  * keys[i] is the combination of names of a top(v, name, n) that point i belongs to (NULL: none). Points keep their
  * own time where keep_times says so, else they get the window's. */
@@ -49,6 +53,28 @@ void column_scan_destroy(struct column_scan *columns); /* NULL is fine */
 bool column_call_fits(const struct scan *scan, const struct plan_call *call, bool keep_time);
 enum silt_status column_call(struct column_scan *columns, const struct plan_call *call, const struct scan_group *group,
                              struct points *out, bool *fits, struct silt_error *err);
+/*
+ * merged_calls.c: stddev and the calls of running.h over the stored numbers of a group, as they come out of merged.h.
+ * merged_call makes points of all; a merged_walk, for calls of running.h alone, gives numbers as they come.
+ */
+bool merged_call_fits(const struct scan *scan, const struct plan_call *call, const struct scan_group *group);
+enum silt_status merged_call(const struct scan *scan, const struct plan_call *call, const struct scan_group *group,
+                             struct points *out, struct silt_error *err);
+struct merged_walk;
+enum silt_status merged_walk_open(const struct scan *scan, const struct plan_call *call, const struct scan_group *group,
+                                  struct merged_walk **out, struct silt_error *err);
+/* Numbers of type call->out, borrowed until the next call; *more false: there are none, and that was all. */
+enum silt_status merged_walk_next(struct merged_walk *walk, const silt_time **times, const uint64_t **values, size_t *count,
+                                  bool *more, struct silt_error *err);
+void merged_walk_close(struct merged_walk *walk); /* NULL is fine */
+/* A number as a cell. */
+static inline struct silt_cell number_cell(enum data_type type, uint64_t bits)
+{
+    return (struct silt_cell){.kind = type == DATA_FLOAT     ? SILT_CELL_FLOAT
+                                      : type == DATA_INTEGER ? SILT_CELL_INTEGER
+                                                             : SILT_CELL_UNSIGNED,
+                              .u64 = bits};
+}
 /* transforms.c */
 enum silt_status points_transform(const struct plan *plan, const struct plan_call *call, const struct points *in,
                                   struct points *out, struct silt_error *err);

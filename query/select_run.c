@@ -429,6 +429,9 @@ static enum silt_status call_points(struct evaluation *e, const struct plan_call
         rc = e->columns ? SILT_OK : column_scan_create(e->scan, &e->columns, err);
         if (rc == SILT_OK)
             rc = column_call(e->columns, call, e->group, &made, &done, err);
+    } else if (merged_call_fits(e->scan, call, e->group)) {
+        done = true;
+        rc = merged_call(e->scan, call, e->group, &made, err);
     }
     if (rc == SILT_OK && !done) {
         rc = call->inner ? call_points(e, call->inner, false, &in, err) : gather(e, call, outermost, &in, &keys, err);
@@ -566,6 +569,42 @@ static enum silt_status join_group(struct output *output, struct companion_reade
     return rc;
 }
 
+/* Rows of one call that gives a number as it sees one: as they come, without making points of them. */
+static enum silt_status walk_group(struct output *output, const struct evaluation *e, struct silt_error *err)
+{
+    const struct plan_call *call = output->plan->calls[0];
+    const struct select *select = output->plan->compiled->select;
+    uint64_t skip = (uint64_t)select->offset, left = select->limit ? (uint64_t)select->limit : UINT64_MAX;
+    struct merged_walk *walk;
+    const silt_time *times;
+    const uint64_t *values;
+    size_t count;
+    bool more = true;
+    enum silt_status rc = merged_walk_open(e->scan, call, e->group, &walk, err);
+
+    clear_env(output);
+    while (rc == SILT_OK && left > 0 && (rc = merged_walk_next(walk, &times, &values, &count, &more, err)) == SILT_OK && more) {
+        size_t first = skip < count ? (size_t)skip : count;
+        size_t end = left < count - first ? first + (size_t)left : count;
+        skip -= first;
+        left -= end - first;
+        for (size_t i = first; rc == SILT_OK && i < end; i++) {
+            output->env[0] = number_cell(call->out, values[i]);
+            rc = put_row(output, e->group, times[i], output->env, err);
+        }
+    }
+    merged_walk_close(walk);
+    return rc;
+}
+
+static bool walks(const struct evaluation *e)
+{
+    const struct plan *plan = e->plan;
+
+    return plan->call_count == 1 && plan->aux_count == 0 && plan->calls[0]->function->class == CLASS_TRANSFORM &&
+           merged_call_fits(e->scan, plan->calls[0], e->group);
+}
+
 static enum silt_status call_group(struct output *output, struct evaluation *e, struct companion_reader *reader,
                                    struct silt_cell *aux, struct silt_error *err)
 {
@@ -635,7 +674,7 @@ static enum silt_status run_calls(struct output *output, const struct scan *scan
             e.group = &scan->groups[first + index];
             for (size_t k = 0; k < e.set_count; k++)
                 e.sets[k].cells = &cells[k * GROUPS_AT_ONCE + index];
-            rc = call_group(output, &e, &reader, aux, err);
+            rc = walks(&e) ? walk_group(output, &e, err) : call_group(output, &e, &reader, aux, err);
         }
         for (size_t k = 0; k < e.set_count; k++)
             for (size_t i = 0; i < count; i++)

@@ -1,13 +1,10 @@
 /*
  * transforms.c - calls that walk the points of a group in output order (points_transform of points.h).
- *
- * Filled windows without a value are passed over.
  */
 #include "query/forecast.h"
 #include "query/points.h"
+#include "query/running.h"
 #include "query/technical.h"
-
-#include <stdlib.h>
 
 struct walk {
     const struct plan *plan;
@@ -27,127 +24,30 @@ static struct silt_cell float_cell(double value)
     return (struct silt_cell){.kind = SILT_CELL_FLOAT, .f64 = value};
 }
 
-static enum silt_status derivative(struct walk *walk, const struct point *previous, const struct point *point)
+#define FED_AT_ONCE 256
+
+/* Filled windows without a value are passed over. */
+static enum silt_status feed_running(struct walk *walk, const struct points *in)
 {
-    double change;
+    struct running *running;
+    silt_time times[FED_AT_ONCE];
+    uint64_t values[FED_AT_ONCE];
+    size_t given = 0;
+    enum silt_status rc = running_create(walk->plan, walk->call, &running, walk->err);
 
-    if (point->value.kind == SILT_CELL_INTEGER)
-        change = (double)(int64_t)((uint64_t)point->value.i64 - (uint64_t)previous->value.i64);
-    else if (point->value.kind == SILT_CELL_UNSIGNED)
-        change = point->value.u64 > previous->value.u64 ? (double)(point->value.u64 - previous->value.u64)
-                                                        : -(double)(previous->value.u64 - point->value.u64);
-    else
-        change = point->value.f64 - previous->value.f64;
-    double elapsed = (double)(point->time - previous->time);
-    if (walk->plan->compiled->descending)
-        elapsed = -elapsed;
-    /* time may go back where points of several sources follow each other: the change decides what is negative */
-    double value = change / (elapsed / (double)walk->call->count_argument);
-    if (walk->call->function->id == FN_NON_NEGATIVE_DERIVATIVE && change < 0)
-        return SILT_OK;
-    return give(walk, point->time, float_cell(value));
-}
-
-static enum silt_status difference(struct walk *walk, const struct point *previous, const struct point *point)
-{
-    bool positive_only = walk->call->function->id == FN_NON_NEGATIVE_DIFFERENCE;
-    struct silt_cell value = point->value;
-
-    if (value.kind == SILT_CELL_FLOAT)
-        value.f64 -= previous->value.f64;
-    else
-        value.u64 -= previous->value.u64;
-    if (positive_only && ((value.kind == SILT_CELL_FLOAT && value.f64 < 0) ||
-                          (value.kind == SILT_CELL_INTEGER && value.i64 < 0) ||
-                          (value.kind == SILT_CELL_UNSIGNED && point->value.u64 < previous->value.u64)))
-        return SILT_OK;
-    return give(walk, point->time, value);
-}
-
-/* Pairs of neighbours; of equal times the second is dropped, but elapsed shows its 0. */
-static enum silt_status walk_pairs(struct walk *walk, const struct points *in)
-{
-    const struct point *previous = NULL;
-    enum silt_status rc = SILT_OK;
-
-    for (size_t i = 0; rc == SILT_OK && i < in->count; i++) {
-        const struct point *point = &in->items[i];
-        if (point->value.kind == SILT_CELL_NULL)
-            continue;
-        if (!previous) {
-            previous = point;
-            continue;
+    for (size_t i = 0; rc == SILT_OK && i < in->count;) {
+        size_t count = 0;
+        for (; i < in->count && count < FED_AT_ONCE; i++) {
+            if (in->items[i].value.kind == SILT_CELL_NULL)
+                continue;
+            times[count] = in->items[i].time;
+            values[count++] = in->items[i].value.u64;
         }
-        if (walk->call->function->id == FN_ELAPSED) {
-            rc = give(walk, point->time, cell_integer((point->time - previous->time) / walk->call->count_argument));
-            previous = point;
-            continue;
-        }
-        if (point->time == previous->time)
-            continue;
-        if (walk->call->function->id == FN_DERIVATIVE || walk->call->function->id == FN_NON_NEGATIVE_DERIVATIVE)
-            rc = derivative(walk, previous, point);
-        else
-            rc = difference(walk, previous, point);
-        previous = point;
+        rc = running_feed(running, times, values, count, times, values, &given, walk->err);
+        if (rc == SILT_OK)
+            rc = points_add_numbers(walk->out, times, values, given, walk->err);
     }
-    return rc;
-}
-
-static enum silt_status cumulative_sum(struct walk *walk, const struct points *in)
-{
-    struct silt_cell sum = cell_null();
-    enum silt_status rc = SILT_OK;
-
-    for (size_t i = 0; rc == SILT_OK && i < in->count; i++) {
-        const struct point *point = &in->items[i];
-        if (point->value.kind == SILT_CELL_NULL)
-            continue;
-        if (sum.kind == SILT_CELL_NULL)
-            sum = point->value;
-        else if (sum.kind == SILT_CELL_FLOAT)
-            sum.f64 += point->value.f64;
-        else
-            sum.u64 += point->value.u64;
-        rc = give(walk, point->time, sum);
-    }
-    return rc;
-}
-
-static enum silt_status moving_average(struct walk *walk, const struct points *in)
-{
-    size_t n = (size_t)walk->call->count_argument, held = 0, next = 0;
-    enum silt_status rc;
-
-    if (n > in->count)
-        return SILT_OK;
-    struct silt_cell *ring = silt_calloc(n, sizeof(*ring));
-    struct silt_cell sum = {.kind = SILT_CELL_FLOAT};
-    rc = SILT_OK;
-    for (size_t i = 0; rc == SILT_OK && i < in->count; i++) {
-        const struct point *point = &in->items[i];
-        if (point->value.kind == SILT_CELL_NULL)
-            continue;
-        if (point->value.kind == SILT_CELL_FLOAT) {
-            if (held == n)
-                sum.f64 -= ring[next].f64;
-            sum.f64 += point->value.f64;
-        } else {
-            if (held == n)
-                sum.u64 -= ring[next].u64;
-            sum.u64 += point->value.u64;
-        }
-        ring[next] = point->value;
-        next = (next + 1) % n;
-        held += held < n;
-        if (held < n)
-            continue;
-        double total = point->value.kind == SILT_CELL_FLOAT     ? sum.f64
-                       : point->value.kind == SILT_CELL_INTEGER ? (double)sum.i64
-                                                                : (double)sum.u64;
-        rc = give(walk, point->time, float_cell(total / (double)n));
-    }
-    free(ring);
+    running_destroy(running);
     return rc;
 }
 
@@ -227,14 +127,9 @@ enum silt_status points_transform(const struct plan *plan, const struct plan_cal
 {
     struct walk walk = {plan, call, out, err};
 
+    if (running_is(call))
+        return feed_running(&walk, in);
     switch (call->function->id) {
-    case FN_DERIVATIVE:
-    case FN_NON_NEGATIVE_DERIVATIVE:
-    case FN_DIFFERENCE:
-    case FN_NON_NEGATIVE_DIFFERENCE:
-    case FN_ELAPSED: return walk_pairs(&walk, in);
-    case FN_CUMULATIVE_SUM: return cumulative_sum(&walk, in);
-    case FN_MOVING_AVERAGE: return moving_average(&walk, in);
     case FN_INTEGRAL: return integral(&walk, in);
     case FN_HOLT_WINTERS:
     case FN_HOLT_WINTERS_WITH_FIT: return points_forecast(plan, call, in, out, err);
