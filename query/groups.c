@@ -232,6 +232,8 @@ static enum silt_status add_source(struct build *build, uint32_t source_index, b
             struct silt_tag *tags;
             size_t count;
             source->reader->ops->series_tags(source->reader, set.ids[i], exec->arena, &key, &tags, &count);
+            if (!key.p && !source->in_memory) /* deleted meanwhile: it must not pass for one without tags */
+                continue;
             raw->series.tags = tags;
             raw->series.tag_count = (uint32_t)count;
         }

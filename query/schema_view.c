@@ -184,7 +184,8 @@ enum silt_status schema_series_keys(const struct schema_view *view, struct silt_
             size_t tag_count;
             if (in_shards && !series_in_shards(reader, set.ids[k]))
                 continue;
-            reader->ops->series_tags(reader, set.ids[k], arena, &found[found_count++], &tags, &tag_count);
+            reader->ops->series_tags(reader, set.ids[k], arena, &found[found_count], &tags, &tag_count);
+            found_count += found[found_count].p != NULL; /* deleted meanwhile */
         }
         if ((rc = strings_append(&keys, found, found_count, err)) != SILT_OK)
             return rc;

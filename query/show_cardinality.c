@@ -209,7 +209,7 @@ static enum silt_status add_series(struct counting *c, const struct counted *cou
     struct silt_reader *reader = counted->place->view.readers[0];
     const struct silt_str *group = NULL;
     struct silt_tag *tags = NULL;
-    struct silt_str key;
+    struct silt_str key = SILT_STR("");
     size_t count = 0;
     enum silt_status rc = settle_now_and_then(c);
 
@@ -219,6 +219,8 @@ static enum silt_status add_series(struct counting *c, const struct counted *cou
         reader->ops->series_tags(reader, id, c->scratch, &key, &tags, &count);
     if (silt_arena_exceeded(c->scratch))
         return silt_fail(c->err, SILT_LIMIT, "query memory limit exceeded");
+    if (!key.p) /* deleted meanwhile */
+        return SILT_OK;
     if (c->dimension_count && (rc = group_of(c, tags, count, &group)) != SILT_OK)
         return rc;
     switch (c->kind) {
@@ -276,6 +278,8 @@ static enum silt_status add_fields(struct counting *c, const struct counted *cou
                 reader->ops->series_tags(reader, set.ids[i], c->scratch, &key, &tags, &count);
                 if (silt_arena_exceeded(c->scratch))
                     rc = silt_fail(c->err, SILT_LIMIT, "query memory limit exceeded");
+                else if (!key.p) /* deleted meanwhile */
+                    continue;
                 else
                     rc = group_of(c, tags, count, &group);
             }

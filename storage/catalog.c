@@ -6,9 +6,11 @@
  */
 #include "storage/catalog_internal.h"
 
+#include "silt/text.h"
+
 #include <stdlib.h>
 
-#define SCHEMA_VERSION 3 /* as in catalog_schema */
+#define SCHEMA_VERSION 4 /* as in catalog_schema */
 #define DROP_CHUNK_ROWS 50000
 
 /* What people define beside data. Ids give the order in which things were made. */
@@ -43,7 +45,7 @@ static const char catalog_schema[] =
     /* id is database id * 2^32 + series id: appended in order, scanned in order. */
     "CREATE TABLE IF NOT EXISTS series(id INTEGER PRIMARY KEY, measurement INTEGER NOT NULL, key BLOB NOT NULL);"
     DEFINITIONS_SCHEMA
-    "PRAGMA user_version=3;"
+    "PRAGMA user_version=4;"
     "COMMIT;";
 
 /* Version 1 had these tables, but nothing that filled them. */
@@ -130,8 +132,9 @@ static const char *const statement_texts[STATEMENTS] = {
 
 enum silt_status catalog_fail(struct catalog *catalog, const char *what, struct silt_error *err)
 {
-    int code = sqlite3_errcode(catalog->db) & 255;
-    enum silt_status status = code == SQLITE_FULL                             ? SILT_NO_SPACE
+    int extended = sqlite3_extended_errcode(catalog->db), code = extended & 255;
+    enum silt_status status = extended == SQLITE_IOERR_DATA                   ? SILT_CORRUPT
+                              : code == SQLITE_FULL                             ? SILT_NO_SPACE
                               : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? SILT_CORRUPT
                               : code == SQLITE_CONSTRAINT                     ? SILT_CONFLICT
                               : code == SQLITE_BUSY                           ? SILT_BUSY
@@ -201,25 +204,57 @@ static enum silt_status query_int(struct catalog *catalog, const char *query, in
     return rc;
 }
 
-/* Makes the schema in an empty file; refuses what somebody else, or a later version, has made. */
+/* Bytes at the end of each page that SQLite leaves alone. wanted -1: as they are. */
+static int reserve_bytes(struct catalog *catalog, int wanted)
+{
+    sqlite3_file_control(catalog->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &wanted);
+    return wanted;
+}
+
+/* Every page written anew, with a checksum. Needs as much room again; without it the catalog stays as it is. */
+static enum silt_status protect_pages(struct catalog *catalog, struct silt_error *err)
+{
+    enum silt_status rc = run_script(catalog, "PRAGMA journal_mode=DELETE", err);
+    reserve_bytes(catalog, CATALOG_RESERVED_BYTES);
+    if (rc == SILT_OK)
+        rc = run_script(catalog, "VACUUM; PRAGMA user_version=4", err);
+    if (rc != SILT_NO_SPACE)
+        return rc;
+    silt_log(SILT_LOG_WARN, "no room to give the catalog's pages checksums: the next start tries again", "error=\"%s\"", err->text);
+    return SILT_OK;
+}
+
+/* Makes the schema in an empty file; brings an older one up to date; refuses what somebody else, or a later version, has made. */
 static enum silt_status prepare_schema(struct catalog *catalog, struct silt_error *err)
 {
-    int64_t version, tables;
+    int64_t version, tables, pages;
     enum silt_status rc = query_int(catalog, "PRAGMA user_version", &version, err);
-    if (rc != SILT_OK || (rc = query_int(catalog, "SELECT count(*) FROM sqlite_master", &tables, err)) != SILT_OK)
+    if (rc != SILT_OK || (rc = query_int(catalog, "SELECT count(*) FROM sqlite_master", &tables, err)) != SILT_OK ||
+        (rc = query_int(catalog, "PRAGMA page_count", &pages, err)) != SILT_OK)
         return rc;
     if (version > SCHEMA_VERSION)
         return silt_fail(err, SILT_CORRUPT, "catalog: schema version %lld is newer than this program's %d",
                          (long long)version, SCHEMA_VERSION);
     if (version < 0 || (version == 0 && tables > 0))
         return silt_fail(err, SILT_CORRUPT, "catalog: the SQLite file belongs to another program");
-    rc = run_script(catalog,
-                    "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                    "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000;",
-                    err);
-    if (rc == SILT_OK && version < SCHEMA_VERSION)
-        rc = run_script(catalog, version == 0 ? catalog_schema : version == 1 ? catalog_from_1 : catalog_from_2, err);
-    return rc;
+    if (version >= CATALOG_CHECKED_VERSION && reserve_bytes(catalog, -1) != CATALOG_RESERVED_BYTES)
+        return silt_fail(err, SILT_CORRUPT, "catalog: its first page is damaged: pages should have checksums");
+    if (version == 0) {
+        rc = run_script(catalog, "PRAGMA page_size=8192", err);
+        reserve_bytes(catalog, CATALOG_RESERVED_BYTES);
+        if (rc == SILT_OK && pages > 0) /* empty, but somebody was here */
+            rc = run_script(catalog, "VACUUM", err);
+    } else if (version < 3) {
+        rc = run_script(catalog, version == 1 ? catalog_from_1 : catalog_from_2, err);
+    }
+    if (rc == SILT_OK && version > 0 && version < CATALOG_CHECKED_VERSION)
+        rc = protect_pages(catalog, err);
+    if (rc == SILT_OK)
+        rc = run_script(catalog,
+                        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16384;"
+                        "PRAGMA wal_autocheckpoint=4000;",
+                        err);
+    return rc == SILT_OK && version == 0 ? run_script(catalog, catalog_schema, err) : rc;
 }
 
 static enum silt_status drop_leftover_series(struct catalog *catalog, struct silt_error *err);
@@ -230,7 +265,7 @@ enum silt_status catalog_open(const char *path, struct catalog **out, struct sil
     enum silt_status rc;
     pthread_mutex_init(&catalog->lock, NULL);
     if (sqlite3_open_v2(path, &catalog->db,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, catalog_vfs()) != SQLITE_OK) {
         rc = catalog_fail(catalog, path, err);
         goto failed;
     }

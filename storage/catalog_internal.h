@@ -1,5 +1,5 @@
 /*
- * catalog_internal.h - what catalog.c and catalog_definitions.c share: the connection and its transactions.
+ * catalog_internal.h - what the files of the catalog share: the connection, its transactions, its pages' checksums.
  */
 #ifndef STORAGE_CATALOG_INTERNAL_H
 #define STORAGE_CATALOG_INTERNAL_H
@@ -24,6 +24,11 @@ enum silt_status catalog_fail(struct catalog *catalog, const char *what, struct 
 enum silt_status catalog_change_begin(struct catalog *catalog, struct silt_error *err);
 /* Commits when rc is SILT_OK, else rolls back; unlocks. */
 enum silt_status catalog_change_end(struct catalog *catalog, enum silt_status rc, struct silt_error *err);
+
+/* catalog_pages.c: SQLite's name of the file layer that checks pages. Whoever writes a catalog opens it with this. */
+#define CATALOG_RESERVED_BYTES 8
+#define CATALOG_CHECKED_VERSION 4 /* from this schema on every page has a checksum */
+const char *catalog_vfs(void);
 
 static inline struct silt_str catalog_column_text(sqlite3_stmt *statement, int index)
 {

@@ -143,8 +143,7 @@ enum silt_status commit_change(struct shard *shard, struct manifest_edit *edit, 
     return rc;
 }
 
-/* Until every record enqueued so far is durable. */
-static enum silt_status wait_durable(struct silt_storage *storage, struct silt_error *err)
+enum silt_status log_wait_durable(struct silt_storage *storage, struct silt_error *err)
 {
     /* Entries become durable in order: wait for one more, which says nothing. */
     struct log_item *marker = log_item_create(storage, RECORD_DEFINE);
@@ -163,7 +162,7 @@ static enum silt_status write_out(struct silt_storage *storage, struct shard *sh
     while (atomic_load_explicit(&generation->pins, memory_order_acquire) != 0)
         sched_yield();
     struct data_file *file;
-    enum silt_status rc = wait_durable(storage, err);
+    enum silt_status rc = log_wait_durable(storage, err);
     if (rc == SILT_OK)
         rc = write_generation(shard, generation, &file, err);
     if (rc != SILT_OK)

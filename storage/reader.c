@@ -233,9 +233,8 @@ static void reader_series_tags(struct silt_reader *reader, silt_series_id id, st
     if (series_index_series(reader_of(reader)->database->index, id, arena, key ? key : &ignored, NULL, tags,
                             count ? count : &none))
         return;
-    /* It was deleted since the set was made: no name any more. */
     if (key)
-        *key = SILT_STR("");
+        *key = (struct silt_str){NULL, 0};
     if (tags)
         *tags = NULL;
     if (count)

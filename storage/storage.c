@@ -267,6 +267,20 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     return SILT_OK;
 }
 
+/* The last records say of those before them that they were durable, so that the next start tells damage to these from a log
+ * that a crash tore. The second of two empty ones says it of all that count. */
+static void seal_log(struct silt_storage *storage)
+{
+    struct wal_stats stats;
+    struct silt_error err;
+    wal_stats(storage->wal, &stats);
+    enum silt_status rc = stats.entries > 0 ? wal_check(storage->wal, &err) : SILT_OK;
+    for (int i = 0; i < 2 && stats.entries > 0 && rc == SILT_OK; i++)
+        rc = log_wait_durable(storage, &err);
+    if (rc != SILT_OK)
+        silt_log(SILT_LOG_WARN, "the log ends without a seal", "error=\"%s\"", err.text);
+}
+
 enum silt_status silt_storage_close(struct silt_storage *storage, bool flush, struct silt_error *err)
 {
     enum silt_status rc = SILT_OK;
@@ -279,6 +293,7 @@ enum silt_status silt_storage_close(struct silt_storage *storage, bool flush, st
         rc = index_drain(storage, err);
     if (flush && rc == SILT_OK)
         trim_log(storage);
+    seal_log(storage);
     destroy(storage);
     return rc;
 }

@@ -252,6 +252,8 @@ enum silt_status flush_step(struct silt_storage *storage, bool all, bool *did, s
 /* All shards, those with most in memory first, as long as there is time; the log has the rest. */
 enum silt_status flush_largest(struct silt_storage *storage, uint64_t ns, struct silt_error *err);
 void trim_log(struct silt_storage *storage);
+/* Until every record enqueued so far is durable. */
+enum silt_status log_wait_durable(struct silt_storage *storage, struct silt_error *err);
 /* The edit and the tombstones it needs, durable; then the change of the version. */
 enum silt_status commit_change(struct shard *shard, struct manifest_edit *edit, struct version_change *change,
                                struct silt_error *err);

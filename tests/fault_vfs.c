@@ -550,6 +550,14 @@ void fault_vfs_restart(struct vfs *vfs)
     pthread_mutex_unlock(&fault->lock);
 }
 
+void fault_vfs_each(struct vfs *vfs, void (*each)(void *arg, const char *name, uint64_t bytes), void *arg)
+{
+    struct fault_vfs *fault = fault_of(vfs);
+    for (size_t i = 0; i < fault->count; i++)
+        if (!fault->things[i]->removed)
+            each(arg, fault->things[i]->name, thing_bytes(fault->things[i]));
+}
+
 bool fault_vfs_flip(struct vfs *vfs, const char *name, uint64_t offset, unsigned bit)
 {
     struct fault_vfs *fault = fault_of(vfs);

@@ -3,8 +3,10 @@
 
     kill_test.py [--rounds N] [--seed S]
 
-Writers send batches of rows whose value says which row it is; what was answered 204 is noted. After the kill at a random
-moment every noted row must be there, once, with its value; rows never acknowledged may be there, but only whole.
+Writers send batches of rows whose value says which row it is; what was answered 204 is noted. Beside them a reader counts: what
+was noted before it asks must be in its answer. Small memtables see to flushes and merges meanwhile. Some rounds stop the process
+for a moment (SIGSTOP) and let it go on, or kill it as it stands. After the kill at a random moment every noted row must be there,
+once, with its value; rows never acknowledged may be there, but only whole.
 One store lives through all rounds, so that later kills meet flushed files, merges and recycled log segments. Every
 fifth round ends with a clean stop instead. Prints the seed, and `N passed, N failed`.
 """
@@ -12,7 +14,9 @@ import http.client
 import json
 import os
 import random
+import re
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -45,6 +49,42 @@ def writer(port, number, round_number, acked, stop):
             return
         acked[number].append(batch)
         batch += 1
+
+
+def reader(server, acked, ending, problems):
+    """Counts while all this goes on; the server may be gone at any moment."""
+    turn = 0
+    while not ending.is_set():
+        number = turn % len(acked)
+        turn += 1
+        least = len(acked[number]) * ROWS
+        try:
+            result = json.loads(server.query("SELECT count(v), count(t) FROM k WHERE w = '%d'" % number, db="k"))["results"][0]
+        except (OSError, http.client.HTTPException, ValueError, KeyError):
+            return
+        if "error" in result:
+            if not ending.is_set():
+                problems.append("a query failed: %s" % result["error"])
+            return
+        row = result["series"][0]["values"][0] if "series" in result else (0, 0, 0)
+        if row[1] < least or row[2] < least:
+            problems.append("writer %d: %d rows were acknowledged, a query saw %r" % (number, least, row[1:]))
+
+
+def merges(server):
+    text = server.request("GET", "/metrics").body.decode()
+    return sum(float(n) for n in re.findall(r"^\S*shard_compactions_total\S* (\S+)$", text, re.M))
+
+
+def pause(server, rng):
+    """Stops the process for a moment; returns whether it shall be killed as it stands."""
+    server.process.send_signal(signal.SIGSTOP)
+    time.sleep(rng.uniform(0.01, 0.5))
+    if rng.random() < 0.3:
+        return True
+    server.process.send_signal(signal.SIGCONT)
+    time.sleep(rng.uniform(0.01, 0.3))
+    return False
 
 
 def verify(server, acked):
@@ -81,10 +121,10 @@ def main():
     print("kill_test: seed %d, %d rounds" % (seed, rounds))
     folder = tempfile.mkdtemp(prefix="silt-kill-")
     acked = {n: [] for n in range(3)}
-    failed = passed = 0
-    slowest = 0.0
+    failed = passed = paused = 0
+    slowest = merged = 0.0
     # Small memtables, so that flushes and merges happen under fire.
-    environment = {"SILT_DATA_MEMTABLE_SOFT": "8m"}
+    environment = {"SILT_DATA_MEMTABLE_SOFT": "2m"}
     try:
         with live.start_siltd(folder, env=environment) as server:
             server.query("CREATE DATABASE k")
@@ -99,12 +139,19 @@ def main():
             if problems:
                 server.kill()
                 break
-            stop = threading.Event()
+            stop, ending = threading.Event(), threading.Event()
             threads = [threading.Thread(target=writer, args=(server.port, n, round_number, acked, stop)) for n in acked]
+            threads.append(threading.Thread(target=reader, args=(server, acked, ending, problems)))
             for thread in threads:
                 thread.start()
             time.sleep(rng.uniform(0.05, 1.2))
-            if round_number % 5 == 4:
+            merged += merges(server)
+            stands = False
+            if round_number % 4 == 2:
+                paused += 1
+                stands = pause(server, rng)
+            ending.set()
+            if round_number % 5 == 4 and not stands:
                 status = server.stop()
                 if status != 0:
                     failed += 1
@@ -114,6 +161,9 @@ def main():
             stop.set()
             for thread in threads:
                 thread.join()
+            for problem in problems:
+                print("round %d: %s" % (round_number, problem))
+            failed += bool(problems)
         else:
             with live.start_siltd(folder, env=environment) as server:
                 problems = verify(server, acked)
@@ -122,7 +172,8 @@ def main():
                 failed, passed = failed + bool(problems), passed + (not problems)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print("kill_test: %d acknowledged rows, slowest start %.2f s" % (sum(map(len, acked.values())) * ROWS, slowest))
+    print("kill_test: %d acknowledged rows, slowest start %.2f s, %d merges before the kills, stopped for a moment %d times"
+          % (sum(map(len, acked.values())) * ROWS, slowest, merged, paused))
     print("%d passed, %d failed, 0 skipped" % (passed, failed))
     return 1 if failed else 0
 

@@ -105,6 +105,8 @@ static void read_measurement(struct reading *r, struct silt_reader *reader, stru
         struct silt_tag *tags;
         size_t tag_count;
         reader->ops->series_tags(reader, set.ids[s], r->arena, &key, &tags, &tag_count);
+        if (!key.p) /* deleted since the set was made */
+            continue;
         r->key.series = (uint8_t)series_number(tags, tag_count);
         if (r->key.series == SERIES)
             fail(r->sim, "a series that was never written: %.*s", SILT_FMT(key));

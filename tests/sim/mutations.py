@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """mutations.py - breaks the store on purpose, one thing at a time, and sees whether the simulation notices.
 
-    mutations.py [--runs N] [NAME...]    N runs (seeds 1..N) per mutation; default 400
+    mutations.py [--seconds N] [NAME...]    runs from seed 1 on for so long at most per mutation; default 300
 
-Each mutation is a change of one place in a copy of the tree, of which only the simulation is built. Prints a line per
-mutation with the seed that found it, and `N passed, N failed, 0 skipped`.
+Each mutation is a change of one place in a copy of the tree, of which only the simulation is built. Those that have to do with damage
+run with many flipped bits. Prints a line per mutation with the seed that found it, and `N passed, N failed, 0 skipped`.
 """
 import os
 import re
@@ -14,6 +14,11 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# Seen by flipped bits alone.
+DAMAGE = {"the checksum of a log record is not looked at", "a block's checksum is not looked at",
+          "an index entry's checksum is not looked at", "a manifest's checksum is not looked at",
+          "a catalog page's checksum is not looked at", "the log is closed without a seal"}
 
 # name, file, what stands there, what stands there instead
 MUTATIONS = [
@@ -55,6 +60,23 @@ MUTATIONS = [
     ("retention drops groups two days early", "storage/drop.c",
      "shard->end + age->duration_ns < age->now", "shard->end + age->duration_ns < age->now + (int64_t)172800 * 1000000000"),
     ("retention keeps groups for ever", "storage/drop.c", "shard->end + age->duration_ns < age->now", "shard->end < 0 && age"),
+    ("SQLite does not sync its log", "storage/catalog.c", "PRAGMA synchronous=FULL;", "PRAGMA synchronous=OFF;"),
+    ("a catalog page's checksum is not looked at", "storage/catalog_pages.c",
+     "if (memcmp((unsigned char *)out + len - CHECK_BYTES, check, CHECK_BYTES) == 0)", "if (true)"),
+    ("definitions are stored before the log has them", "storage/index_thread.c",
+     "return item && item->settled && item->status == SILT_OK;", "return item != NULL;"),
+    ("definitions count as stored one record early", "storage/index_thread.c", "last + 1, err", "last + 2, err"),
+    ("the log is closed without a seal", "storage/storage.c", "i < 2 && stats.entries > 0", "i < 0 && stats.entries > 0"),
+    ("a merge leaves its inputs in the manifest", "storage/compact.c",
+     "struct manifest_edit edit = {.remove = ids, .remove_count = c->choice.count};",
+     "struct manifest_edit edit = {.remove = ids, .remove_count = 0};"),
+    ("a flush does not wait for writers in the middle of it", "storage/flush.c",
+     "while (atomic_load_explicit(&generation->pins, memory_order_acquire) != 0)\n        sched_yield();", ""),
+    ("a database is made before its policy", "storage/policy.c",
+     "catalog_create_database(storage->catalog, name, &want, &id, err)) != SILT_OK)\n        return rc;",
+     "catalog_create_database(storage->catalog, name, NULL, &id, err)) != SILT_OK)\n        return rc;\n"
+     "    want.database_id = id;\n"
+     "    if ((rc = catalog_create_policy(storage->catalog, &want, true, &want.id, err)) != SILT_OK)\n        return rc;"),
 ]
 
 
@@ -85,9 +107,9 @@ def copy_tree(tree):
 
 def main():
     arguments = sys.argv[1:]
-    runs = 400
-    if arguments[:1] == ["--runs"]:
-        runs, arguments = int(arguments[1]), arguments[2:]
+    seconds = 300
+    if arguments[:1] == ["--seconds"]:
+        seconds, arguments = int(arguments[1]), arguments[2:]
     chosen = [m for m in MUTATIONS if not arguments or m[0] in arguments]
     tree = tempfile.mkdtemp(prefix="silt-mutations-")
     passed = failed = 0
@@ -96,19 +118,20 @@ def main():
         if not build(tree):
             raise SystemExit("the copy does not build")
         program = os.path.join(tree, "build", "release", "sim")
-        if subprocess.run([program, "--runs", "20"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        if subprocess.run([program, "--runs", "5"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
             raise SystemExit("the simulation fails without a mutation")
         for mutation in chosen:
             mutate(tree, mutation)
             built = build(tree)
             found = None
             if built:
-                done = subprocess.run([program, "--runs", str(runs)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                mode = ["--flips", "1000000"] if mutation[0] in DAMAGE else []
+                done = subprocess.run([program, "--seconds", str(seconds)] + mode, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
                 said = re.search(r"seed (\d+), life \d+, action \d+ \([^)]*\): (.*)", done.stdout.decode(errors="replace"))
                 if done.returncode:
                     found = "seed %s: %s" % (said.group(1), said.group(2)[:90]) if said else "it ended with %d" % done.returncode
             print("%s %s: %s" % ("ok  " if found else "FAIL", mutation[0],
-                                 found or ("not found in %d runs" % runs if built else "does not build")), flush=True)
+                                 found or ("not found in %d seconds" % seconds if built else "does not build")), flush=True)
             passed, failed = passed + bool(found), failed + (not found)
             shutil.copy2(os.path.join(ROOT, mutation[1]), os.path.join(tree, mutation[1]))
             os.utime(os.path.join(tree, mutation[1]))

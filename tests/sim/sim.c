@@ -2,7 +2,7 @@
  * sim.c - the storage engine against a model, in one process, on files that fail, under a clock that jumps, its threads in turns
  * that a seed decides.
  *
- *     sim [--runs N] [--seconds S] [--points N] [--seed FIRST] [-v]
+ *     sim [--runs N] [--seconds S] [--points N] [--flips N] [--seed FIRST] [-v]
  *
  * A run is a store's lives, one after another, all that it meets chosen by a seed:
  *
@@ -28,10 +28,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LIVES = 6 };
+enum { LIVES = 6, FLIPS_A_LIFE = 200 };
 
 struct totals totals;
 static bool verbose;
+static unsigned flips_a_life = 2;
 
 uint64_t sim_random(struct sim *sim)
 {
@@ -177,7 +178,7 @@ static void live(struct sim *sim)
     sim->background = below(sim, 3) == 0;
     sim->upkept = false;
     totals.lives++;
-    points_watch(sim, one_in[below(sim, 4)]);
+    points_watch(sim, flips_a_life == FLIPS_A_LIFE ? 1000 : one_in[below(sim, 4)]);
     start(sim);
     unsigned actions = 10 + below(sim, 60);
     for (unsigned d = 0; d < DATABASES && !fault_vfs_crashed(sim->vfs); d++)
@@ -196,9 +197,10 @@ static void live(struct sim *sim)
     judge(sim, rc, &err);
     points_check(sim);
     points_watch(sim, 0);
+    bool clean = rc == SILT_OK && !fault_vfs_crashed(sim->vfs) && !sim->doubtful;
     restart(sim);
-    if (below(sim, 3) == 0)
-        flip_and_look(sim);
+    if (clean)
+        flip_and_look(sim, flips_a_life);
 }
 
 /* The last life's end is looked at, too. */
@@ -251,9 +253,9 @@ static void print_totals(uint64_t first, double seconds)
            " lived through), %" PRIu64 " lives, %" PRIu64 " went on\n",
            first, first + totals.runs - 1, crash_points(), totals.points, totals.second_points, totals.crashes, totals.lives,
            totals.went_on);
-    printf("%" PRIu64 " failed operations, %" PRIu64 " failed readings, %" PRIu64 " full disks, %" PRIu64 " flipped bits (%" PRIu64
-           " seen)\n",
-           totals.faults, totals.read_faults, totals.full, totals.flips, totals.flips_seen);
+    printf("%" PRIu64 " failed operations, %" PRIu64 " failed readings, %" PRIu64 " full disks\n", totals.faults, totals.read_faults,
+           totals.full);
+    print_flips();
     printf("%" PRIu64 " actions, %" PRIu64 " side by side, %" PRIu64 " rows written, %" PRIu64 " readings of %" PRIu64 " values, %" PRIu64
            " operations on files, %.1f s\n",
            totals.actions, totals.beside, totals.rows, totals.readings, totals.values, totals.operations, seconds);
@@ -262,7 +264,7 @@ static void print_totals(uint64_t first, double seconds)
 
 int main(int argc, char **argv)
 {
-    uint64_t first = 1, runs = 0, seconds = 0, points = 0;
+    uint64_t first = 1, runs = 0, seconds = 0, points = 0, flips = 0;
     for (int i = 1; i < argc; i++) {
         uint64_t *number = NULL;
         if (strcmp(argv[i], "-v") == 0)
@@ -273,12 +275,14 @@ int main(int argc, char **argv)
             number = &seconds;
         else if (strcmp(argv[i], "--points") == 0)
             number = &points;
+        else if (strcmp(argv[i], "--flips") == 0)
+            number = &flips;
         else if (strcmp(argv[i], "--seed") == 0)
             number = &first;
         if (number && i + 1 < argc) {
             *number = strtoull(argv[++i], NULL, 10);
         } else if (!verbose || number) {
-            fprintf(stderr, "sim [--runs N] [--seconds S] [--points N] [--seed FIRST] [-v]\n");
+            fprintf(stderr, "sim [--runs N] [--seconds S] [--points N] [--flips N] [--seed FIRST] [-v]\n");
             return 2;
         }
     }
@@ -287,9 +291,13 @@ int main(int argc, char **argv)
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* a start's buffers need not be given back to the system each time */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     if (!runs)
-        runs = seconds || points ? UINT64_MAX : 20;
+        runs = seconds || points || flips ? UINT64_MAX : 20;
+    if (flips)
+        flips_a_life = FLIPS_A_LIFE;
     uint64_t begun = schedule_real_ns(), limit = seconds ? seconds * (uint64_t)NS_PER_S : UINT64_MAX;
-    for (uint64_t i = 0; i < runs && schedule_real_ns() - begun < limit && (!points || crash_points() < points); i++)
+    for (uint64_t i = 0; i < runs && schedule_real_ns() - begun < limit && (!points || crash_points() < points) &&
+                         (!flips || flips_tried() < flips);
+         i++)
         run(first + i);
     print_totals(first, (double)(schedule_real_ns() - begun) / 1e9);
     return 0;

@@ -21,7 +21,7 @@
 #define START (1577836800 * NS_PER_S)
 
 enum { DATABASES = 2, POLICIES = 2, MEASUREMENTS = 2, SERIES = 12, FIELDS = 5, BATCH_ROWS_MAX = 30, SHARDS_MAX = 400 };
-enum { POINTS_MAX = 96, EFFECTS_MAX = 4096 };
+enum { POINTS_MAX = 96, EFFECTS_MAX = 4096, FLIP_KINDS = 5 };
 
 /* What an action changes. Until it ended it may have happened or not; its points are looked at meanwhile. */
 struct effect {
@@ -67,8 +67,8 @@ struct sim {
 };
 
 struct totals {
-    uint64_t runs, lives, crashes, points, second_points, went_on, faults, read_faults, full, flips, flips_seen, actions, beside,
-        rows, readings, values, operations;
+    uint64_t runs, lives, crashes, points, second_points, went_on, faults, read_faults, full, actions, beside, rows, readings, values, operations;
+    uint64_t flips[FLIP_KINDS], flips_seen[FLIP_KINDS];
 };
 extern struct totals totals;
 
@@ -111,7 +111,9 @@ void apply_effects(struct sim *sim, bool as_acknowledged);
 void points_watch(struct sim *sim, unsigned one_in);
 void points_check(struct sim *sim);
 
-/* A bit of some file is wrong while the store is closed: right answers or errors. */
-void flip_and_look(struct sim *sim);
+/* So many times a bit of some file is wrong while the store is closed: right answers or errors. */
+void flip_and_look(struct sim *sim, unsigned count);
+uint64_t flips_tried(void);
+void print_flips(void);
 
 #endif

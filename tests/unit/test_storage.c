@@ -620,6 +620,33 @@ START_TEST(deletes_over_many_measurements_are_one_change)
 }
 END_TEST
 
+/* A query holds a set of series while one of them is dropped: it must not become a series without tags. */
+START_TEST(series_dropped_under_a_reader_has_no_key)
+{
+    struct silt_error err;
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_reader *reader;
+    struct silt_series_set set;
+    struct silt_source *source = silt_storage_source(storage);
+    create("d");
+    ck_assert_uint_eq(write_line("m,a=b", "v", SILT_TYPE_FLOAT, 1, "", arena).written, 1);
+    must(source->open(source, SILT_STR("d"), SILT_STR(""), SILT_TIME_MIN, SILT_TIME_MAX, &reader, &err), &err);
+    must(reader->ops->series(reader, SILT_STR("m"), NULL, arena, &set, &err), &err);
+    ck_assert_uint_eq(set.count, 1);
+    struct silt_str key;
+    struct silt_tag *tags;
+    size_t count;
+    reader->ops->series_tags(reader, set.ids[0], arena, &key, &tags, &count);
+    ck_assert_uint_eq(count, 1);
+    must(silt_storage_drop_series(storage, SILT_STR("d"), SILT_STR("m"), NULL, &err), &err);
+    reader->ops->series_tags(reader, set.ids[0], arena, &key, &tags, &count);
+    ck_assert_ptr_null(key.p);
+    ck_assert_uint_eq(count, 0);
+    reader->ops->release(reader);
+    silt_arena_destroy(arena);
+}
+END_TEST
+
 static void fails(enum silt_status rc, const struct silt_error *err, const char *text)
 {
     ck_assert_int_ne(rc, SILT_OK);
@@ -855,6 +882,7 @@ int main(void)
     tcase_add_test(tc, flush_reopen);
     tcase_add_test(tc, rejections);
     tcase_add_test(tc, deletes_over_many_measurements_are_one_change);
+    tcase_add_test(tc, series_dropped_under_a_reader_has_no_key);
     tcase_add_test(tc, policies);
     tcase_add_test(tc, dropped_shards_take_their_series);
     tcase_add_test(tc, many_threads);
