@@ -16,16 +16,19 @@ static enum silt_status sink_failed(struct exec *exec, enum silt_status rc)
     return rc;
 }
 
-enum silt_status exec_check(const struct exec *exec, struct silt_error *err)
+enum silt_status silt_query_goes_on(const struct silt_query_options *options, struct silt_error *err)
 {
-    const struct silt_query_options *options = exec->options;
-
     if ((options->cancelled && atomic_load_explicit(options->cancelled, memory_order_relaxed)) ||
         (options->killed && atomic_load_explicit(options->killed, memory_order_relaxed)))
         return silt_fail(err, SILT_CANCELLED, "query interrupted");
     if (options->deadline_monotonic_ns && silt_clock_monotonic_ns() > options->deadline_monotonic_ns)
         return silt_fail(err, SILT_CANCELLED, "query-timeout limit exceeded");
     return SILT_OK;
+}
+
+enum silt_status exec_check(const struct exec *exec, struct silt_error *err)
+{
+    return silt_query_goes_on(exec->options, err);
 }
 
 enum silt_status exec_note_points(struct exec *exec, uint64_t count, struct silt_error *err)

@@ -68,12 +68,12 @@ struct silt_str authorize_query(struct http_server *server, struct silt_str user
     return refusal;
 }
 
-int authorize_write(struct http_server *server, struct silt_str user, struct silt_str database, const char *what,
-                    struct silt_error *err)
+static int authorize(struct http_server *server, struct silt_str user, struct silt_str database,
+                     enum silt_privilege privilege, const char *what, struct silt_error *err)
 {
     if (!server->gate)
         return 0;
-    switch (silt_storage_check_privilege(server->storage, user, database, SILT_PRIVILEGE_WRITE, err)) {
+    switch (silt_storage_check_privilege(server->storage, user, database, privilege, err)) {
     case SILT_OK: return 0;
     case SILT_NOT_FOUND:
         silt_fail(err, SILT_NOT_FOUND, "database not found: \"%.*s\"", SILT_FMT(database)); /* with quotes, on this path */
@@ -86,6 +86,17 @@ int authorize_write(struct http_server *server, struct silt_str user, struct sil
         silt_fail(err, SILT_CONFLICT, "\"%.*s\" user is not authorized to %s database \"%.*s\"", SILT_FMT(user), what,
                   SILT_FMT(database));
     return 403;
+}
+
+int authorize_write(struct http_server *server, struct silt_str user, struct silt_str database, const char *what,
+                    struct silt_error *err)
+{
+    return authorize(server, user, database, SILT_PRIVILEGE_WRITE, what, err);
+}
+
+int authorize_read(struct http_server *server, struct silt_str user, struct silt_str database, struct silt_error *err)
+{
+    return authorize(server, user, database, SILT_PRIVILEGE_READ, "read from", err);
 }
 
 bool authorize_admin(struct http_server *server, struct silt_str user)

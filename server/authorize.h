@@ -18,6 +18,8 @@ bool authorize_admin(struct http_server *server, struct silt_str user);
 /* what: "write to", "delete from". 0, or the status of the refusal, with err's text: 403, or 404 for a database that is not there. */
 int authorize_write(struct http_server *server, struct silt_str user, struct silt_str database, const char *what,
                     struct silt_error *err);
+/* The same for reading. */
+int authorize_read(struct http_server *server, struct silt_str user, struct silt_str database, struct silt_error *err);
 
 struct authorize_viewer {
     struct silt_viewer base;

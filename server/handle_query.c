@@ -12,12 +12,11 @@
 #include "server/json_sink.h"
 #include "server/msgpack_sink.h"
 #include "server/params.h"
+#include "server/slow_query.h"
 #include "server/stream.h"
 
 #include <ctype.h>
 #include <stdlib.h>
-
-#define LOGGED_BYTES_MAX 1400 /* of a slow query's text: a line of the log has 2,048 */
 
 struct query_job {
     struct silt_job job;
@@ -180,43 +179,21 @@ struct running {
     bool ran; /* false: too many others do */
 };
 
-/* In quotes, so that the line can be taken apart again. */
-static void put_quoted(struct silt_buffer *out, struct silt_str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.p[i] == '"' || text.p[i] == '\\')
-            silt_buffer_char(out, '\\');
-        silt_buffer_char(out, text.p[i]);
-    }
-}
-
-/* One line for a request that took longer than log-queries-after says, passwords as [REDACTED]. The text comes last: it
- * is what a line that grows too long loses. */
+/* A request that took longer than log-queries-after says, passwords as [REDACTED]. */
 static void log_slow(struct query_request *request, struct http_server *server, const struct running *running,
                      uint64_t bytes)
 {
-    const struct query_task *task = &running->task;
-    uint64_t limit_ms = server->options->log_queries_after_ms;
-    uint64_t ms = (silt_clock_monotonic_ns() - task->begun_ns) / 1000000;
-    struct silt_buffer text = {0}, database = {0};
+    struct silt_buffer text = {0};
 
-    if (!running->ran || limit_ms == 0 || ms < limit_ms)
+    if (!running->ran || !slow_query_is(server->options, &running->task))
         return;
-    for (size_t i = 0; i < silt_query_statement_count(request->query) && text.len < LOGGED_BYTES_MAX; i++) {
+    for (size_t i = 0; i < silt_query_statement_count(request->query) && text.len < SLOW_QUERY_BYTES_MAX; i++) {
         if (i)
             silt_buffer_append(&text, "; ", 2);
-        put_quoted(&text, silt_query_statement_text(request->query, i, request->arena));
+        silt_buffer_str(&text, silt_query_statement_text(request->query, i, request->arena));
     }
-    if (text.len > LOGGED_BYTES_MAX)
-        text.len = LOGGED_BYTES_MAX;
-    put_quoted(&database, (struct silt_str){task->database.p, task->database.len < 256 ? task->database.len : 256});
-    silt_log(SILT_LOG_WARN, "slow query",
-             "qid=%llu database=\"%.*s\" ms=%llu threshold_ms=%llu rows=%llu bytes=%llu peak_memory=%zu query=\"%.*s\"",
-             (unsigned long long)task->id, (int)database.len, database.len ? database.p : "", (unsigned long long)ms,
-             (unsigned long long)limit_ms, (unsigned long long)(task->rows ? *task->rows : 0),
-             (unsigned long long)bytes, (size_t)running->memory.peak_bytes, (int)text.len, text.p);
+    slow_query_log(server->options, &running->task, (struct silt_str){text.p, text.len}, bytes);
     silt_buffer_free(&text);
-    silt_buffer_free(&database);
 }
 
 /* Runs the statements into sink, or says that too many queries run already. rows, bytes: counters of what the client
@@ -275,7 +252,7 @@ static void run_into_stream(struct query_request *request, struct http_server *s
     struct output *output, *body;
     struct running running;
 
-    stream_set_type(stream, http_content_type(request->kind), request->gzip);
+    stream_set_type(stream, http_content_type(request->kind), request->gzip ? "gzip" : NULL);
     output = body = stream_output(stream);
     if (request->gzip) {
         gzip = gzip_output_create(output);

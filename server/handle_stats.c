@@ -24,7 +24,7 @@ static void run_on_worker(struct silt_job *base)
     struct output *output;
 
     job->write(&job->server->stats, arena, &text);
-    stream_set_type(job->stream, job->content_type, false);
+    stream_set_type(job->stream, job->content_type, NULL);
     output = stream_output(job->stream);
     if (output_write(output, text.p, text.len) == SILT_OK && output->flush(output, OUTPUT_LAST) == SILT_OK)
         stream_finish(job->stream);

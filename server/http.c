@@ -419,6 +419,7 @@ static const struct route routes[] = {
     {"/debug/vars", "GET, HEAD, POST", false, handle_debug_vars, COUNT_HTTPD_REQ, FOR_USERS_DEBUG},
     {"/metrics", "GET, HEAD", false, handle_metrics, COUNT_HTTPD_REQ, FOR_USERS_PING},
     {"/api/v1/prom/write", "POST", false, handle_prom_write, COUNT_HTTPD_PROM_WRITE_REQ, FOR_USERS},
+    {"/api/v1/prom/read", "POST", false, handle_prom_read, COUNT_HTTPD_PROM_READ_REQ, FOR_USERS},
     {"/api/v1/prom/metrics", "GET, HEAD", false, handle_metrics, COUNT_HTTPD_REQ, FOR_USERS_PING},
     {"/api/v2/write", "OPTIONS, POST", true, handle_v2_write, COUNT_HTTPD_WRITE_REQ, FOR_USERS},
     {"/api/v2/delete", "POST", false, handle_v2_delete, COUNT_HTTPD_REQ, FOR_USERS},

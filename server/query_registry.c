@@ -131,7 +131,7 @@ void query_registry_show(struct query_registry *registry, struct silt_arena *are
     for (const struct query_task *task = registry->first; task; task = task->next, out->row_count++) {
         bool killed = atomic_load(&task->killed);
         *cell++ = (struct silt_cell){.kind = SILT_CELL_INTEGER, .i64 = (int64_t)task->id};
-        *cell++ = (struct silt_cell){.kind = SILT_CELL_STRING, .string = query_text(task->query, arena)};
+        *cell++ = (struct silt_cell){.kind = SILT_CELL_STRING, .string = task->query ? query_text(task->query, arena) : silt_arena_str(arena, task->text)};
         *cell++ = (struct silt_cell){.kind = SILT_CELL_STRING, .string = silt_arena_str(arena, task->database)};
         *cell++ = (struct silt_cell){.kind = SILT_CELL_STRING, .string = duration_text(now - task->begun_ns, arena)};
         *cell++ = (struct silt_cell){.kind = SILT_CELL_STRING, .string = killed ? SILT_STR("killed") : SILT_STR("running")};

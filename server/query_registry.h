@@ -17,7 +17,8 @@
 
 struct query_task {
     uint64_t id;
-    const struct silt_query *query;
+    const struct silt_query *query; /* NULL: it is none of InfluxQL, and told by */
+    struct silt_str text;
     struct silt_str database;
     uint64_t begun_ns; /* monotonic */
     /* What it has given and holds; counted by its worker, read by anybody. NULL: not counted. */

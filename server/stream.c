@@ -39,7 +39,7 @@ struct stream {
 
     /* worker until the first flush, then read only */
     const char *content_type;
-    bool gzip;
+    const char *encoding; /* NULL: none */
 
     pthread_mutex_t lock; /* guards this group: */
     pthread_cond_t changed;
@@ -129,9 +129,9 @@ static void start_response(struct stream *stream, h2o_req_t *req)
     req->res.reason = http_reason(200);
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, "Content-Type", stream->content_type,
                    strlen(stream->content_type));
-    if (stream->gzip) {
-        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_ENCODING, "Content-Encoding",
-                       H2O_STRLIT("gzip"));
+    if (stream->encoding) {
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_ENCODING, "Content-Encoding", stream->encoding,
+                       strlen(stream->encoding));
         h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_VARY, "Vary", H2O_STRLIT("Accept-Encoding"));
     }
     h2o_start_response(req, &generator->base);
@@ -353,10 +353,10 @@ const _Atomic uint64_t *stream_bytes(const struct stream *stream)
     return &stream->bytes;
 }
 
-void stream_set_type(struct stream *stream, const char *content_type, bool gzip)
+void stream_set_type(struct stream *stream, const char *content_type, const char *encoding)
 {
     stream->content_type = content_type;
-    stream->gzip = gzip;
+    stream->encoding = encoding;
 }
 
 struct output *stream_output(struct stream *stream)

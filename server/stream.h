@@ -28,8 +28,8 @@ struct stream *stream_create(h2o_req_t *req);
 h2o_req_t *stream_request(struct stream *stream); /* to be read by the worker: it stays while the stream does not end */
 const _Atomic bool *stream_gone(struct stream *stream);
 
-/* Static text, and whether the body is packed: before the first flush. */
-void stream_set_type(struct stream *stream, const char *content_type, bool gzip);
+/* Static texts, and what the body is packed with, NULL: nothing; before the first flush. */
+void stream_set_type(struct stream *stream, const char *content_type, const char *encoding);
 struct output *stream_output(struct stream *stream);
 /* Wait for the client until *killed or the moment, each if any: NULL and 0 are for ever. Worker only. */
 void stream_set_patience(struct stream *stream, const _Atomic bool *killed, uint64_t deadline_monotonic_ns);

@@ -220,6 +220,9 @@ struct silt_query_options {
     const _Atomic bool *killed;    /* the same for KILL QUERY: the client is still there and gets the error */
 };
 
+/* Whether what runs with these options may go on: else SILT_CANCELLED with the text for the client. Any thread. */
+enum silt_status silt_query_goes_on(const struct silt_query_options *options, struct silt_error *err);
+
 /* Run every statement in order; after one that failed, the others are answered as InfluxDB does ("not executed").
  * Statement errors go to the sink; the return value is only about the sink: SILT_OK or why it ended. May wait. */
 enum silt_status silt_query_run(const struct silt_query *query, const struct silt_query_options *options,

@@ -1,12 +1,17 @@
 """Prometheus' remote write and read, beside a real influxd: the same bodies to both, then the same answers to queries."""
 import json
 import math
+import os
+import sys
 import unittest
 
 import live
 import prometheus_wire as wire
 
-WRITE = "/api/v1/prom/write"
+sys.path.append(os.path.join(os.path.dirname(live.__file__), "access"))
+import people  # noqa: E402
+
+WRITE, READ = "/api/v1/prom/write", "/api/v1/prom/read"
 SECOND = {"__name__": "up", "job": "b"}
 
 # name, body, and whether influxd 1.6.7 takes it in the same way
@@ -126,6 +131,171 @@ class Write(unittest.TestCase):
 
     def test_metrics(self):
         self.assertIn(b"silt_build_info", self.server.request("GET", "/api/v1/prom/metrics").body)
+
+
+UP = ("=", "__name__", "up")
+ALWAYS = (-10 ** 9, 10 ** 9)
+
+# name, query, and whether influxd 1.6.7 answers the same
+QUERIES = [
+    ("by name", ALWAYS + ([UP],), True),
+    ("range", (1000, 1000, [UP]), True),
+    ("after all", (10 ** 7, 10 ** 8, [UP]), True),
+    ("end before start", (2000, 1000, [UP]), True),
+    ("unknown name", ALWAYS + ([("=", "__name__", "nope")],), True),
+    ("label", ALWAYS + ([UP, ("=", "job", "a")],), True),
+    ("label, every name", ALWAYS + ([("=", "job", "b")],), True),
+    ("not label", ALWAYS + ([UP, ("!=", "job", "a")],), True),
+    ("label is not there", ALWAYS + ([UP, ("=", "zone", "")],), True),
+    ("label is there", ALWAYS + ([UP, ("!=", "zone", "")],), True),
+    ("odd values", ALWAYS + ([("=", "b", 'q"uo\\te')],), True),
+    ("whole pattern", ALWAYS + ([UP, ("=~", "job", "^(a|c)$")],), True),
+    ("whole pattern, not", ALWAYS + ([UP, ("!~", "job", "^(a|c)$")],), True),
+    ("name by whole pattern", ALWAYS + ([("=~", "__name__", "^(up|dl)$")],), True),
+    ("not name", ALWAYS + ([("!=", "__name__", "up"), ("=", "a", "2")],), True),
+    ("another type", ALWAYS + ([("=", "__name__", "conf")],), True),
+    ("bad pattern", ALWAYS + ([UP, ("=~", "job", "(")],), True),
+    ("no matcher", ALWAYS + ([],), True),
+    # InfluxDB looks for a pattern anywhere
+    ("pattern", ALWAYS + ([UP, ("=~", "job", "|.")],), True),
+    ("part of a value", ALWAYS + ([UP, ("=~", "zone", "x")],), False),
+    ("name by a part", ALWAYS + ([("=~", "__name__", "u")],), False),
+    ("not a part", ALWAYS + ([UP, ("!~", "zone", "x")],), False),
+]
+
+
+def read(server, queries, params=None, **headers):
+    body = queries if isinstance(queries, bytes) else wire.read_request(queries)
+    return server.request("POST", READ, {"db": "d"} if params is None else params, body, dict(wire.READ_HEADERS, **headers))
+
+
+def decoded(response):
+    """Status, and what is in the body; series in an order of their own."""
+    if response.status != 200:
+        return response.status, response.body
+    assert response.getheader("Content-Type") == "application/x-protobuf", response.getheaders()
+    assert response.getheader("Content-Encoding") == "snappy", response.getheaders()
+    return 200, [sorted(result) for result in wire.read_response(response.body)]
+
+
+class Read(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = live.start_siltd()
+        prepare(cls.server)
+        for name, body, _ in BODIES:
+            write(cls.server, body)
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.server.stop() == 0
+
+    def answer(self, *queries, **params):
+        status, results = decoded(read(self.server, list(queries), dict({"db": "d"}, **params)))
+        self.assertEqual(status, 200, results)
+        return results
+
+    def error(self, response):
+        return response.status, json.loads(response.body)["error"]
+
+    def test_as_influxd(self):
+        real = live.start_influxd()
+        if real is None:
+            self.skipTest("the package influxdb cannot be had")
+        with real, live.start_siltd() as server:
+            for one in (real, server):
+                prepare(one)
+                for name, body, same in BODIES:
+                    if same:
+                        write(one, body)
+            for name, query, same in QUERIES:
+                ours, theirs = decoded(read(server, [query])), decoded(read(real, [query]))
+                if same:
+                    self.assertEqual(ours, theirs, name)
+                else:
+                    self.assertNotEqual(ours, theirs, name)
+            for body in (b"hello", wire.snappy(b"\xff\xff"), wire.snappy(wire.field(1, wire.field(3, wire.field(1, 9))))):
+                self.assertEqual(decoded(read(server, body)), decoded(read(real, body)), body)
+            for params in ({}, {"db": "nodb"}, {"db": "d", "rp": "no"}, {"db": "d", "rp": "short"}):
+                self.assertEqual(decoded(read(server, [QUERIES[0][1]], params)), decoded(read(real, [QUERIES[0][1]], params)), params)
+            self.assertEqual(server.stop(), 0)
+
+    def test_patterns_are_of_the_whole(self):
+        jobs = lambda *matchers: [dict(labels).get("job") for labels, _ in self.answer(ALWAYS + ([UP] + list(matchers),))[0]]
+        self.assertEqual(jobs(), ["a", "b"])
+        self.assertEqual(jobs(("=~", "zone", "x")), [])
+        self.assertEqual(jobs(("=~", "zone", "x.*|y")), ["a"])
+        self.assertEqual(jobs(("!~", "zone", "x")), ["a", "b"])
+        self.assertEqual(jobs(("!~", "zone", "x.*|")), [])
+        self.assertEqual(self.answer(ALWAYS + ([("=~", "__name__", "u")],)), [[]])
+
+    def test_several_queries(self):
+        results = self.answer((1000, 1000, [UP, ("=", "job", "a")]), (0, 10, [UP]), ALWAYS + ([("=", "__name__", "dl")],))
+        self.assertEqual(results, [[([("__name__", "up"), ("job", "a"), ("zone", "x y,z=1")], [(1000, 1.0)])], [],
+                                   [([("__name__", "dl"), ("a", "2"), ("z", "1")], [(1000, 1.0)])]])
+        self.assertEqual(decoded(read(self.server, [])), (200, []))
+
+    def test_line_protocol(self):
+        """Points that did not come from Prometheus have no tag __name__, and times between milliseconds."""
+        self.server.write("lp,A=0,a=1 value=3,other=4 1000000001\nlp,A=0,a=1 value=5 1000999999\nlp,A=0,a=1 value=6 -1\n"
+                          "lp,A=0,a=1 other=6 3000000000", db="d")
+        self.assertEqual(self.answer((-1, 1000, [("=", "__name__", "lp")])),
+                         [[([("A", "0"), ("__name__", "lp"), ("a", "1")], [(-1, 6.0), (1000, 5.0)])]])
+        self.assertEqual(self.answer((0, 999, [("=", "_measurement", "lp")])), [[]])
+
+    def test_which_series(self):
+        """The hint that only series are wanted: those in the range, without samples."""
+        query = wire.query_message(1000, 1000, [UP]) + wire.field(4, wire.field(2, "series"))
+        self.assertEqual(decoded(read(self.server, wire.snappy(wire.field(1, query)))), (200, [[
+            ([("__name__", "up"), ("job", "a"), ("zone", "x y,z=1")], []), ([("__name__", "up"), ("job", "b")], [])]]))
+
+    def test_large(self):
+        items = [({"__name__": "large", "i": "%03d" % i}, [(ms, i + ms / 8) for ms in range(0, 10000, 20)]) for i in range(40)]
+        self.assertEqual(write(self.server, wire.write_request(items)).status, 204)
+        result = self.answer((0, 10 ** 6, [("=", "__name__", "large")]))[0]
+        self.assertEqual([(dict(labels), samples) for labels, samples in result], items)
+
+    def test_limits(self):
+        query = [ALWAYS + ([("=~", ".*", "")],)]
+        for env, text in (({"SILT_COORDINATOR_MAX_SELECT_POINT": "3"}, "max-select-point limit exceeed: (4/3)"),
+                          ({"SILT_COORDINATOR_MAX_SELECT_SERIES": "1"}, "max-select-series limit exceeded: (2/1)")):
+            with live.start_siltd(env=env) as server:
+                prepare(server)
+                write(server, BODIES[0][1])
+                self.assertEqual(self.error(read(server, query)), (400, text))
+                self.assertEqual(server.stop(), 0)
+
+    def test_counted(self):
+        def counts():
+            series = self.server.query_json("SHOW STATS FOR 'httpd'")["results"][0]["series"][0]
+            return dict(zip(series["columns"], series["values"][0]))
+        before = counts()["promReadReq"]
+        self.answer(ALWAYS + ([UP],))
+        self.assertEqual(counts()["promReadReq"], before + 1)
+
+
+class Access(unittest.TestCase):
+    """Who may write may not read, and the other way around; as /write and /query have it."""
+
+    def test_privileges(self):
+        with people.start_siltd() as server:
+            people.populate(server)
+            for user, writes, reads in (("nobody", 403, 403), ("reader", 403, 200), ("writer", 204, 403), ("both", 204, 200),
+                                        ("root", 204, 200)):
+                for kind in ("u/p", "Basic"):
+                    params, headers = people.credentials(kind, user)
+                    params["db"] = "db0"
+                    self.assertEqual(write(server, BODIES[0][1], params, **headers).status, writes, (user, kind))
+                    self.assertEqual(read(server, [QUERIES[0][1]], params, **headers).status, reads, (user, kind))
+            params, headers = people.credentials("Basic", "both", right=False)
+            self.assertEqual(write(server, BODIES[0][1], {"db": "db0"}, **headers).status, 401)
+            self.assertEqual(read(server, [QUERIES[0][1]], {"db": "db0"}, **headers).status, 401)
+            self.assertEqual(write(server, BODIES[0][1], {"db": "db0"}).status, 401)
+            self.assertEqual(read(server, [QUERIES[0][1]], {"db": "db0"}).status, 401)
+            params, headers = people.credentials("Basic", "writer")
+            refused = read(server, [QUERIES[0][1]], {"db": "db0"}, **headers)
+            self.assertEqual(json.loads(refused.body)["error"], '"writer" user is not authorized to read from database "db0"')
+            self.assertEqual(server.stop(), 0)
 
 
 if __name__ == "__main__":
