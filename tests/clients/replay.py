@@ -1,6 +1,6 @@
 """replay.py - the exact requests of clients that are not run here, as they were seen on the wire or read in their sources: Grafana's data
-source (backend and browser), Telegraf's output, TSBS, inch, influxdb-ruby, aioinflux, influxdb-nodejs, Node-RED, icinga2, pcp2influxdb,
-glances, curl.
+source (backend and browser), Telegraf's output, Prometheus' remote write and read, TSBS, inch, influxdb-ruby, aioinflux, influxdb-nodejs,
+Node-RED, icinga2, pcp2influxdb, glances, curl.
 
 A step is a request and the reply's status, the headers that clients look at, and the body.
 """
@@ -8,6 +8,7 @@ import gzip
 import urllib.parse
 
 import common
+import prometheus_wire
 
 NAME = "replayed requests"
 LOOKED_AT = ("Content-Type", "Content-Encoding", "X-Influxdb-Error", "WWW-Authenticate", "Access-Control-Allow-Origin",
@@ -16,6 +17,7 @@ SEEN = {
     "telegraf: a batch, chunked and gzip": "204",
     "telegraf: database gone": 'database not found: \\"gone\\"',
     "grafana: save and test": '["cpu"]',
+    "prometheus: read": "('job', 'a b')",
     "grafana: panel, GET": "1577836800000",
     "curl: a form that is none": "204",
 }
@@ -69,6 +71,8 @@ class Wire:
             seen += ["%s: %s" % (name, reply.getheader(name)) for name in LOOKED_AT if reply.getheader(name) is not None]
             if reply.getheader("Content-Encoding") == "gzip":
                 got = gzip.decompress(got)
+            if reply.getheader("Content-Encoding") == "snappy":
+                got = repr(prometheus_wire.read_response(got)).encode()
             return "\n".join(seen) + "\n" + text(got)
         finally:
             connection.close()
@@ -143,6 +147,20 @@ def grafana(wire):
     yield "alerting", wire.form("/query", GRAFANA, "?db=telegraf&epoch=s", q=panel)
 
 
+def prometheus(wire):
+    write = dict(prometheus_wire.WRITE_HEADERS, **{"User-Agent": "Prometheus/2.42.0+ds"})
+    read = dict(prometheus_wire.READ_HEADERS, **{"User-Agent": "Prometheus/2.42.0+ds"})
+    up = [({"__name__": "up", "instance": "127.0.0.1:%d" % i, "job": "a b"}, [(1577836800000 + i, 1), (1577836815000, float("nan"))]) for i in range(9)]
+    query = (1577836800000, 1577836900000, [("=", "__name__", "up"), ("!=", "job", ""), ("=~", "instance", "^127[.]0[.]0[.]1:[0-4]$")])
+    yield "no database yet", wire.post("/api/v1/prom/write", write, prometheus_wire.write_request(up), db="prom")
+    yield "create", wire.form("/query", {}, q="CREATE DATABASE prom")
+    yield "samples", wire.post("/api/v1/prom/write", write, prometheus_wire.write_request(up), db="prom")
+    yield "metadata alone", wire.post("/api/v1/prom/write", write, prometheus_wire.write_request([], [(2, "up", "Whether it is.")]), db="prom")
+    yield "read", wire.post("/api/v1/prom/read", read, prometheus_wire.read_request([query]), db="prom")
+    yield "read, no database", wire.post("/api/v1/prom/read", read, prometheus_wire.read_request([query]), db="gone")
+    yield "a panel of it", wire.get("/query", GRAFANA, db="prom", epoch="ms", q='SELECT last("value") FROM "up" GROUP BY "instance"')
+
+
 def load_tools(wire):
     yield "tsbs: databases", wire.get("/query", {}, q="show databases")
     yield "tsbs: drop", wire.post("/query", {"Content-Type": "text/plain"}, q="drop database bench")
@@ -206,6 +224,6 @@ def others(wire):
 def steps(server, folder, credentials=None):
     """credentials: headers for those requests that bring none of their own."""
     wire = Wire(server, credentials)
-    for prefix, scenario in (("telegraf: ", telegraf), ("grafana: ", grafana), ("", load_tools), ("", others)):
+    for prefix, scenario in (("telegraf: ", telegraf), ("grafana: ", grafana), ("prometheus: ", prometheus), ("", load_tools), ("", others)):
         for name, seen in scenario(wire):
             yield prefix + name, seen
