@@ -2,11 +2,15 @@
  * bench_load.c - write a workload to a server over several keep-alive connections and tell how fast it went.
  *
  *     bench_load --port P [--path /write?db=bench] [--kind cpu] [--hosts 4000] [--steps 100] [--batch 5000]
- *                [--connections 4] [--out-of-order]
+ *                [--connections 4] [--out-of-order] [--prometheus]
+ *
+ * --prometheus sends the rows by remote write: a series with one sample for each of their fields. (--path: /api/v1/prom/write?db=
+ * bench; victoria-metrics' is /api/v1/write.)
  *
  * All bodies are made before the clock starts, so that the generator takes no time from the server. Each connection
  * sends every n-th body and waits for its answer: any but 204 ends the run with status 1. One JSON line on stdout.
  */
+#include "bench/remote_write.h"
 #include "bench/workload.h"
 
 #include <arpa/inet.h>
@@ -25,6 +29,7 @@ struct body {
 
 struct settings {
     int port, connections;
+    bool prometheus;
     const char *path;
     struct body *bodies;
     size_t body_count;
@@ -98,8 +103,10 @@ static void *run(void *arg)
         char head[512];
         int head_len = snprintf(head, sizeof(head),
                                 "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: %zu\r\n"
-                                "Content-Type: text/plain\r\n\r\n",
-                                s->path, s->port, s->bodies[i].len);
+                                "%s\r\n\r\n",
+                                s->path, s->port, s->bodies[i].len,
+                                s->prometheus ? "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy"
+                                              : "Content-Type: text/plain");
         uint64_t begin = silt_clock_monotonic_ns();
         c->failed = !send_all(fd, head, (size_t)head_len, MSG_MORE) ||
                     !send_all(fd, s->bodies[i].p, s->bodies[i].len, 0) || !read_no_content(fd);
@@ -115,6 +122,21 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static struct body make_body(const struct settings *s, struct silt_buffer *text)
+{
+    struct silt_buffer packed = {0}, *from = text;
+
+    if (s->prometheus) {
+        remote_write_body((struct silt_str){text->p, text->len}, &packed);
+        from = &packed;
+    }
+    struct body body = {silt_malloc(from->len), from->len};
+    memcpy(body.p, from->p, from->len);
+    silt_buffer_free(&packed);
+    text->len = 0;
+    return body;
+}
+
 static size_t make_bodies(struct workload *load, size_t batch, struct settings *s, size_t *bytes)
 {
     size_t rows = (size_t)load->hosts * load->steps, capacity = rows / batch + 1, in_body = 0, made = 0;
@@ -125,11 +147,8 @@ static size_t make_bodies(struct workload *load, size_t batch, struct settings *
             workload_row(load, step, host, &text);
             made++;
             if (++in_body == batch || made == rows) {
-                s->bodies[s->body_count].p = silt_malloc(text.len);
-                memcpy(s->bodies[s->body_count].p, text.p, text.len);
-                s->bodies[s->body_count++].len = text.len;
-                *bytes += text.len;
-                text.len = 0;
+                s->bodies[s->body_count] = make_body(s, &text);
+                *bytes += s->bodies[s->body_count++].len;
                 in_body = 0;
             }
         }
@@ -149,6 +168,10 @@ int main(int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--out-of-order") == 0) {
             out_of_order = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--prometheus") == 0) {
+            s.prometheus = true;
             continue;
         }
         if (strcmp(argv[i], "--port") == 0)
