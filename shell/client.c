@@ -217,6 +217,11 @@ enum silt_status client_send(struct client *client, const struct client_request 
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, request->timeout_ms);
 
     struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+    if (request->accept) {
+        char line[128];
+        snprintf(line, sizeof line, "Accept: %s", request->accept);
+        headers = curl_slist_append(headers, line);
+    }
     if (strcmp(request->method, "POST") == 0) {
         struct silt_str body = request->body;
         if (!request->body_type) {

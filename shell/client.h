@@ -31,8 +31,9 @@ struct client_request {
     struct silt_str body;
     const struct client_param *form;
     size_t form_count;
-    bool body_gzip;  /* the body is packed already */
-    long timeout_ms; /* 0: as long as it takes */
+    const char *accept; /* content type asked for; NULL: the server's choice */
+    bool body_gzip;     /* the body is packed already */
+    long timeout_ms;    /* 0: as long as it takes */
 
     /* A piece of the answer's body; false gives up the transfer. May be NULL. */
     bool (*data)(void *context, const char *bytes, size_t len);

@@ -14,6 +14,7 @@
  */
 #include "shell/export.h"
 
+#include "shell/policies.h"
 #include "shell/progress.h"
 #include "shell/words.h"
 
@@ -22,19 +23,13 @@
 #include <unistd.h>
 #include <zlib.h>
 
-struct policy {
-    struct silt_str name, duration, shard_duration, replicas;
-    bool is_default;
-};
-
 struct export
 {
     struct session *session;
     const struct options *options;
     struct silt_str database;
     struct silt_arena *arena;
-    struct policy *policies;
-    size_t policy_count, policy_capacity;
+    struct policies policies;
     struct silt_str *measurements;
     size_t measurement_count, measurement_capacity;
     struct schema schema;
@@ -48,24 +43,6 @@ struct export
 };
 
 /* ---------------------------------------------------------------- what is there */
-
-static void take_policy(void *context, const struct cell *cells, size_t count)
-{
-    struct export *e = context;
-    if (count < 5)
-        return;
-    if (e->policy_count == e->policy_capacity) {
-        e->policy_capacity = e->policy_capacity ? e->policy_capacity * 2 : 8;
-        e->policies = silt_realloc(e->policies, e->policy_capacity * sizeof *e->policies);
-    }
-    e->policies[e->policy_count++] = (struct policy){
-        .name = silt_arena_str(e->arena, cells[0].text),
-        .duration = silt_arena_str(e->arena, cells[1].text),
-        .shard_duration = silt_arena_str(e->arena, cells[2].text),
-        .replicas = silt_arena_str(e->arena, cells[3].text),
-        .is_default = silt_str_equal(cells[4].text, SILT_STR("true")),
-    };
-}
 
 static void take_measurement(void *context, const struct cell *cells, size_t count)
 {
@@ -91,15 +68,16 @@ static bool ask(struct export *e, const char *statement, const struct answer_eve
 
 static bool look_around(struct export *e)
 {
-    static const struct answer_events policies = {.row = take_policy}, measurements = {.row = take_measurement};
-    if (!ask(e, "SHOW RETENTION POLICIES ON ", &policies) || !ask(e, "SHOW MEASUREMENTS ON ", &measurements))
+    static const struct answer_events measurements = {.row = take_measurement};
+    struct policies *policies = &e->policies;
+    if (!policies_read(policies, e->session, e->database) || !ask(e, "SHOW MEASUREMENTS ON ", &measurements))
         return false;
     struct silt_str wanted = silt_str_from(e->options->rp);
     size_t kept = 0;
-    for (size_t i = 0; i < e->policy_count; i++)
-        if (!wanted.len || silt_str_equal(e->policies[i].name, wanted))
-            e->policies[kept++] = e->policies[i];
-    e->policy_count = kept;
+    for (size_t i = 0; i < policies->count; i++)
+        if (!wanted.len || silt_str_equal(policies->items[i].name, wanted))
+            policies->items[kept++] = policies->items[i];
+    policies->count = kept;
     if (!kept) {
         session_set(&e->session->failure, SILT_STR("there is no such retention policy"));
         return false;
@@ -126,20 +104,7 @@ static void warn_of_types(const struct export *e)
 static void put_policy(FILE *out, const struct silt_str database, const struct policy *policy, bool creates_database)
 {
     struct silt_buffer text = {0};
-    silt_buffer_str(&text, creates_database ? SILT_STR("CREATE DATABASE ") : SILT_STR("CREATE RETENTION POLICY "));
-    words_quote_identifier(&text, creates_database ? database : policy->name);
-    if (creates_database) {
-        silt_buffer_str(&text, SILT_STR(" WITH"));
-    } else {
-        silt_buffer_str(&text, SILT_STR(" ON "));
-        words_quote_identifier(&text, database);
-    }
-    silt_buffer_printf(&text, " DURATION %.*s REPLICATION %.*s SHARD DURATION %.*s", SILT_FMT(policy->duration),
-                       SILT_FMT(policy->replicas), SILT_FMT(policy->shard_duration));
-    if (creates_database) {
-        silt_buffer_str(&text, SILT_STR(" NAME "));
-        words_quote_identifier(&text, policy->name);
-    }
+    policy_statement(&text, database, policy, creates_database);
     fprintf(out, "%.*s\n", SILT_FMT(words_view(&text)));
     silt_buffer_free(&text);
 }
@@ -149,9 +114,9 @@ static void put_definitions(struct export *e)
     fputs("# DDL\n", e->out);
     bool created = false;
     for (size_t pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < e->policy_count; i++)
-            if (e->policies[i].is_default == (pass == 0)) {
-                put_policy(e->out, e->database, &e->policies[i], pass == 0);
+        for (size_t i = 0; i < e->policies.count; i++)
+            if (e->policies.items[i].is_default == (pass == 0)) {
+                put_policy(e->out, e->database, &e->policies.items[i], pass == 0);
                 created = created || pass == 0;
             }
     if (!created) { /* the default policy was not asked for */
@@ -212,12 +177,12 @@ static bool put_all(struct export *e)
     bool plain = e->options->lines_only;
     if (!plain)
         put_definitions(e);
-    for (size_t p = 0; p < e->policy_count; p++) {
+    for (size_t p = 0; p < e->policies.count; p++) {
         if (!plain)
             fprintf(e->out, "# CONTEXT-DATABASE:%.*s\n# CONTEXT-RETENTION-POLICY:%.*s\n", SILT_FMT(e->database),
-                    SILT_FMT(e->policies[p].name));
+                    SILT_FMT(e->policies.items[p].name));
         for (size_t m = 0; m < e->measurement_count; m++)
-            if (!put_measurement(e, e->policies[p].name, m))
+            if (!put_measurement(e, e->policies.items[p].name, m))
                 return false;
     }
     return true;
@@ -296,7 +261,7 @@ static void release(struct export *e)
 {
     schema_deinit(&e->schema);
     silt_arena_destroy(e->arena);
-    free(e->policies);
+    policies_deinit(&e->policies);
     free(e->measurements);
     free(e->path);
     free(e->part_path);

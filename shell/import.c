@@ -15,6 +15,7 @@
 #include "shell/import_read.h"
 #include "shell/progress.h"
 #include "shell/words.h"
+#include "shell/write_points.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -29,8 +30,6 @@
 #define REPORTED_MAX 20
 #define HALVINGS_MAX 5000 /* requests spent on finding lines at fault, for the whole import */
 #define PATIENCE_SECONDS 60
-
-enum verdict { WRITTEN, REFUSED, TOO_LARGE, UNREACHABLE };
 
 struct import {
     struct session *session;
@@ -57,7 +56,7 @@ struct sender {
     struct client *client;
     pthread_t thread;
     struct import_batch batch;
-    struct silt_buffer answer;
+    struct write_points points;
 };
 
 static _Atomic bool interrupted;
@@ -81,28 +80,6 @@ static void stop(struct import *import, uint64_t line, const char *text)
     pthread_mutex_unlock(&import->lock);
 }
 
-/* The text of {"error":"..."}, or the body as it is. */
-struct error_text {
-    struct silt_buffer text;
-};
-
-static void take_error(void *context, struct silt_str error)
-{
-    struct error_text *e = context;
-    silt_buffer_str(&e->text, error);
-}
-
-static void put_error(struct silt_buffer *out, const struct silt_buffer *body)
-{
-    static const struct answer_events events = {.failure = take_error};
-    struct error_text e = {{0}};
-    struct answer_reader *reader = answer_reader_create(&events, &e);
-    bool ok = answer_reader_feed(reader, body->p ? body->p : "", body->len);
-    answer_reader_destroy(reader);
-    silt_buffer_str(out, ok && e.text.len ? words_view(&e.text) : words_trim(words_view(body)));
-    silt_buffer_free(&e.text);
-}
-
 /* A row of CSV that is no point. */
 static void complain(void *context, uint64_t line, const char *text)
 {
@@ -120,7 +97,7 @@ static void report(struct sender *sender, uint64_t line, uint64_t last_line, siz
 {
     struct import *import = sender->import;
     struct silt_buffer text = {0};
-    put_error(&text, &sender->answer);
+    write_points_error(&text, &sender->points.answer);
     pthread_mutex_lock(&import->lock);
     import->refused += points;
     if (import->reported++ < REPORTED_MAX) {
@@ -137,78 +114,30 @@ static void report(struct sender *sender, uint64_t line, uint64_t last_line, siz
 
 /* ---------------------------------------------------------------- sending */
 
-static bool keep_answer(void *context, const char *bytes, size_t len)
+static bool is_stopped(void *context)
 {
-    struct silt_buffer *answer = context;
-    if (answer->len < 4096)
-        silt_buffer_append(answer, bytes, len);
-    return true;
-}
-
-static bool is_stopped(struct import *import)
-{
+    struct import *import = context;
     pthread_mutex_lock(&import->lock);
     bool stopped = import->stopped;
     pthread_mutex_unlock(&import->lock);
     return stopped || interrupted;
 }
 
-static enum verdict send_once(struct sender *sender, struct silt_str lines, bool *again, char *why, size_t why_bytes)
+static enum write_verdict send_lines(struct sender *sender, struct silt_str lines, uint64_t line)
 {
     struct import *import = sender->import;
-    struct client_param params[] = {{"db", words_view(&sender->batch.database)},
-                                    {"rp", words_view(&sender->batch.policy)},
-                                    {"precision", silt_str_from(import->precision)},
-                                    {"consistency", silt_str_from(import->consistency)}};
-    struct client_request request = {.method = "POST",
-                                     .path = "/write",
-                                     .params = params,
-                                     .param_count = 4,
-                                     .body_type = "text/plain; charset=utf-8",
-                                     .body = lines,
-                                     .data = keep_answer,
-                                     .context = &sender->answer};
-    struct client_reply reply;
-    struct silt_error err;
-    sender->answer.len = 0;
-    *again = false;
-    if (client_send(sender->client, &request, &reply, &err) != SILT_OK) {
-        snprintf(why, why_bytes, "%s", err.text);
-        *again = err.status != SILT_CANCELLED;
-        return UNREACHABLE;
-    }
-    if (reply.status / 100 == 2)
-        return WRITTEN;
-    if (reply.status == 413)
-        return TOO_LARGE;
-    if (reply.status == 400 || reply.status == 422)
-        return REFUSED;
-    struct silt_buffer text = {0};
-    put_error(&text, &sender->answer);
-    snprintf(why, why_bytes, "status %ld: %.*s", reply.status, SILT_FMT(words_view(&text)));
-    silt_buffer_free(&text);
-    *again = reply.status >= 500 || reply.status == 429 || reply.status == 408;
-    return UNREACHABLE;
-}
-
-static enum verdict send_lines(struct sender *sender, struct silt_str lines, uint64_t line)
-{
-    uint64_t deadline = silt_clock_monotonic_ns() + PATIENCE_SECONDS * 1000000000ull;
-    long wait_ms = 100;
-    for (;;) {
-        bool again;
-        char why[512];
-        enum verdict verdict = send_once(sender, lines, &again, why, sizeof why);
-        if (verdict != UNREACHABLE)
-            return verdict;
-        if (!again || is_stopped(sender->import) || silt_clock_monotonic_ns() > deadline) {
-            stop(sender->import, line, why);
-            return UNREACHABLE;
-        }
-        struct timespec pause = {wait_ms / 1000, wait_ms % 1000 * 1000000};
-        nanosleep(&pause, NULL);
-        wait_ms = wait_ms < 5000 ? wait_ms * 2 : 5000;
-    }
+    struct write_points *points = &sender->points;
+    points->database = words_view(&sender->batch.database);
+    points->policy = words_view(&sender->batch.policy);
+    points->precision = import->precision;
+    points->consistency = import->consistency;
+    points->patience_seconds = PATIENCE_SECONDS;
+    points->stopped = is_stopped;
+    points->context = import;
+    enum write_verdict verdict = write_points(points, sender->client, lines);
+    if (verdict == WRITE_UNREACHABLE)
+        stop(import, line, points->why);
+    return verdict;
 }
 
 struct span {
@@ -243,12 +172,12 @@ static bool settle(struct sender *sender, const struct span *spans, size_t from,
     for (size_t i = 0; i < 2; i++) {
         struct silt_str lines = {sender->batch.text.p + spans[parts[i]].start,
                                  spans[parts[i + 1]].start - spans[parts[i]].start};
-        enum verdict verdict = send_lines(sender, lines, spans[parts[i]].line);
-        if (verdict == UNREACHABLE)
+        enum write_verdict verdict = send_lines(sender, lines, spans[parts[i]].line);
+        if (verdict == WRITE_UNREACHABLE)
             return false;
-        if (verdict == WRITTEN)
+        if (verdict == WRITE_DONE)
             count_written(sender->import, parts[i + 1] - parts[i]);
-        else if (!settle(sender, spans, parts[i], parts[i + 1], verdict == TOO_LARGE))
+        else if (!settle(sender, spans, parts[i], parts[i + 1], verdict == WRITE_TOO_LARGE))
             return false;
     }
     return true;
@@ -291,14 +220,14 @@ static struct span *find_points(const struct import_batch *batch, size_t *count)
 static bool send_batch(struct sender *sender)
 {
     struct import_batch *batch = &sender->batch;
-    enum verdict verdict = send_lines(sender, words_view(&batch->text), batch->first_line);
-    if (verdict == WRITTEN)
+    enum write_verdict verdict = send_lines(sender, words_view(&batch->text), batch->first_line);
+    if (verdict == WRITE_DONE)
         count_written(sender->import, batch->points);
-    if (verdict == WRITTEN || verdict == UNREACHABLE)
-        return verdict == WRITTEN;
+    if (verdict == WRITE_DONE || verdict == WRITE_UNREACHABLE)
+        return verdict == WRITE_DONE;
     size_t count;
     struct span *spans = find_points(batch, &count);
-    bool ok = settle(sender, spans, 0, count, verdict == TOO_LARGE);
+    bool ok = settle(sender, spans, 0, count, verdict == WRITE_TOO_LARGE);
     free(spans);
     return ok;
 }
@@ -498,7 +427,7 @@ static void run_senders(struct import *import, struct import_reader *reader, siz
         pthread_join(senders[i].thread, NULL);
         client_destroy(senders[i].client);
         import_batch_free(&senders[i].batch);
-        silt_buffer_free(&senders[i].answer);
+        silt_buffer_free(&senders[i].points.answer);
     }
     /* What nobody took any more. */
     for (size_t i = 0; i < import->queued; i++)

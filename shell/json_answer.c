@@ -6,6 +6,8 @@
  */
 #include "shell/json_answer.h"
 
+#include "shell/msgpack_tokens.h"
+
 #include <stdlib.h>
 
 enum where {
@@ -55,6 +57,7 @@ struct pieces {
 
 struct answer_reader {
     struct json_tokens tokens;
+    struct msgpack_tokens msgpack;
     const struct answer_events *events;
     void *context;
     enum where stack[JSON_DEPTH_MAX + 1];
@@ -157,15 +160,32 @@ static void add_cell(struct answer_reader *r, enum cell_kind kind, struct silt_s
     pieces_add(&r->row, text);
 }
 
+static enum cell_kind cell_kind(enum json_token token)
+{
+    switch (token) {
+    case JSON_STRING:
+        return CELL_STRING;
+    case JSON_NUMBER:
+        return CELL_NUMBER;
+    case JSON_INTEGER:
+        return CELL_INTEGER;
+    case JSON_UNSIGNED:
+        return CELL_UNSIGNED;
+    case JSON_FLOAT:
+        return CELL_FLOAT;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return CELL_BOOLEAN;
+    default:
+        return CELL_NULL;
+    }
+}
+
 static void scalar(struct answer_reader *r, enum json_token token, struct silt_str text)
 {
     switch (r->stack[r->depth]) {
     case ROW:
-        add_cell(r,
-                 token == JSON_STRING   ? CELL_STRING
-                 : token == JSON_NUMBER ? CELL_NUMBER
-                 : token == JSON_NULL   ? CELL_NULL
-                                        : CELL_BOOLEAN,
+        add_cell(r, cell_kind(token),
                  token == JSON_TRUE    ? SILT_STR("true")
                  : token == JSON_FALSE ? SILT_STR("false")
                                        : text);
@@ -316,6 +336,7 @@ struct answer_reader *answer_reader_create(const struct answer_events *events, v
     r->events = events;
     r->context = context;
     json_tokens_init(&r->tokens, take, r);
+    msgpack_tokens_init(&r->msgpack, take, r);
     return r;
 }
 
@@ -324,6 +345,7 @@ void answer_reader_destroy(struct answer_reader *r)
     if (!r)
         return;
     json_tokens_deinit(&r->tokens);
+    msgpack_tokens_deinit(&r->msgpack);
     pieces_free(&r->row);
     pieces_free(&r->tags);
     pieces_free(&r->columns);
@@ -342,7 +364,12 @@ bool answer_reader_feed(struct answer_reader *r, const char *bytes, size_t len)
     return json_tokens_feed(&r->tokens, bytes, len);
 }
 
+bool answer_reader_feed_msgpack(struct answer_reader *r, const char *bytes, size_t len)
+{
+    return msgpack_tokens_feed(&r->msgpack, bytes, len);
+}
+
 bool answer_reader_complete(const struct answer_reader *r)
 {
-    return json_tokens_complete(&r->tokens);
+    return json_tokens_complete(&r->tokens) && msgpack_tokens_complete(&r->msgpack);
 }

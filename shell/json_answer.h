@@ -1,5 +1,5 @@
 /*
- * json_answer.h - /query's JSON answer as events, row by row, as it arrives.
+ * json_answer.h - /query's answer, JSON or MessagePack, as events, row by row, as it arrives.
  *
  *     {"results":[{"statement_id":0,                                   result_begin
  *       "series":[{"name":"cpu","tags":{..},"columns":["time","v"],    series_begin
@@ -15,11 +15,14 @@
 
 #include "shell/json_tokens.h"
 
-enum cell_kind { CELL_NULL, CELL_BOOLEAN, CELL_NUMBER, CELL_STRING };
+/* The last three come from MessagePack in the place of CELL_NUMBER. */
+enum cell_kind { CELL_NULL, CELL_BOOLEAN, CELL_NUMBER, CELL_STRING, CELL_INTEGER, CELL_UNSIGNED, CELL_FLOAT };
 
 struct cell {
     enum cell_kind kind;
-    struct silt_str text; /* number as sent, true or false, string unescaped; empty for null */
+    /* Number as sent, true or false, string unescaped; empty for null. Of the last three kinds: the 8 bytes of an
+     * int64_t, uint64_t or double. */
+    struct silt_str text;
 };
 
 struct answer_tag {
@@ -51,6 +54,8 @@ struct answer_reader *answer_reader_create(const struct answer_events *events, v
 void answer_reader_destroy(struct answer_reader *reader);
 /* false: what came is no JSON. */
 bool answer_reader_feed(struct answer_reader *reader, const char *bytes, size_t len);
+/* The same for MessagePack; an answer is fed to one of the two. */
+bool answer_reader_feed_msgpack(struct answer_reader *reader, const char *bytes, size_t len);
 bool answer_reader_complete(const struct answer_reader *reader);
 
 #endif

@@ -25,6 +25,9 @@ enum json_token {
     JSON_TRUE,
     JSON_FALSE,
     JSON_NULL,
+    JSON_INTEGER, /* these three from MessagePack only; text: the 8 bytes of an int64_t, uint64_t or double */
+    JSON_UNSIGNED,
+    JSON_FLOAT,
 };
 
 /* text is borrowed for the call. */

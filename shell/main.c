@@ -6,6 +6,7 @@
 #include "shell/export.h"
 #include "shell/import.h"
 #include "shell/interactive.h"
+#include "shell/migrate.h"
 #include "shell/words.h"
 #include "silt/version.h"
 
@@ -79,6 +80,8 @@ static int connect_and_run(struct options *options)
             status = import_run(&session, options, options->import ? options->path : options->operands[1]);
         else if (strcmp(subcommand, "export") == 0)
             status = export_run(&session, options, options->operands[1]);
+        else if (strcmp(subcommand, "migrate") == 0)
+            status = migrate_run(&session, options, options->operands[1]);
         else if (*options->execute)
             status = run_execute(&session, options->execute);
         else if (!person)
@@ -100,7 +103,10 @@ static int connect_and_run(struct options *options)
 /* A subcommand with what it works on, or nothing. */
 static bool check_operands(const struct options *o)
 {
-    bool known = o->operand_count && (strcmp(o->operands[0], "import") == 0 || strcmp(o->operands[0], "export") == 0);
+    static const char *const subcommands[] = {"import", "export", "migrate"};
+    bool known = false;
+    for (size_t i = 0; o->operand_count && i < sizeof subcommands / sizeof *subcommands; i++)
+        known = known || strcmp(o->operands[0], subcommands[i]) == 0;
     if (o->operand_count && !known)
         fprintf(stderr, "unknown arguments: %s\n", o->operands[0]);
     else if (known && o->operand_count != 2)

@@ -22,6 +22,7 @@ const char options_usage[] =
     "       silt [flags] < script              statements from standard input\n"
     "       silt [flags] import FILE           write a file of points; - is standard input\n"
     "       silt [flags] export DATABASE       all points of a database as line protocol\n"
+    "       silt [flags] migrate URL           all of a live InfluxDB 1.x, into the server of -host\n"
     "\n"
     "  -host 'host name'        Host to connect to (localhost; SILT_HOST).\n"
     "  -port 'port #'           Port to connect to (8086; SILT_PORT).\n"
@@ -57,6 +58,23 @@ const char options_usage[] =
     "  -output 'file'           Write there; packed if it ends in .gz (standard output).\n"
     "  -gzip                    Pack.\n"
     "  -lponly                  Points only, without the statements that make database and policies.\n"
+    "\n"
+    "Of migrate (of http://host:8086; databases, policies, users, continuous queries, points; a run that ended early "
+    "goes on\n"
+    "when it is started again; status 0: all is equal, 1: it ended early, 3: there are differences, which the report "
+    "tells):\n"
+    "  -from-username 'name'    User name at the old server (SILT_FROM_USERNAME).\n"
+    "  -from-password 'text'    Password there (SILT_FROM_PASSWORD; else it is asked for).\n"
+    "  -users 'how'             New passwords: ask, random (shown once), none (no users), or a file of NAME:PASSWORD, "
+    "mode 0600.\n"
+    "  -database, -rp 'name'    This database or policy only.\n"
+    "  -since 'time'            Points from this time on only, as 2020-01-01T00:00:00Z or nanoseconds.\n"
+    "  -rate 'n'                At most so many rows a second, or bytes, as 5MB (kB, MB, GB).\n"
+    "  -jobs 'n'                Queries under way at once (4).\n"
+    "  -slice 'n'               Values of one query, about (1000000).\n"
+    "  -patience 'seconds'      How long a server that does not answer is asked again (60).\n"
+    "  -state 'file'            What is done (silt-migrate-HOST-PORT.state).\n"
+    "  -report 'file'           A line of CSV per field and day (silt-migrate-HOST-PORT.csv).\n"
     "\n"
     "Examples:\n"
     "\n"
@@ -102,6 +120,15 @@ static const struct flag flags[] = {
     FLAG("start", start, TEXT),
     FLAG("end", end, TEXT),
     FLAG("output", output, TEXT),
+    FLAG("from-username", from_username, TEXT),
+    FLAG("from-password", from_password, TEXT),
+    FLAG("users", users, TEXT),
+    FLAG("since", since, TEXT),
+    FLAG("rate", rate, TEXT),
+    FLAG("slice", slice, TEXT),
+    FLAG("patience", patience, TEXT),
+    FLAG("state", state, TEXT),
+    FLAG("report", report, TEXT),
     FLAG("gzip", gzip, SWITCH),
     FLAG("lponly", lines_only, SWITCH),
     FLAG("version", version, SWITCH),
@@ -165,7 +192,16 @@ enum silt_status options_parse(struct options *o, int argc, char **argv, struct 
                           .output = "",
                           .from_line = "",
                           .csv = "",
-                          .jobs = ""};
+                          .jobs = "",
+                          .from_username = "",
+                          .from_password = "",
+                          .users = "",
+                          .since = "",
+                          .rate = "",
+                          .slice = "",
+                          .patience = "",
+                          .state = "",
+                          .report = ""};
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
         if (arg[0] != '-' || !arg[1]) {

@@ -15,7 +15,9 @@ struct options {
     const char *host, *socket, *database, *username, *password, *execute, *format, *precision, *consistency;
     const char *credentials; /* file; "" for the usual one */
     const char *type, *pps, *path;
-    const char *rp, *start, *end, *output, *jobs, *from_line, *csv; /* of import and export */
+    const char *rp, *start, *end, *output, *jobs, *from_line, *csv; /* of import, export and migrate */
+    const char *from_username, *from_password, *users, *since, *rate, *slice, *patience, *state,
+        *report; /* of migrate */
     unsigned port;
     bool ssl, unsafe_ssl, pretty, import, compressed, version, help, no_rc, gzip, lines_only;
     bool password_given, format_given;

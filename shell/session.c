@@ -77,6 +77,8 @@ struct answer {
     bool refused; /* the whole request failed: nothing after it counts */
     bool failed;  /* session->failure is set */
     bool begun;   /* something came */
+    bool packed;  /* MessagePack was asked for */
+    struct client_reply reply;
     size_t rows;
     struct silt_buffer raw;
 };
@@ -159,7 +161,9 @@ static bool on_data(void *context, const char *bytes, size_t len)
     if (ferror(a->session->out) || (a->session->watched && ferror(a->session->watched))) /* the pager was left */
         return false;
     if (!a->broken && !a->refused)
-        a->broken = !answer_reader_feed(a->reader, bytes, len);
+        a->broken =
+            !(a->packed && strstr(a->reply.content_type, "msgpack") ? answer_reader_feed_msgpack
+                                                                    : answer_reader_feed)(a->reader, bytes, len);
     return true;
 }
 
@@ -202,27 +206,29 @@ static bool ask(struct answer *a, const struct question *q)
                                      .param_count = sizeof params / sizeof *params,
                                      .form = form,
                                      .form_count = 1,
+                                     .accept = a->packed ? "application/x-msgpack" : NULL,
                                      .data = on_data,
                                      .tick = on_tick,
                                      .context = a,
                                      .timeout_ms = q->patience_ms};
-    struct client_reply reply;
     struct silt_error err;
     s->failure.len = 0;
     a->reader = answer_reader_create(&watching, a);
-    enum silt_status status = client_send(s->client, &request, &reply, &err);
+    enum silt_status status = client_send(s->client, &request, &a->reply, &err);
     bool usable = true;
+    s->unreachable = status != SILT_OK || a->reply.status >= 500;
     if (status != SILT_OK) {
         a->failed = false;
         note_failure(a, silt_str_from(err.text));
         usable = false;
-    } else if (a->broken || (a->begun && !answer_reader_complete(a->reader))) {
+    } else if (a->broken || !answer_reader_complete(a->reader) || (a->packed && !a->begun)) {
         a->failed = false;
-        note_failure(a, words_trim(words_view(&a->raw)));
+        note_failure(a, a->packed ? SILT_STR("the answer is not whole") : words_trim(words_view(&a->raw)));
         usable = false;
-    } else if (reply.status != 200 && !a->failed) {
+        s->unreachable = true;
+    } else if (a->reply.status != 200 && !a->failed) {
         char text[64];
-        snprintf(text, sizeof text, "received status code %ld from server", reply.status);
+        snprintf(text, sizeof text, "received status code %ld from server", a->reply.status);
         note_failure(a, silt_str_from(text));
         usable = false;
     }
@@ -292,21 +298,35 @@ bool session_query(struct session *s, struct silt_str text)
     return ok;
 }
 
-bool session_ask(struct session *s, struct silt_str text, struct silt_str database, const struct answer_events *events,
-                 void *context)
+static bool ask_quietly(struct session *s, const struct question *question, bool packed,
+                        const struct answer_events *events, void *context)
 {
     /* Its answer is not the one that the user waits for. */
     void (*answering)(void *) = s->answering;
     void (*tick)(void *, double, size_t) = s->tick;
     s->answering = NULL;
     s->tick = NULL;
-    struct answer answer = {.session = s, .events = events, .context = context};
-    struct question question = {
-        .text = text, .database = database, .epoch = "ns", .chunked = true, .patience_ms = s->patience_ms};
-    bool usable = ask(&answer, &question);
+    struct answer answer = {.session = s, .events = events, .context = context, .packed = packed};
+    bool usable = ask(&answer, question);
     s->answering = answering;
     s->tick = tick;
     return usable && !answer.failed;
+}
+
+bool session_ask(struct session *s, struct silt_str text, struct silt_str database, const struct answer_events *events,
+                 void *context)
+{
+    struct question question = {
+        .text = text, .database = database, .epoch = "ns", .chunked = true, .patience_ms = s->patience_ms};
+    return ask_quietly(s, &question, false, events, context);
+}
+
+bool session_read(struct session *s, struct silt_str text, struct silt_str database, int64_t chunk_size,
+                  const struct answer_events *events, void *context)
+{
+    struct question question = {
+        .text = text, .database = database, .epoch = "ns", .chunked = true, .chunk_size = chunk_size};
+    return ask_quietly(s, &question, true, events, context);
 }
 
 /* ---------------------------------------------------------------- schema */

@@ -39,6 +39,7 @@ struct session {
     void *context;
 
     struct silt_buffer failure; /* the last error's bare text */
+    bool unreachable;           /* the last question was not answered to its end: it may be asked again */
 };
 
 void session_init(struct session *session, const struct options *options);
@@ -59,6 +60,9 @@ bool session_write(struct session *session, struct silt_str database, struct sil
  */
 bool session_ask(struct session *session, struct silt_str text, struct silt_str database,
                  const struct answer_events *events, void *context);
+/* The same by MessagePack, chunk_size rows at a time: numbers come with their types, strings as they are stored. */
+bool session_read(struct session *session, struct silt_str text, struct silt_str database, int64_t chunk_size,
+                  const struct answer_events *events, void *context);
 /* Fields and tags of a database; measurement "": of all. The schema is sealed. */
 bool session_schema(struct session *session, struct silt_str database, struct silt_str policy,
                     struct silt_str measurement, struct schema *schema);

@@ -4,6 +4,7 @@ followed by lines that begin with `> ` is a session in the shell: those lines ar
 
     tests/readme_test.py --record     writes what the shell's sessions look like now into the pages
 """
+import contextlib
 import os
 import re
 import shutil
@@ -16,7 +17,27 @@ import live
 sys.path.insert(0, os.path.join(live.ROOT, "tests", "shell"))
 import terminal  # noqa: E402
 
-PAGES = ("README.md", "docs/shell.md", "docs/getting-started.md", "docs/operations.md")
+PAGES = ("README.md", "docs/shell.md", "docs/getting-started.md", "docs/operations.md", "docs/migrating.md")
+
+
+# What the server at http://old:8086 has, where a page speaks of one.
+OLD_LINES = """cpu,host=web1 usage=12.5,cores=8i 1577836800000000000
+cpu,host=web2 usage=71 1577836800000000000
+cpu,host=web1 usage=14.25 1577923200000000000
+mem,host=web1 free=1024i 1577836800000000000
+mem,host=web1 free=2048i 1578355200000000000
+mem,host=web2 free=512i 1578355200000000000
+"""
+
+
+def start_old(text):
+    """An influxd for a page that needs one; None where it does not, or where there is none."""
+    old = live.start_influxd() if "http://old:8086" in text else None
+    if old:
+        old.query("CREATE DATABASE metrics")
+        old.query("CREATE SUBSCRIPTION kapacitor ON metrics.autogen DESTINATIONS ALL 'http://127.0.0.1:1'")
+        old.write(OLD_LINES, db="metrics")
+    return old
 
 
 def commands(text):
@@ -56,8 +77,11 @@ def check_page(page):
         text = f.read()
     session = list(commands(text))
     passed = failed = skipped = 0
+    old = start_old(text)
+    if "http://old:8086" in text and not old:
+        return 0, 0, len(session)
     programs = os.path.dirname(os.path.abspath(live.siltd_path()))
-    with live.start_siltd() as server, tempfile.TemporaryDirectory(prefix="silt-readme-") as home:
+    with old or contextlib.nullcontext(), live.start_siltd() as server, tempfile.TemporaryDirectory(prefix="silt-readme-") as home:
         env = dict(os.environ, SILT_PORT=str(server.port), HOME=home, LANG="C.UTF-8", PATH=programs + ":" + os.environ["PATH"])
         for command, want in session:
             if re.search(r"^> ", want, re.M):
@@ -70,9 +94,15 @@ def check_page(page):
                     with open(path, "w", encoding="utf-8") as f:
                         f.write(text)
             else:
-                run = subprocess.run(["bash", "-c", command.replace("127.0.0.1:8086", "127.0.0.1:%d" % server.port)],
+                command_here = command.replace("127.0.0.1:8086", "127.0.0.1:%d" % server.port)
+                if old:
+                    command_here = command_here.replace("old:8086", "127.0.0.1:%d" % old.port)
+                    command_here = command_here.replace("-host old -port 8086", "-host 127.0.0.1 -port %d" % old.port)
+                run = subprocess.run(["bash", "-c", command_here],
                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60, env=env, cwd=live.ROOT)
                 got = run.stdout.decode()
+                if old:
+                    got = got.replace("127.0.0.1:%d" % old.port, "old:8086")
             if got.rstrip("\n") == want.rstrip("\n"):
                 passed += 1
             else:
