@@ -51,6 +51,7 @@ enum silt_status exec_alloc(struct exec *exec, size_t count, size_t item_bytes, 
 /* To the sink, remembering its failure. */
 enum silt_status exec_series(struct exec *exec, const struct silt_series_head *head);
 enum silt_status exec_rows(struct exec *exec, const struct silt_cell *cells, size_t row_count);
+enum silt_status exec_batch(struct exec *exec, const struct silt_row_batch *batch);
 
 /* In place of its SELECT a copy with every database and policy filled in; they have to exist (normalise.c). */
 enum silt_status continuous_query_normalise(struct exec *exec, struct continuous_query_statement *query,

@@ -80,6 +80,11 @@ enum silt_status exec_rows(struct exec *exec, const struct silt_cell *cells, siz
     return sink_failed(exec, exec->sink->rows(exec->sink, cells, row_count));
 }
 
+enum silt_status exec_batch(struct exec *exec, const struct silt_row_batch *batch)
+{
+    return sink_failed(exec, exec->sink->batch(exec->sink, batch));
+}
+
 static enum silt_status run_statement(struct exec *exec, const struct statement *statement, struct silt_error *err)
 {
     enum silt_status rc = exec_check(exec, err);

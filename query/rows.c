@@ -1,341 +1,131 @@
 /* rows.c - implements rows.h. */
 #include "query/rows.h"
+#include "query/row_stream.h"
 
-#include <assert.h>
+#include <stdlib.h>
 
 #define OWN_CURSORS_MAX 8
-#define BUFFERED_CELLS_MAX ((size_t)1 << 18)
-#define BUFFER_ROWS_MAX 1024 /* of a series that shares its cursor */
-#define FIRST_ROWS 256       /* buffered at first, for a LIMIT may need no more */
+#define NOTE_ROWS_MAX 1024
+#define RANKED_STREAMS_MAX 65536
 
-struct stream {
-    struct lane *lane; /* NULL: the shared one */
-    struct rows *part; /* rows of one of several sources; then its row under way is all there is here */
-    uint32_t part_shard;
-    uint32_t series;
-    bool finished;     /* nothing behind the buffer */
-    bool sought;       /* an own cursor stands where the buffer ends */
-    silt_time resume;  /* a shared cursor goes on from here */
-    uint64_t reach;    /* how far it looks at a time, in ns; 0: all the way */
-    size_t count, at;
-    size_t goal;       /* rows to buffer at a time */
-    silt_time *times;
-    uint32_t *shards;
-    struct silt_cell *cells; /* wanted_count per row */
-    struct silt_arena *strings;
+/* A stream whose next row waits; what decides is here, so that the merge seldom looks at the stream itself. */
+struct waiting {
+    silt_time time;
+    uint32_t stream, rank;
 };
 
-#define NOTE_ROWS_MAX 1024
+/* Where a row of a block lies. */
+struct row_at {
+    const struct row_stream *stream;
+    size_t row;
+};
+
+struct block {
+    silt_time times[ROWS_BLOCK_MAX];
+    uint32_t series[ROWS_BLOCK_MAX];
+    struct row_at rows[ROWS_BLOCK_MAX];
+    struct silt_batch_column *columns;
+    char **data;      /* per column: values */
+    uint64_t **valid; /* per column: bits */
+};
 
 struct rows {
-    const struct scan *scan;
-    const struct scan_group *group;
+    struct row_layout layout;
     struct silt_arena *arena;
-    const uint32_t *wanted;
-    size_t wanted_count, must;
-    bool every, in_sequence;
-    const struct windows *by_window;
     size_t compare;
-    bool descending, started;
-    silt_time min, max;
-    size_t buffer_rows;
-    struct lane *shared;
-    struct lane *lanes[OWN_CURSORS_MAX];
-    size_t lane_count;
-    struct lane **memory_lanes; /* subqueries: a cursor each */
-    struct stream *streams;
-    size_t stream_count; /* a stream per series, or one per source */
-    bool parted;
+    bool in_sequence;
+    const struct windows *by_window;
+    bool started;
+    bool by_series; /* a subquery's rows stand as it gave them */
+    bool parted;    /* a stream per source, not per series */
+    bool ranked;    /* ranks tell what comparing companions would */
+    bool rankable;
     enum rows_order order;
     uint64_t most, taken; /* rows of a shard; of the last one */
     uint32_t taken_shard;
     uint64_t unnoted, note_rows; /* given since note_points(), and how many it is to be told at once */
-    struct stream **heap; /* of the shard under way */
+    uint64_t merged;      /* rows so far, until streams are ranked */
+    struct waiting *heap; /* of the shard under way */
     size_t heap_count;
     uint32_t shard;
-    struct stream *given; /* whose row the caller has */
+    struct row_stream *given; /* whose row the caller has */
     struct silt_cell *out;
-    struct lane_column *columns;
+    struct block *block;
 };
-
-/* ---------------------------------------------------------------- buffers */
-
-/* A field does, a tag that stands for a subquery's column does not. */
-static bool makes_rows(const struct rows *rows, const struct stream *stream, size_t column)
-{
-    const struct plan *plan = rows->scan->plan;
-    const struct slot *slot = &plan->slots[rows->wanted[column]];
-
-    return slot->kind == SLOT_FIELD &&
-           !(slot->or_tag && !plan->sources[rows->scan->series[stream->series].source].in_memory);
-}
-
-/* The rows of the batch that count, at most `room` of them; *full: there are more. */
-static size_t pick_rows(const struct rows *rows, const struct stream *stream, const struct lane_batch *batch, bool every,
-                        const uint64_t *passed, size_t room, uint16_t picks[BATCH_ROWS_MAX], bool *full)
-{
-    size_t count = 0;
-
-    static_assert(BATCH_ROWS_MAX <= UINT16_MAX + 1, "a row's number fits");
-    *full = false;
-    for (size_t from = 0; from < batch->count; from += 64) {
-        uint64_t bits = every ? (passed ? passed[from / 64] : UINT64_MAX) : 0;
-        for (size_t c = 0; c < rows->must && !every; c++)
-            if (makes_rows(rows, stream, c))
-                bits |= rows->columns[c].valid ? rows->columns[c].valid[from / 64] : UINT64_MAX;
-        if (batch->count - from < 64)
-            bits &= ((uint64_t)1 << (batch->count - from)) - 1;
-        for (; bits; bits &= bits - 1) {
-            if (count == room) {
-                *full = true;
-                return count;
-            }
-            picks[count++] = (uint16_t)(from + (size_t)__builtin_ctzll(bits));
-        }
-    }
-    return count;
-}
-
-#define COPY(cell_kind, member, value)                                                                                 \
-    for (size_t i = 0; i < count; i++) {                                                                               \
-        size_t row = picks[i];                                                                                         \
-        to[i * width] = row_valid(column->valid, row) ? (struct silt_cell){.kind = cell_kind, .member = value}        \
-                                                      : (struct silt_cell){.kind = SILT_CELL_NULL};                    \
-    }
-
-/* Into every width-th cell. Strings are copied, for the batch goes before its rows do. */
-static void copy_column(struct silt_cell *to, size_t width, const struct lane_column *column, enum data_type type,
-                        const uint16_t *picks, size_t count, struct silt_arena *strings)
-{
-    switch (type) {
-    case DATA_FLOAT:
-        COPY(SILT_CELL_FLOAT, f64, column->f64[row])
-        break;
-    case DATA_INTEGER:
-        COPY(SILT_CELL_INTEGER, i64, column->i64[row])
-        break;
-    case DATA_UNSIGNED:
-        COPY(SILT_CELL_UNSIGNED, u64, column->u64[row])
-        break;
-    case DATA_BOOLEAN:
-        COPY(SILT_CELL_BOOLEAN, boolean, column->boolean[row] != 0)
-        break;
-    case DATA_STRING:
-        COPY(SILT_CELL_STRING, string, silt_arena_str(strings, column->string[row]))
-        break;
-    default:
-        for (size_t i = 0; i < count; i++)
-            to[i * width] = cell_null();
-    }
-}
-
-#undef COPY
-
-static enum silt_status copy_rows(struct rows *rows, struct stream *stream, struct lane *lane,
-                                  const struct lane_batch *batch, bool *full, struct silt_error *err)
-{
-    const struct plan *plan = rows->scan->plan;
-    size_t width = rows->wanted_count;
-    struct lane_column *columns = rows->columns;
-    uint16_t picks[BATCH_ROWS_MAX];
-    const silt_time *times;
-    bool any = false;
-    enum silt_status rc;
-
-    for (size_t c = 0; c < width; c++) {
-        if (plan->slots[rows->wanted[c]].kind != SLOT_FIELD)
-            continue;
-        if ((rc = lane_column(lane, rows->wanted[c], &columns[c], err)) != SILT_OK)
-            return rc;
-        any = any || (c < rows->must && makes_rows(rows, stream, c) && columns[c].valid_count > 0);
-    }
-    /* a subquery's row is a row, whatever it has of what is wanted */
-    bool every = rows->every && plan->sources[rows->scan->series[stream->series].source].in_memory;
-    const uint64_t *passed = NULL;
-    if (every && (rc = lane_filter(lane, &passed, err)) != SILT_OK)
-        return rc;
-    *full = false;
-    if (!any && !every)
-        return SILT_OK;
-    if ((rc = lane_times(lane, &times, err)) != SILT_OK)
-        return rc;
-    /* when full, the rest of the batch is read again from `resume` */
-    size_t count = pick_rows(rows, stream, batch, every, passed, stream->goal - stream->count, picks, full);
-    if (count == 0)
-        return SILT_OK;
-    struct silt_cell *cells = stream->cells + stream->count * width;
-    for (size_t c = 0; c < width; c++) {
-        const struct slot *slot = &plan->slots[rows->wanted[c]];
-        if (slot->kind != SLOT_FIELD) {
-            struct silt_cell tag = lane_tag_cell(lane, rows->wanted[c]);
-            for (size_t i = 0; i < count; i++)
-                cells[i * width + c] = tag;
-            continue;
-        }
-        if (slot->type == DATA_STRING && !stream->strings)
-            stream->strings = silt_arena_create(&plan->exec->budget);
-        copy_column(cells + c, width, &columns[c], slot->type, picks, count, stream->strings);
-    }
-    for (size_t i = 0; i < count; i++) {
-        stream->times[stream->count + i] = times[picks[i]];
-        stream->shards[stream->count + i] = batch->shard;
-    }
-    stream->count += count;
-    silt_time last = times[picks[count - 1]];
-    stream->resume = rows->descending ? last - 1 : last + 1;
-    return stream->strings && silt_arena_exceeded(stream->strings)
-               ? silt_fail(err, SILT_LIMIT, "query memory limit exceeded")
-               : SILT_OK;
-}
-
-static enum silt_status refill_part(struct stream *stream, struct silt_error *err)
-{
-    struct row row;
-    bool more;
-    enum silt_status rc = rows_next(stream->part, &row, &more, err);
-
-    if (rc != SILT_OK || !more)
-        return rc;
-    stream->count = 1;
-    stream->times[0] = row.time;
-    stream->part_shard = row.shard;
-    stream->series = row.series;
-    stream->cells = (struct silt_cell *)row.cells; /* the part's, until it is asked again */
-    return SILT_OK;
-}
-
-static enum silt_status refill_own(struct rows *rows, struct stream *stream, struct silt_error *err)
-{
-    struct lane_batch batch;
-    bool full = false;
-    enum silt_status rc;
-
-    if (!stream->sought &&
-        (rc = lane_seek(stream->lane, stream->series, rows->group, rows->min, rows->max, rows->descending, err)) != SILT_OK)
-        return rc;
-    stream->sought = true;
-    while (stream->count == 0) {
-        if ((rc = lane_next(stream->lane, &batch, err)) != SILT_OK)
-            return rc;
-        if (batch.count == 0) {
-            stream->finished = true;
-            return SILT_OK;
-        }
-        if ((rc = copy_rows(rows, stream, stream->lane, &batch, &full, err)) != SILT_OK)
-            return rc;
-    }
-    return SILT_OK;
-}
-
-/* From `resume`, as far as reach allows. */
-static void next_range(const struct rows *rows, const struct stream *stream, silt_time *min, silt_time *max)
-{
-    *min = rows->descending ? rows->min : stream->resume;
-    *max = rows->descending ? stream->resume : rows->max;
-    if (stream->reach == 0 || *min > *max || (uint64_t)*max - (uint64_t)*min <= stream->reach)
-        return;
-    if (rows->descending)
-        *min = (silt_time)((uint64_t)*max - stream->reach);
-    else
-        *max = (silt_time)((uint64_t)*min + stream->reach);
-}
-
-/*
- * A shared cursor is set anew for each refill, and what it finds in memory is gathered up to its range's end. So that
- * not all the rest of a series is gathered again for every few rows of it, it looks only about as far as the next
- * rows reach, judged by those before.
- */
-static enum silt_status refill_shared(struct rows *rows, struct stream *stream, struct silt_error *err)
-{
-    struct lane_batch batch;
-    silt_time min, max;
-    bool full = false;
-    enum silt_status rc;
-
-    while (stream->count == 0) {
-        next_range(rows, stream, &min, &max);
-        if (min > max) {
-            stream->finished = true;
-            return SILT_OK;
-        }
-        if ((rc = lane_seek(rows->shared, stream->series, rows->group, min, max, rows->descending, err)) != SILT_OK)
-            return rc;
-        do {
-            if ((rc = lane_next(rows->shared, &batch, err)) != SILT_OK)
-                return rc;
-            if (batch.count && (rc = copy_rows(rows, stream, rows->shared, &batch, &full, err)) != SILT_OK)
-                return rc;
-        } while (batch.count && !full);
-        if (full)
-            break;
-        if (rows->descending ? min == rows->min : max == rows->max) {
-            stream->finished = true;
-            return SILT_OK;
-        }
-        stream->resume = rows->descending ? min - 1 : max + 1;
-        stream->reach = stream->reach > UINT64_MAX / 2 ? 0 : stream->reach * 2;
-    }
-    if (full) {
-        uint64_t first = (uint64_t)stream->times[0], last = (uint64_t)stream->times[stream->count - 1];
-        uint64_t covered = rows->descending ? first - last : last - first;
-        stream->goal = stream->goal * 2 < rows->buffer_rows ? stream->goal * 2 : rows->buffer_rows;
-        stream->reach = covered > UINT64_MAX / 4 ? 0 : covered * 3 + 1;
-    }
-    return SILT_OK;
-}
-
-static enum silt_status refill(struct rows *rows, struct stream *stream, struct silt_error *err)
-{
-    stream->count = stream->at = 0;
-    if (stream->part)
-        return refill_part(stream, err);
-    if (stream->strings)
-        silt_arena_reset(stream->strings);
-    if (stream->finished)
-        return SILT_OK;
-    return stream->lane ? refill_own(rows, stream, err) : refill_shared(rows, stream, err);
-}
 
 /* ---------------------------------------------------------------- the heap, as container/heap moves things */
 
-static int compare_companions(const struct rows *rows, const struct silt_cell *a, const struct silt_cell *b)
+/* Of wanted slot i; false: not a text. */
+static bool text_of(const struct rows *rows, const struct row_stream *stream, size_t i, struct silt_str *out)
 {
-    for (size_t i = rows->wanted_count - rows->compare; i < rows->wanted_count; i++) {
-        if (a[i].kind != SILT_CELL_STRING || b[i].kind != SILT_CELL_STRING)
+    const struct row_column *column = &rows->layout.columns[i];
+
+    if (stream->part) {
+        *out = stream->cells[i].string;
+        return stream->cells[i].kind == SILT_CELL_STRING;
+    }
+    if (!column->field) {
+        *out = stream->tags[column->tag];
+        return out->p;
+    }
+    if (column->type != DATA_STRING || !row_stream_has(stream, column, stream->at))
+        return false;
+    *out = row_stream_strings(stream, column)[stream->at];
+    return true;
+}
+
+static int compare_companions(const struct rows *rows, const struct row_stream *a, const struct row_stream *b)
+{
+    size_t count = rows->layout.column_count;
+
+    for (size_t i = count - rows->compare; i < count; i++) {
+        struct silt_str x, y;
+        if (!text_of(rows, a, i, &x) || !text_of(rows, b, i, &y))
             return 0;
-        int order = silt_str_compare(a[i].string, b[i].string);
+        int order = silt_str_compare(x, y);
         if (order)
             return order;
     }
     return 0;
 }
 
-static bool less(const struct rows *rows, size_t i, size_t j)
+static bool less_slowly(const struct rows *rows, const struct waiting *a, const struct waiting *b)
 {
-    const struct stream *a = rows->heap[i], *b = rows->heap[j];
-    silt_time x = a->times[a->at], y = b->times[b->at];
+    const struct row_stream *s = &rows->layout.streams[a->stream], *t = &rows->layout.streams[b->stream];
+    bool descending = rows->layout.descending;
+    silt_time x = a->time, y = b->time;
+
     if (rows->in_sequence) /* an inner selector's rows, group by group whatever their times */
-        return rows->descending ? a->series > b->series : a->series < b->series;
+        return descending ? s->series > t->series : s->series < t->series;
     if (rows->by_window) { /* those of top() and bottom() by the windows that they were found in */
         silt_time end;
         windows_of(rows->by_window, x, &x, &end);
         windows_of(rows->by_window, y, &y, &end);
         if (x == y)
-            return rows->descending ? a->series > b->series : a->series < b->series;
+            return descending ? s->series > t->series : s->series < t->series;
     }
-    int order = x != y ? (x < y ? -1 : 1)
-                       : compare_companions(rows, a->cells + a->at * rows->wanted_count,
-                                            b->cells + b->at * rows->wanted_count);
-    if (order == 0 && rows->memory_lanes) /* a subquery's rows stand as it gave them */
-        order = a->series < b->series ? -1 : a->series > b->series;
-    return rows->descending ? order > 0 : order < 0;
+    int order = x != y ? (x < y ? -1 : 1) : compare_companions(rows, s, t);
+    if (order == 0 && rows->by_series)
+        order = s->series < t->series ? -1 : s->series > t->series;
+    return descending ? order > 0 : order < 0;
+}
+
+static inline bool less(const struct rows *rows, size_t i, size_t j)
+{
+    const struct waiting *a = &rows->heap[i], *b = &rows->heap[j];
+
+    if (!rows->ranked)
+        return less_slowly(rows, a, b);
+    if (rows->layout.descending)
+        return a->time > b->time || (a->time == b->time && a->rank > b->rank);
+    return a->time < b->time || (a->time == b->time && a->rank < b->rank);
 }
 
 static void swap(struct rows *rows, size_t i, size_t j)
 {
-    struct stream *stream = rows->heap[i];
+    struct waiting held = rows->heap[i];
     rows->heap[i] = rows->heap[j];
-    rows->heap[j] = stream;
+    rows->heap[j] = held;
 }
 
 static void heap_down(struct rows *rows, size_t at, size_t count)
@@ -364,54 +154,119 @@ static void heap_up(struct rows *rows, size_t at)
     }
 }
 
-static struct stream *heap_pop(struct rows *rows)
+static struct row_stream *heap_pop(struct rows *rows)
 {
     swap(rows, 0, rows->heap_count - 1);
     heap_down(rows, 0, rows->heap_count - 1);
-    return rows->heap[--rows->heap_count];
+    return &rows->layout.streams[rows->heap[--rows->heap_count].stream];
+}
+
+static struct waiting waiting_of(const struct rows *rows, const struct row_stream *stream)
+{
+    return (struct waiting){stream->times[stream->at], (uint32_t)(stream - rows->layout.streams), stream->rank};
 }
 
 /* The streams whose next row lies in the earliest shard that is left (descending: the latest). */
 static void start_shard(struct rows *rows)
 {
+    const struct row_layout *layout = &rows->layout;
     bool any = false;
 
     rows->heap_count = 0;
-    for (size_t i = 0; i < rows->stream_count; i++) {
-        const struct stream *stream = &rows->streams[i];
+    for (size_t i = 0; i < layout->stream_count; i++) {
+        const struct row_stream *stream = &layout->streams[i];
         if (stream->at == stream->count)
             continue;
         uint32_t shard = stream->shards[stream->at];
-        if (!any || (rows->descending ? shard > rows->shard : shard < rows->shard))
+        if (!any || (layout->descending ? shard > rows->shard : shard < rows->shard))
             rows->shard = shard;
         any = true;
     }
-    for (size_t n = 0; any && n < rows->stream_count; n++) {
-        struct stream *stream = &rows->streams[rows->descending ? rows->stream_count - 1 - n : n];
+    for (size_t n = 0; any && n < layout->stream_count; n++) {
+        const struct row_stream *stream = &layout->streams[layout->descending ? layout->stream_count - 1 - n : n];
         if (stream->at < stream->count && stream->shards[stream->at] == rows->shard)
-            rows->heap[rows->heap_count++] = stream;
+            rows->heap[rows->heap_count++] = waiting_of(rows, stream);
     }
     for (size_t i = rows->heap_count / 2; i > 0; i--)
         heap_down(rows, i - 1, rows->heap_count);
 }
 
+/* ---------------------------------------------------------------- ranks */
+
+/*
+ * Where the companions that are compared are tags that every series has, streams can be put in order once, and comparing
+ * ranks gives what comparing companions gives. Only the columns up to the first that is no text count.
+ */
+static size_t ranking_tags(const struct rows *rows)
+{
+    const struct row_layout *layout = &rows->layout;
+    size_t first = layout->column_count - rows->compare, i = first;
+
+    for (; i < layout->column_count && !(layout->columns[i].field && layout->columns[i].type != DATA_STRING); i++)
+        if (layout->columns[i].field)
+            return SIZE_MAX;
+    return i - first;
+}
+
+static int by_tags(const void *a, const void *b, void *arg)
+{
+    const struct rows *rows = arg;
+
+    return compare_companions(rows, &rows->layout.streams[*(const uint32_t *)a], &rows->layout.streams[*(const uint32_t *)b]);
+}
+
+/* Costs as much as comparing a row of each stream does, so it is not done before so many have been merged. */
+static enum silt_status rank_streams(struct rows *rows, struct silt_error *err)
+{
+    struct row_layout *layout = &rows->layout;
+    size_t tags = ranking_tags(rows), first = layout->column_count - rows->compare, count = 0;
+    uint32_t *order;
+    uint32_t rank = 0;
+
+    rows->rankable = false;
+    if (tags == SIZE_MAX || layout->stream_count > RANKED_STREAMS_MAX)
+        return SILT_OK;
+    if (!(order = silt_arena_try_alloc(rows->arena, layout->stream_count * sizeof(*order))))
+        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+    for (size_t i = 0; i < layout->stream_count; i++) {
+        const struct row_stream *stream = &layout->streams[i];
+        if (stream->count == 0) /* at its end: it waits no more */
+            continue;
+        for (size_t c = 0; c < tags; c++)
+            if (!stream->tags[layout->columns[first + c].tag].p)
+                return SILT_OK;
+        order[count++] = (uint32_t)i;
+    }
+    qsort_r(order, count, sizeof(*order), by_tags, rows);
+    for (size_t i = 0; i < count; i++) {
+        if (i && by_tags(&order[i - 1], &order[i], rows) != 0)
+            rank++;
+        layout->streams[order[i]].rank = rank;
+    }
+    for (size_t i = 0; i < rows->heap_count; i++)
+        rows->heap[i].rank = layout->streams[rows->heap[i].stream].rank;
+    rows->ranked = true;
+    return SILT_OK;
+}
+
 /* ---------------------------------------------------------------- in and out */
 
 /* A stream per source. Series stand in the order of their sources. */
-static enum silt_status open_parts(struct rows *rows, struct silt_error *err)
+static enum silt_status open_parts(struct rows *rows, const uint32_t *wanted, struct silt_error *err)
 {
-    const struct scan *scan = rows->scan;
-    const struct scan_group *group = rows->group;
+    struct row_layout *layout = &rows->layout;
+    const struct scan *scan = layout->scan;
+    const struct scan_group *group = layout->group;
     struct silt_arena *arena = rows->arena;
     enum silt_status rc = SILT_OK;
 
     rows->parted = true;
-    rows->streams = silt_arena_zalloc(arena, group->count * sizeof(*rows->streams));
+    layout->streams = silt_arena_zalloc(arena, group->count * sizeof(*layout->streams));
     rows->heap = silt_arena_zalloc(arena, group->count * sizeof(*rows->heap));
     for (size_t first = 0, next; rc == SILT_OK && first < group->count; first = next) {
         uint32_t source = scan->series[group->first + first].source;
         struct scan_group *part = silt_arena_zalloc(arena, sizeof(*part));
-        struct stream *stream = &rows->streams[rows->stream_count++];
+        struct row_stream *stream = &layout->streams[layout->stream_count++];
         for (next = first; next < group->count && scan->series[group->first + next].source == source;)
             next++;
         *part = *group;
@@ -419,8 +274,8 @@ static enum silt_status open_parts(struct rows *rows, struct silt_error *err)
         part->count = next - first;
         stream->times = silt_arena_zalloc(arena, sizeof(*stream->times));
         stream->shards = silt_arena_zalloc(arena, sizeof(*stream->shards));
-        rc = rows_open(scan, part, rows->wanted, rows->wanted_count, rows->every ? 0 : rows->must, rows->compare,
-                       rows->descending, rows->min, rows->max, rows->order, &stream->part, err);
+        rc = rows_open(scan, part, wanted, layout->column_count, layout->every ? 0 : layout->must, rows->compare,
+                       layout->descending, layout->min, layout->max, rows->order, &stream->part, err);
     }
     if (rc == SILT_OK && silt_arena_exceeded(arena))
         return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
@@ -429,9 +284,9 @@ static enum silt_status open_parts(struct rows *rows, struct silt_error *err)
 
 void rows_limit(struct rows *rows, uint64_t rows_of_a_shard)
 {
-    rows->most = rows->memory_lanes ? UINT64_MAX : rows_of_a_shard; /* a subquery has no shards */
-    for (size_t i = 0; rows->parted && i < rows->stream_count; i++)
-        rows_limit(rows->streams[i].part, rows_of_a_shard);
+    rows->most = rows->by_series ? UINT64_MAX : rows_of_a_shard; /* a subquery has no shards */
+    for (size_t i = 0; rows->parted && i < rows->layout.stream_count; i++)
+        rows_limit(rows->layout.streams[i].part, rows_of_a_shard);
 }
 
 enum silt_status rows_open(const struct scan *scan, const struct scan_group *group, const uint32_t *wanted,
@@ -445,119 +300,112 @@ enum silt_status rows_open(const struct scan *scan, const struct scan_group *gro
     enum silt_status rc;
 
     *out = rows;
-    *rows = (struct rows){.scan = scan, .group = group, .arena = arena, .wanted = wanted, .wanted_count = wanted_count,
-                          .must = must ? must : wanted_count, .every = must == 0, .compare = compare, .descending = descending, .min = min,
-                          .max = max, .order = order, .most = UINT64_MAX};
+    *rows = (struct rows){
+        .layout = {.scan = scan, .group = group, .must = must ? must : wanted_count, .every = must == 0,
+                   .descending = descending, .min = min, .max = max},
+        .arena = arena, .compare = compare, .order = order, .most = UINT64_MAX, .rankable = true};
     uint32_t source = group->count ? scan->series[group->first].source : 0;
-    for (size_t i = 0; i < group->count; i++)
-        if (scan->series[group->first + i].source != source)
-            return open_parts(rows, err);
-    rows->stream_count = group->count;
-    for (size_t i = 0; i < group->count; i++)
+    for (size_t i = 0; i < group->count; i++) {
+        if (scan->series[group->first + i].source != source) {
+            rows->layout.column_count = wanted_count;
+            return open_parts(rows, wanted, err);
+        }
         in_memory = in_memory || plan->sources[scan->series[group->first + i].source].in_memory;
+    }
     rows->in_sequence = in_memory && plan->sources[source].in_sequence;
     rows->by_window = in_memory ? plan->sources[source].by_window : NULL;
+    rows->by_series = in_memory;
+    rows->rankable = !in_memory;
     bool own = in_memory || group->count <= OWN_CURSORS_MAX;
-    size_t width = wanted_count ? wanted_count : 1;
-    rows->buffer_rows = own ? BATCH_ROWS_MAX : BUFFERED_CELLS_MAX / (group->count * width);
-    if (!own && rows->buffer_rows > BUFFER_ROWS_MAX)
-        rows->buffer_rows = BUFFER_ROWS_MAX;
-    if (rows->buffer_rows < 4)
-        rows->buffer_rows = 4;
-
-    size_t cells = group->count * rows->buffer_rows * width;
-    rows->streams = silt_arena_try_alloc(arena, group->count * sizeof(*rows->streams));
     rows->heap = silt_arena_try_alloc(arena, group->count * sizeof(*rows->heap));
-    rows->out = silt_arena_try_alloc(arena, width * sizeof(*rows->out));
-    rows->columns = silt_arena_try_alloc(arena, width * sizeof(*rows->columns));
-    struct silt_cell *buffer = silt_arena_try_alloc(arena, cells * sizeof(*buffer));
-    silt_time *times = silt_arena_try_alloc(arena, group->count * rows->buffer_rows * sizeof(*times));
-    uint32_t *shards = silt_arena_try_alloc(arena, group->count * rows->buffer_rows * sizeof(*shards));
-    if (in_memory)
-        rows->memory_lanes = silt_arena_try_alloc(arena, group->count * sizeof(*rows->memory_lanes));
-    if (!rows->streams || !rows->heap || !rows->out || !rows->columns || !buffer || !times || !shards ||
-        (in_memory && !rows->memory_lanes)) {
-        rows->streams = NULL;
+    rows->out = silt_arena_try_alloc(arena, (wanted_count + 1) * sizeof(*rows->out));
+    if (!rows->heap || !rows->out)
         return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
-    }
-
-    for (size_t i = 0; i < group->count; i++)
-        rows->streams[i] = (struct stream){
-            .series = (uint32_t)(group->first + i),
-            .resume = rows->descending ? max : min,
-            .goal = own || rows->buffer_rows < FIRST_ROWS ? rows->buffer_rows : FIRST_ROWS,
-            .times = times + i * rows->buffer_rows,
-            .shards = shards + i * rows->buffer_rows,
-            .cells = buffer + i * rows->buffer_rows * width,
-        };
-    for (size_t i = 0; own && i < group->count; i++) {
-        if ((rc = lane_create(scan, &rows->streams[i].lane, err)) != SILT_OK)
-            return rc;
-        if (in_memory)
-            rows->memory_lanes[rows->lane_count++] = rows->streams[i].lane;
-        else
-            rows->lanes[rows->lane_count++] = rows->streams[i].lane;
-    }
-    return own ? SILT_OK : lane_create(scan, &rows->shared, err);
+    if ((rc = row_layout_init(&rows->layout, wanted, wanted_count, own, arena, err)) != SILT_OK)
+        return rc;
+    return row_streams_init(&rows->layout, own, arena, err);
 }
 
 static enum silt_status next_by_source(struct rows *rows, struct row *row, bool *more, struct silt_error *err)
 {
     enum silt_status rc = SILT_OK;
 
-    for (*more = false; rows->taken < rows->stream_count; rows->taken++) /* here: the sources done */
-        if ((rc = rows_next(rows->streams[rows->taken].part, row, more, err)) != SILT_OK || *more)
+    for (*more = false; rows->taken < rows->layout.stream_count; rows->taken++) /* here: the sources done */
+        if ((rc = rows_next(rows->layout.streams[rows->taken].part, row, more, err)) != SILT_OK || *more)
             break;
     return rc;
 }
 
-static enum silt_status next_merged(struct rows *rows, struct row *row, bool *more, struct silt_error *err)
+static void push(struct rows *rows, const struct row_stream *stream)
 {
+    if (stream->at == stream->count || stream->shards[stream->at] != rows->shard)
+        return;
+    rows->heap[rows->heap_count] = waiting_of(rows, stream);
+    heap_up(rows, rows->heap_count++);
+}
+
+/* Puts back the stream whose row was given, and sees to it that the next row waits at the heap's top, if there is one. */
+static enum silt_status advance(struct rows *rows, struct silt_error *err)
+{
+    struct row_layout *layout = &rows->layout;
     enum silt_status rc;
 
     if (!rows->started) {
         rows->started = true;
-        for (size_t i = 0; i < rows->stream_count; i++)
-            if ((rc = refill(rows, &rows->streams[i], err)) != SILT_OK)
+        for (size_t i = 0; i < layout->stream_count; i++)
+            if ((rc = row_stream_refill(layout, &layout->streams[i], err)) != SILT_OK)
                 return rc;
         start_shard(rows);
     }
-    *more = false;
-    if (rows->given) { /* only now: its cells were the caller's */
-        struct stream *stream = rows->given;
+    if (rows->given) { /* only now: its row was the caller's */
+        struct row_stream *stream = rows->given;
         rows->given = NULL;
-        if (++stream->at == stream->count && (rc = refill(rows, stream, err)) != SILT_OK)
+        if (++stream->at == stream->count && (rc = row_stream_refill(layout, stream, err)) != SILT_OK)
             return rc;
-        if (stream->at < stream->count && stream->shards[stream->at] == rows->shard) {
-            rows->heap[rows->heap_count++] = stream;
-            heap_up(rows, rows->heap_count - 1);
-        }
+        push(rows, stream);
     }
-    if (rows->heap_count == 0) {
+    if (rows->heap_count == 0)
         start_shard(rows);
-        if (rows->heap_count == 0)
-            return SILT_OK;
-    }
-    struct stream *stream = heap_pop(rows);
+    return SILT_OK;
+}
+
+static enum silt_status next_merged(struct rows *rows, struct row *row, bool *more, struct silt_error *err)
+{
+    const struct row_layout *layout = &rows->layout;
+    enum silt_status rc = advance(rows, err);
+
+    *more = rc == SILT_OK && rows->heap_count;
+    if (!*more)
+        return rc;
+    struct row_stream *stream = heap_pop(rows);
+    for (size_t c = 0; !stream->part && c < layout->column_count; c++)
+        rows->out[c] = row_stream_cell(stream, &layout->columns[c], stream->at);
     *row = (struct row){stream->times[stream->at], stream->part ? stream->part_shard : stream->shards[stream->at],
-                        stream->series,
-                        stream->cells + stream->at * rows->wanted_count};
+                        stream->series, stream->part ? stream->cells : rows->out};
     rows->given = stream;
-    *more = true;
     return SILT_OK;
 }
 
 /* max-select-point: what was given counts, a little at a time; not what was read ahead. */
-static enum silt_status note_points(struct rows *rows, const struct row *row, struct silt_error *err)
+static enum silt_status note_points(struct rows *rows, uint32_t series, struct silt_error *err)
 {
-    uint64_t limit = rows->scan->plan->exec->options->limits.select_points;
+    const struct scan *scan = rows->layout.scan;
+    uint64_t limit = scan->plan->exec->options->limits.select_points;
     uint64_t count = rows->unnoted;
 
     rows->unnoted = 0;
     rows->note_rows = limit == 0 ? UINT64_MAX : limit / 16 < NOTE_ROWS_MAX ? limit / 16 + 1 : NOTE_ROWS_MAX;
-    if (rows->scan->plan->sources[rows->scan->series[row->series].source].in_memory)
+    if (scan->plan->sources[scan->series[series].source].in_memory)
         return SILT_OK; /* a subquery's: counted when it read them */
-    return exec_note_points(rows->scan->plan->exec, count, err);
+    return exec_note_points(scan->plan->exec, count, err);
+}
+
+/* Whether one more row of the shard may be given. */
+static bool take(struct rows *rows, uint32_t shard)
+{
+    rows->taken = shard == rows->taken_shard ? rows->taken + 1 : 1;
+    rows->taken_shard = shard;
+    return rows->taken <= rows->most;
 }
 
 enum silt_status rows_next(struct rows *rows, struct row *row, bool *more, struct silt_error *err)
@@ -566,26 +414,157 @@ enum silt_status rows_next(struct rows *rows, struct row *row, bool *more, struc
         return rows->order == ROWS_BY_SOURCE ? next_by_source(rows, row, more, err) : next_merged(rows, row, more, err);
     for (;;) {
         enum silt_status rc = next_merged(rows, row, more, err);
+        if (rc == SILT_OK && rows->rankable && ++rows->merged > rows->layout.stream_count)
+            rc = rank_streams(rows, err);
         if (rc != SILT_OK || !*more)
             return rc;
-        rows->taken = row->shard == rows->taken_shard ? rows->taken + 1 : 1;
-        rows->taken_shard = row->shard;
-        if (rows->taken <= rows->most)
-            return ++rows->unnoted >= rows->note_rows ? note_points(rows, row, err) : SILT_OK;
+        if (take(rows, row->shard))
+            return ++rows->unnoted >= rows->note_rows ? note_points(rows, row->series, err) : SILT_OK;
     }
+}
+
+/* ---------------------------------------------------------------- blocks */
+
+bool rows_have_blocks(const struct rows *rows)
+{
+    return !rows->parted;
+}
+
+static enum silt_cell_kind kind_of(const struct row_column *column)
+{
+    switch (column->type) {
+    case DATA_FLOAT: return SILT_CELL_FLOAT;
+    case DATA_INTEGER: return SILT_CELL_INTEGER;
+    case DATA_UNSIGNED: return SILT_CELL_UNSIGNED;
+    case DATA_STRING: return SILT_CELL_STRING;
+    case DATA_BOOLEAN: return SILT_CELL_BOOLEAN;
+    default: return SILT_CELL_NULL;
+    }
+}
+
+static enum silt_status make_block(struct rows *rows, struct silt_error *err)
+{
+    const struct row_layout *layout = &rows->layout;
+    size_t count = layout->column_count + 1;
+    struct block *block = silt_arena_try_alloc(rows->arena, sizeof(*block));
+
+    if (!block || !(block->columns = silt_arena_try_alloc(rows->arena, count * sizeof(*block->columns))) ||
+        !(block->data = silt_arena_try_alloc(rows->arena, count * sizeof(*block->data))) ||
+        !(block->valid = silt_arena_try_alloc(rows->arena, count * sizeof(*block->valid))))
+        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+    for (size_t c = 0; c < layout->column_count; c++) {
+        const struct row_column *column = &layout->columns[c];
+        size_t bytes = column->type == DATA_STRING ? sizeof(struct silt_str) : 8;
+        block->columns[c] = (struct silt_batch_column){.kind = SILT_CELL_STRING, .is_tag = !column->field};
+        if (!column->field)
+            continue;
+        block->columns[c].kind = kind_of(column);
+        block->data[c] = silt_arena_try_alloc(rows->arena, ROWS_BLOCK_MAX * bytes);
+        block->valid[c] = silt_arena_try_alloc(rows->arena, (ROWS_BLOCK_MAX + 63) / 64 * 8);
+        if (!block->data[c] || !block->valid[c])
+            return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+    }
+    rows->block = block;
+    return SILT_OK;
+}
+
+static void gather_column(const struct row_column *column, const struct block *block, size_t count, size_t c)
+{
+    struct silt_batch_column *to = &block->columns[c];
+
+    to->valid = NULL;
+    if (column->gaps) {
+        uint64_t *valid = block->valid[c];
+        memset(valid, 0, (count + 63) / 64 * 8);
+        for (size_t i = 0; i < count; i++)
+            valid[i / 64] |= (uint64_t)row_stream_has(block->rows[i].stream, column, block->rows[i].row) << (i % 64);
+        to->valid = valid;
+    }
+    if (column->type == DATA_STRING) {
+        struct silt_str *strings = (struct silt_str *)(void *)block->data[c];
+        for (size_t i = 0; i < count; i++)
+            strings[i] = row_stream_strings(block->rows[i].stream, column)[block->rows[i].row];
+        to->string = strings;
+        return;
+    }
+    uint64_t *words = (uint64_t *)(void *)block->data[c];
+    for (size_t i = 0; i < count; i++)
+        words[i] = row_stream_words(block->rows[i].stream, column)[block->rows[i].row];
+    to->u64 = words;
+}
+
+/* Notes where the next rows lie, up to the first after which a stream has to be read. */
+static size_t merge_rows(struct rows *rows, size_t room)
+{
+    struct block *block = rows->block;
+    size_t count = 0;
+
+    while (count < room && rows->heap_count) {
+        struct row_stream *stream = heap_pop(rows);
+        block->times[count] = stream->times[stream->at];
+        block->series[count] = stream->series;
+        block->rows[count] = (struct row_at){stream, stream->at};
+        count += take(rows, stream->shards[stream->at]);
+        if (stream->at + 1 == stream->count) { /* what it holds is needed until the block has been seen */
+            rows->given = stream;
+            break;
+        }
+        stream->at++;
+        push(rows, stream);
+        if (rows->heap_count == 0)
+            start_shard(rows);
+    }
+    return count;
+}
+
+enum silt_status rows_next_block(struct rows *rows, size_t room, struct rows_block *out, struct silt_error *err)
+{
+    size_t count;
+    enum silt_status rc;
+
+    *out = (struct rows_block){0};
+    if (!rows->block && (rc = make_block(rows, err)) != SILT_OK)
+        return rc;
+    struct block *block = rows->block;
+    if (room > ROWS_BLOCK_MAX)
+        room = ROWS_BLOCK_MAX;
+    if (room > rows->note_rows)
+        room = rows->note_rows ? rows->note_rows : 1;
+    do {
+        if ((rc = advance(rows, err)) != SILT_OK)
+            return rc;
+        if (rows->heap_count == 0)
+            return SILT_OK;
+        count = merge_rows(rows, room);
+    } while (count == 0); /* none of them may be given, but what follows may */
+    for (size_t c = 0; c < rows->layout.column_count; c++)
+        if (rows->layout.columns[c].field)
+            gather_column(&rows->layout.columns[c], block, count, c);
+    *out = (struct rows_block){count, block->times, block->series, block->columns};
+    rows->unnoted += count;
+    rows->merged += count;
+    if (rows->rankable && rows->merged > rows->layout.stream_count && (rc = rank_streams(rows, err)) != SILT_OK)
+        return rc;
+    return rows->unnoted >= rows->note_rows ? note_points(rows, block->series[0], err) : SILT_OK;
+}
+
+struct silt_str rows_tag(const struct rows *rows, uint32_t series, size_t index)
+{
+    const struct row_layout *layout = &rows->layout;
+
+    return layout->streams[series - layout->group->first].tags[layout->columns[index].tag];
 }
 
 void rows_close(struct rows *rows)
 {
     if (!rows)
         return;
-    for (size_t i = 0; i < rows->lane_count; i++)
-        lane_destroy(rows->memory_lanes ? rows->memory_lanes[i] : rows->lanes[i]);
-    lane_destroy(rows->shared);
-    for (size_t i = 0; rows->streams && i < rows->stream_count; i++) {
-        silt_arena_destroy(rows->streams[i].strings);
+    for (size_t i = 0; rows->layout.streams && i < rows->layout.stream_count; i++) {
+        lane_destroy(rows->layout.streams[i].lane);
+        silt_arena_destroy(rows->layout.streams[i].strings);
         if (rows->parted)
-            rows_close(rows->streams[i].part);
+            rows_close(rows->layout.streams[i].part);
     }
+    lane_destroy(rows->layout.shared);
     silt_arena_destroy(rows->arena);
 }

@@ -2,8 +2,7 @@
  * rows.h - the rows of a group in output order: many series merged by time.
  *
  * Rows of equal time stand in the order that InfluxDB's heap gives them, which is Go's container/heap step by step,
- * with string companions compared first. Series are read through a bounded buffer of rows each: few have a cursor of
- * their own, many share one that is sought again when a buffer runs dry.
+ * with string companions compared first. Series are read through a bounded buffer of rows each (row_stream.h).
  */
 #ifndef QUERY_ROWS_H
 #define QUERY_ROWS_H
@@ -31,6 +30,23 @@ enum silt_status rows_open(const struct scan *scan, const struct scan_group *gro
 void rows_limit(struct rows *rows, uint64_t rows_of_a_shard);
 /* *more false at the end. */
 enum silt_status rows_next(struct rows *rows, struct row *row, bool *more, struct silt_error *err);
+
+/* Many rows, by column. */
+struct rows_block {
+    size_t count; /* 0 at the end */
+    const silt_time *times;
+    const uint32_t *series;
+    const struct silt_batch_column *columns; /* per wanted slot; tags have no values here, see rows_tag() */
+};
+
+#define ROWS_BLOCK_MAX 1000
+
+/* Whether rows_next_block() can be used: in place of rows_next(), not beside it. */
+bool rows_have_blocks(const struct rows *rows);
+/* At most `room` rows, at most ROWS_BLOCK_MAX; borrowed until the next call. */
+enum silt_status rows_next_block(struct rows *rows, size_t room, struct rows_block *out, struct silt_error *err);
+/* The text of wanted slot `index`, a tag, in rows of a series in the block; p NULL: none. */
+struct silt_str rows_tag(const struct rows *rows, uint32_t series, size_t index);
 void rows_close(struct rows *rows); /* NULL is fine */
 
 #endif

@@ -9,6 +9,7 @@
 #include "query/into.h"
 #include "query/memory_reader.h"
 #include "query/points.h"
+#include "query/raw_columns.h"
 #include "query/rows.h"
 #include "query/schema_view.h"
 #include "query/statements.h"
@@ -47,13 +48,10 @@ static enum silt_status flush(struct output *output)
 
 static enum silt_status start_series(struct output *output, const struct scan_group *group)
 {
-    struct silt_series_head head = {
-        .name = group->name, .tags = group->tags, .tag_count = output->plan->dimension_count,
-        .columns = output->plan->columns, .column_count = output->plan->column_count};
     enum silt_status rc = flush(output);
 
     output->group = group;
-    return rc == SILT_OK ? exec_series(output->exec, &head) : rc;
+    return rc == SILT_OK ? raw_columns_head(output->plan, group) : rc;
 }
 
 /* env: call values, then companions. */
@@ -132,6 +130,12 @@ static enum silt_status raw_group(struct output *output, const struct scan *scan
 
     if (rc == SILT_OK)
         rows_limit(rows, rows_of_a_shard(select));
+    if (rc == SILT_OK && !filled && raw_columns_fit(plan, rows)) {
+        if ((rc = flush(output)) == SILT_OK) /* rows of a group before may be there as cells */
+            rc = raw_columns_run(plan, group, rows, err);
+        rows_close(rows);
+        return rc;
+    }
     while (rc == SILT_OK && left > 0 && (rc = rows_next(rows, &row, &more, err)) == SILT_OK && more) {
         if (skip > 0) {
             skip--;

@@ -60,7 +60,13 @@ static enum silt_status next_document(struct answer *a, bool series_partial)
     return open_result(a);
 }
 
-static enum silt_status put_rows(struct answer *a, const struct silt_cell *cells, size_t row_count)
+/* What came in one call: cells, or a batch. */
+struct incoming {
+    const struct silt_cell *cells;
+    const struct silt_row_batch *batch;
+};
+
+static enum silt_status put_rows(struct answer *a, const struct incoming *in, size_t first, size_t row_count)
 {
     if (row_count == 0)
         return SILT_OK;
@@ -68,7 +74,8 @@ static enum silt_status put_rows(struct answer *a, const struct silt_cell *cells
     /* One writer: no locked addition per call. */
     uint64_t before = atomic_load_explicit(&a->rows_written, memory_order_relaxed);
     atomic_store_explicit(&a->rows_written, before + row_count, memory_order_relaxed);
-    return a->format->rows(a, cells, row_count);
+    return in->batch ? a->format->batch(a, in->batch, first, row_count)
+                     : a->format->rows(a, in->cells + first * a->column_count, row_count);
 }
 
 /* ---------------------------------------------------------------- the sink */
@@ -107,19 +114,17 @@ static enum silt_status on_series(struct silt_sink *sink, const struct silt_seri
     return open_series(a, head);
 }
 
-static enum silt_status on_rows_chunked(struct answer *a, const struct silt_cell *cells, size_t row_count)
+static enum silt_status on_rows_chunked(struct answer *a, const struct incoming *in, size_t row_count)
 {
     enum silt_status rc = SILT_OK;
 
-    while (row_count && rc == SILT_OK) {
+    for (size_t done = 0, part; done < row_count && rc == SILT_OK; done += part) {
         if (a->series_rows >= a->options.chunk_rows &&
             ((rc = next_document(a, true)) != SILT_OK || (rc = open_series(a, NULL)) != SILT_OK))
             return rc;
         uint64_t room = a->options.chunk_rows - a->series_rows;
-        size_t part = row_count < room ? row_count : (size_t)room;
-        rc = put_rows(a, cells, part);
-        cells += part * a->column_count;
-        row_count -= part;
+        part = row_count - done < room ? row_count - done : (size_t)room;
+        rc = put_rows(a, in, done, part);
     }
     return rc;
 }
@@ -141,7 +146,7 @@ static enum silt_status drop_rows(struct answer *a, size_t row_count)
  * InfluxDB gathers the answer from parts of up to 10,000 rows of one series. Where the limit falls into a part that is
  * not its statement's first, the mark that a further part would follow stays on the result.
  */
-static enum silt_status on_rows_limited(struct answer *a, const struct silt_cell *cells, size_t row_count)
+static enum silt_status on_rows_limited(struct answer *a, const struct incoming *in, size_t row_count)
 {
     uint64_t room = a->options.rows_max - a->rows_written;
     size_t part = row_count < room ? row_count : (size_t)room;
@@ -151,7 +156,7 @@ static enum silt_status on_rows_limited(struct answer *a, const struct silt_cell
         return SILT_OK;
     if (a->full)
         return drop_rows(a, row_count);
-    if ((rc = put_rows(a, cells, part)) != SILT_OK)
+    if ((rc = put_rows(a, in, 0, part)) != SILT_OK)
         return rc;
     if (a->rows_written < a->options.rows_max)
         return SILT_OK;
@@ -161,16 +166,24 @@ static enum silt_status on_rows_limited(struct answer *a, const struct silt_cell
     return part < row_count ? drop_rows(a, row_count - part) : SILT_OK;
 }
 
-static enum silt_status on_rows(struct silt_sink *sink, const struct silt_cell *cells, size_t row_count)
+static enum silt_status take(struct answer *a, const struct incoming *in, size_t row_count)
 {
-    struct answer *a = (struct answer *)sink;
-
     silt_assert(a->series || a->cut);
     if (a->options.chunked && a->base.chunking == SILT_CHUNK_ROWS)
-        return on_rows_chunked(a, cells, row_count);
+        return on_rows_chunked(a, in, row_count);
     if (a->options.rows_max == 0 || a->options.chunked)
-        return put_rows(a, cells, row_count);
-    return on_rows_limited(a, cells, row_count);
+        return put_rows(a, in, 0, row_count);
+    return on_rows_limited(a, in, row_count);
+}
+
+static enum silt_status on_rows(struct silt_sink *sink, const struct silt_cell *cells, size_t row_count)
+{
+    return take((struct answer *)sink, &(struct incoming){.cells = cells}, row_count);
+}
+
+static enum silt_status on_batch(struct silt_sink *sink, const struct silt_row_batch *batch)
+{
+    return take((struct answer *)sink, &(struct incoming){.batch = batch}, batch->row_count);
 }
 
 static void on_message(struct silt_sink *sink, struct silt_str level, struct silt_str text)
@@ -218,6 +231,7 @@ void answer_init(struct answer *answer, const struct answer_format *format, cons
     *answer = (struct answer){.base = {.begin = on_begin,
                                        .series = on_series,
                                        .rows = on_rows,
+                                       .batch = format->batch && !options->pretty ? on_batch : NULL,
                                        .message = on_message,
                                        .error = on_error,
                                        .end = on_end},

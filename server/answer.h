@@ -31,6 +31,8 @@ struct answer_format {
     /* head NULL: the series of the last document goes on */
     enum silt_status (*open_series)(struct answer *answer, const struct silt_series_head *head);
     enum silt_status (*rows)(struct answer *answer, const struct silt_cell *cells, size_t row_count);
+    /* Rows of a batch, in place of cells; NULL: wants cells. Not called for pretty answers. */
+    enum silt_status (*batch)(struct answer *answer, const struct silt_row_batch *batch, size_t first, size_t row_count);
     enum silt_status (*close_series)(struct answer *answer, bool partial);
     void (*message)(struct answer *answer, struct silt_str level, struct silt_str text);
     /* Forgets the open result's series; false where there are none, or where some have left already. */

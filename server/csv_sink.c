@@ -108,6 +108,7 @@ static enum silt_status open_series(struct answer *answer, const struct silt_ser
 
     if (!head)
         return SILT_OK;
+    tag_texts_reset(&s->tags);
     s->text.len = 0;
     for (size_t i = 0; i < head->tag_count; i++) {
         if (head->tags[i].value.len == 0)
@@ -264,6 +265,45 @@ static enum silt_status put_rows(struct answer *answer, const struct silt_cell *
     return SILT_OK;
 }
 
+static void put_tag(struct silt_buffer *to, struct silt_str text, bool first)
+{
+    silt_buffer_char(to, ',');
+    if (text.p)
+        csv_append_field(to, text);
+}
+
+static enum silt_status put_batch(struct answer *answer, const struct silt_row_batch *batch, size_t first, size_t row_count)
+{
+    struct csv_sink *s = (struct csv_sink *)answer;
+    struct output *output = answer->output;
+    enum silt_status rc;
+
+    tag_texts_start(&s->tags, batch);
+    for (size_t r = first; r < first + row_count; r++) {
+        const struct tag_text *tags = s->tags.run_count ? tag_texts_of(&s->tags, batch, batch->series[r], put_tag) : NULL;
+        size_t run = 0;
+        if ((rc = output_write(output, s->prefix.p, s->prefix.len)) != SILT_OK)
+            return rc;
+        for (size_t c = 0; c < batch->column_count; c++) {
+            if (batch->columns[c].is_tag) {
+                struct silt_str text = tag_texts_run(&s->tags, tags, run++);
+                while (c + 1 < batch->column_count && batch->columns[c + 1].is_tag)
+                    c++;
+                rc = output_write(output, text.p, text.len);
+            } else {
+                struct silt_cell cell = silt_batch_cell(&batch->columns[c], r);
+                rc = put_cell(s, &cell);
+            }
+            if (rc != SILT_OK)
+                return rc;
+        }
+        if ((rc = output_room(output, 1)) != SILT_OK)
+            return rc;
+        *output->next++ = '\n';
+    }
+    return SILT_OK;
+}
+
 /* ---------------------------------------------------------------- the format */
 
 static enum silt_status finish(struct answer *answer)
@@ -278,6 +318,7 @@ static void deinit(struct answer *answer)
     silt_buffer_free(&s->head);
     silt_buffer_free(&s->prefix);
     silt_buffer_free(&s->text);
+    tag_texts_deinit(&s->tags);
 }
 
 void csv_sink_init(struct csv_sink *sink, const struct answer_options *options, struct output *output)
@@ -285,6 +326,7 @@ void csv_sink_init(struct csv_sink *sink, const struct answer_options *options, 
     static const struct answer_format format = {.open_result = open_result,
                                                 .open_series = open_series,
                                                 .rows = put_rows,
+                                                .batch = put_batch,
                                                 .close_series = close_series,
                                                 .message = put_message,
                                                 .drop_series = drop_series,

@@ -15,6 +15,7 @@
 #define SERVER_CSV_SINK_H
 
 #include "server/answer.h"
+#include "server/tag_texts.h"
 #include "silt/text.h"
 
 struct csv_sink {
@@ -22,6 +23,7 @@ struct csv_sink {
     struct silt_buffer head;   /* the last head written: it stands for all series with the same columns */
     struct silt_buffer prefix; /* name and tags of the open series, as each of its rows begins */
     struct silt_buffer text;   /* scratch */
+    struct tag_texts tags;
     bool any_head;             /* something was written before */
     uint32_t head_statement;   /* whose head it is, if head_of_statement */
     bool head_of_statement;    /* the last head belongs to the open result */

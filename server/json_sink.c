@@ -234,8 +234,10 @@ static enum silt_status open_series(struct answer *answer, const struct silt_ser
 
     if (s->infinity)
         return SILT_OK;
-    if (head)
+    if (head) {
         make_head(s, head);
+        tag_texts_reset(&s->tags);
+    }
     if (!s->series_list) {
         put_key(s, "series");
         open_container(s, '[');
@@ -452,25 +454,86 @@ static enum silt_status put_rows_pretty(struct json_sink *s, const struct silt_c
     return SILT_OK;
 }
 
+static void put_tag(struct silt_buffer *to, struct silt_str text, bool first)
+{
+    if (!first)
+        silt_buffer_char(to, ',');
+    if (text.p)
+        silt_buffer_json_string(to, text);
+    else
+        silt_buffer_append(to, "null", 4);
+}
+
+static enum silt_status put_batch_rows(struct json_sink *s, const struct silt_row_batch *batch, size_t first, size_t count)
+{
+    struct output *output = s->answer.output;
+    size_t columns = batch->column_count;
+    enum silt_status rc;
+
+    tag_texts_start(&s->tags, batch);
+    for (size_t r = first; r < first + count; r++) {
+        const struct tag_text *tags = s->tags.run_count ? tag_texts_of(&s->tags, batch, batch->series[r], put_tag) : NULL;
+        size_t run = 0;
+        if ((rc = output_room(output, 4)) != SILT_OK)
+            return rc;
+        if (!s->fresh)
+            *output->next++ = ',';
+        s->fresh = false;
+        *output->next++ = '[';
+        for (size_t c = 0; c < columns; c++) {
+            if (batch->columns[c].is_tag) {
+                struct silt_str text = tag_texts_run(&s->tags, tags, run++);
+                while (c + 1 < columns && batch->columns[c + 1].is_tag)
+                    c++;
+                rc = output_write(output, text.p, text.len);
+            } else {
+                struct silt_cell cell = silt_batch_cell(&batch->columns[c], r);
+                rc = put_cell(s, &cell);
+            }
+            if (rc != SILT_OK || (rc = output_room(output, 1)) != SILT_OK)
+                return rc;
+            *output->next++ = c + 1 < columns ? ',' : ']';
+        }
+    }
+    return SILT_OK;
+}
+
+static enum silt_status open_values(struct json_sink *s)
+{
+    if (s->values || s->infinity)
+        return SILT_OK;
+    put_key(s, "values");
+    open_container(s, '[');
+    s->values = true;
+    return emit(s);
+}
+
+/* Chunked, a document with an infinity is lost, if nothing of it has left yet, and the query goes on. */
+static enum silt_status settle_infinity(struct json_sink *s, enum silt_status rc)
+{
+    return rc == SILT_INVALID && s->answer.options.chunked && s->document_flushed == s->answer.output->flushed ? SILT_OK : rc;
+}
+
 static enum silt_status put_rows(struct answer *answer, const struct silt_cell *cells, size_t row_count)
 {
     struct json_sink *s = (struct json_sink *)answer;
-    enum silt_status rc;
+    enum silt_status rc = open_values(s);
 
-    if (!s->values && !s->infinity) {
-        put_key(s, "values");
-        open_container(s, '[');
-        s->values = true;
-        if ((rc = emit(s)) != SILT_OK)
-            return rc;
-    }
-    rc = s->infinity ? SILT_INVALID
-         : answer->options.pretty ? put_rows_pretty(s, cells, row_count)
-                                  : put_rows_compact(s, cells, row_count);
-    /* Chunked, only this document is lost, and the query goes on. */
-    if (rc == SILT_INVALID && answer->options.chunked && s->document_flushed == answer->output->flushed)
-        return SILT_OK;
-    return rc;
+    if (rc != SILT_OK)
+        return rc;
+    return settle_infinity(s, s->infinity               ? SILT_INVALID
+                              : answer->options.pretty ? put_rows_pretty(s, cells, row_count)
+                                                       : put_rows_compact(s, cells, row_count));
+}
+
+static enum silt_status put_batch(struct answer *answer, const struct silt_row_batch *batch, size_t first, size_t row_count)
+{
+    struct json_sink *s = (struct json_sink *)answer;
+    enum silt_status rc = open_values(s);
+
+    if (rc != SILT_OK)
+        return rc;
+    return settle_infinity(s, s->infinity ? SILT_INVALID : put_batch_rows(s, batch, first, row_count));
 }
 
 /* ---------------------------------------------------------------- the format */
@@ -516,6 +579,7 @@ static void deinit(struct answer *answer)
     silt_buffer_free(&s->head);
     silt_buffer_free(&s->text);
     silt_buffer_free(&s->error);
+    tag_texts_deinit(&s->tags);
 }
 
 void json_sink_init(struct json_sink *sink, const struct answer_options *options, struct output *output)
@@ -523,6 +587,7 @@ void json_sink_init(struct json_sink *sink, const struct answer_options *options
     static const struct answer_format format = {.open_result = open_result,
                                                 .open_series = open_series,
                                                 .rows = put_rows,
+                                                .batch = put_batch,
                                                 .close_series = close_series,
                                                 .message = put_message,
                                                 .drop_series = drop_series,

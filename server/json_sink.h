@@ -11,6 +11,7 @@
 #define SERVER_JSON_SINK_H
 
 #include "server/answer.h"
+#include "server/tag_texts.h"
 #include "silt/text.h"
 
 struct json_sink {
@@ -28,6 +29,7 @@ struct json_sink {
     struct silt_buffer head;  /* the open series up to its columns, to be repeated in the next chunk */
     struct silt_buffer text;  /* structure on its way into the output */
     struct silt_buffer error; /* of the open result */
+    struct tag_texts tags;
     bool has_error;
     int infinity; /* 1, -1: met a number JSON cannot have */
 

@@ -4,13 +4,14 @@
     differential.py [--verbose]
 
 Data: everything in tests/data. Queries: tests/differential.queries, one a line, `#` starts a comment; each is sent with
-epoch=ns, and every third one also without, pretty and chunked. Prints `N passed, N failed, N skipped`; where the influxdb
+epoch=ns, and every third one also without, pretty and chunked; those for rows without functions all ways, and as CSV. Prints `N passed, N failed, N skipped`; where the influxdb
 package cannot be had all queries count as skipped.
 """
 import glob
 import gzip
 import os
 import sys
+import urllib.parse
 
 import live
 
@@ -84,11 +85,20 @@ def load(server):
 
 
 def variants(number, query):
-    yield {"epoch": "ns"}
-    if number % 3 == 0:
-        yield {}
-        yield {"pretty": "true", "epoch": "ms"}
-        yield {"chunked": "true", "chunk_size": "100", "epoch": "s"}
+    """Parameters, and the Accept header."""
+    yield {"epoch": "ns"}, "application/json"
+    rows = query.startswith("SELECT") and "(" not in query
+    if number % 3 == 0 or rows:
+        yield {}, "application/json"
+        yield {"pretty": "true", "epoch": "ms"}, "application/json"
+        yield {"chunked": "true", "chunk_size": "100", "epoch": "s"}, "application/json"
+    if rows:
+        yield {"chunked": "true", "chunk_size": "777"}, "text/csv"
+
+
+def ask(server, query, parameters, accept):
+    path = "/query?" + urllib.parse.urlencode(dict(parameters, db="d", q=query))
+    return server.request("GET", path, headers={"Accept": accept}).body.decode("utf-8", "surrogateescape")
 
 
 def read_queries():
@@ -109,16 +119,16 @@ def main():
         load(influxd)
         load(siltd)
         for number, query in enumerate(queries):
-            for parameters in variants(number, query):
-                want = influxd.query(query, db="d", **parameters)
-                got = siltd.query(query, db="d", **parameters)
+            for parameters, accept in variants(number, query):
+                want = ask(influxd, query, parameters, accept)
+                got = ask(siltd, query, parameters, accept)
                 if want == got:
                     passed += 1
                     continue
                 failed += 1
                 at = next((i for i, (a, b) in enumerate(zip(want, got)) if a != b), min(len(want), len(got)))
-                print("DIFFERENT %s %s\n  want %s\n  got  %s" % (
-                    query, parameters, want[max(0, at - 120):at + 120].rstrip(), got[max(0, at - 120):at + 120].rstrip()))
+                print("DIFFERENT %s %s %s\n  want %s\n  got  %s" % (
+                    query, parameters, accept, want[max(0, at - 120):at + 120].rstrip(), got[max(0, at - 120):at + 120].rstrip()))
     print("%d passed, %d failed, 0 skipped" % (passed, failed))
     return 1 if failed else 0
 

@@ -55,6 +55,43 @@ enum silt_chunking {
     SILT_CHUNK_STATEMENT, /* not at all */
 };
 
+/* A column of many rows; its values have one kind. */
+struct silt_batch_column {
+    enum silt_cell_kind kind;
+    bool is_tag;           /* no values here: silt_row_batch.tag */
+    const uint64_t *valid; /* bit i: row i has a value. NULL: every row has */
+    union {
+        const double *f64;
+        const int64_t *i64;
+        const uint64_t *u64; /* also booleans: 0 or 1 */
+        const struct silt_str *string;
+    };
+};
+
+static inline struct silt_cell silt_batch_cell(const struct silt_batch_column *column, size_t row)
+{
+    struct silt_cell cell = {.kind = column->kind};
+
+    if (column->valid && !(column->valid[row / 64] >> (row % 64) & 1))
+        cell.kind = SILT_CELL_NULL;
+    else if (column->kind == SILT_CELL_STRING)
+        cell.string = column->string[row];
+    else
+        cell.u64 = column->u64[row];
+    if (cell.kind == SILT_CELL_BOOLEAN)
+        cell.boolean = column->u64[row] != 0;
+    return cell;
+}
+
+/* Stored rows by column, of one series or merged from many. */
+struct silt_row_batch {
+    size_t row_count, column_count;
+    const struct silt_batch_column *columns; /* the first is times */
+    const uint32_t *series;                  /* per row, as far as the tags are concerned */
+    /* The text that rows of a series have in a column, until the answer's series ends; p NULL: none. */
+    struct silt_str (*tag)(const struct silt_row_batch *batch, uint32_t series, size_t column);
+};
+
 #define SILT_STATEMENT_NONE UINT32_MAX
 
 /*
@@ -74,6 +111,8 @@ struct silt_sink {
     void (*message)(struct silt_sink *sink, struct silt_str level, struct silt_str text);
     void (*error)(struct silt_sink *sink, struct silt_str text);
     enum silt_status (*end)(struct silt_sink *sink);
+    /* In place of `rows`, where the engine has rows by column; NULL: the sink wants cells. */
+    enum silt_status (*batch)(struct silt_sink *sink, const struct silt_row_batch *batch);
     /* Set by the engine before `begin`: */
     const struct silt_zone *zone;  /* of the statement's tz(); else NULL */
     enum silt_chunking chunking;
