@@ -176,17 +176,19 @@ static silt_time key_of(const struct merged *m, const struct stream *stream)
     return m->descending ? ~time : time;
 }
 
+/* Which child is smaller is as good as random: it is added, not jumped over. */
 static void heap_down(struct entry *heap, size_t at, size_t count)
 {
+    struct entry sinking = heap[at];
+
     for (size_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && heap[child + 1].key < heap[child].key)
-            child++;
-        if (heap[child].key >= heap[at].key)
-            return;
-        struct entry held = heap[at];
+        if (child + 1 < count)
+            child += heap[child + 1].key < heap[child].key;
+        if (heap[child].key >= sinking.key)
+            break;
         heap[at] = heap[child];
-        heap[child] = held;
     }
+    heap[at] = sinking;
 }
 
 static struct entry heap_pop(struct entry *heap, size_t count)

@@ -347,41 +347,56 @@ static enum silt_status load_operands(struct lane *lane, const struct eval *eval
     return load_operands(lane, eval->right, err);
 }
 
-/* slot op number, the commonest filter: a tight loop. false: not of that shape. */
+/* Bits of up to 64 rows of which `value`, made of `v`, stands so to the bound. */
+#define COMPARE(op, member, value, bound)                                                                              \
+    for (size_t i = 0; i < rows; i++) {                                                                                \
+        __auto_type v = column->member[from + i];                                                                      \
+        bits |= (uint64_t)((value) op (bound)) << i;                                                                   \
+    }
+#define COMPARISONS(name, type, member, value)                                                                         \
+    static uint64_t name(const struct lane_column *column, size_t from, size_t rows, enum expr_op op, type bound)      \
+    {                                                                                                                  \
+        uint64_t bits = 0;                                                                                             \
+        switch (op) {                                                                                                  \
+        case OP_EQ: COMPARE(==, member, value, bound) break;                                                           \
+        case OP_NE: COMPARE(!=, member, value, bound) break;                                                           \
+        case OP_LT: COMPARE(<, member, value, bound) break;                                                            \
+        case OP_LE: COMPARE(<=, member, value, bound) break;                                                           \
+        case OP_GT: COMPARE(>, member, value, bound) break;                                                            \
+        default: COMPARE(>=, member, value, bound) break;                                                              \
+        }                                                                                                              \
+        return bits;                                                                                                   \
+    }
+COMPARISONS(compare_floats, double, f64, v)
+COMPARISONS(compare_integers, int64_t, i64, v)
+COMPARISONS(compare_integers_as_floats, double, i64, (double)v)
+#undef COMPARISONS
+#undef COMPARE
+
+/* slot op number, the commonest filter: tight loops that compare as eval_binary() does. false: not of that shape. */
 static bool fill_mask_simple(struct lane *lane, const struct eval *eval, uint64_t *mask)
 {
     const struct plan *plan = lane->scan->plan;
     size_t count = lane->batch.count;
 
-    if (eval->kind != EVAL_BINARY || eval->op < OP_EQ || eval->op > OP_GE || eval->left->kind != EVAL_SLOT ||
-        eval->right->kind != EVAL_LITERAL || plan->slots[eval->left->slot].type != DATA_FLOAT ||
-        plan->slots[eval->left->slot].kind != SLOT_FIELD)
+    if (eval->kind != EVAL_BINARY || eval->op < OP_EQ || eval->op > OP_GE || eval->op == OP_MATCH ||
+        eval->op == OP_NOT_MATCH || eval->left->kind != EVAL_SLOT || eval->right->kind != EVAL_LITERAL || plan->slots[eval->left->slot].kind != SLOT_FIELD)
         return false;
     const struct silt_cell *literal = &eval->right->literal;
-    if (literal->kind != SILT_CELL_FLOAT && literal->kind != SILT_CELL_INTEGER)
+    enum data_type type = plan->slots[eval->left->slot].type;
+    if ((literal->kind != SILT_CELL_FLOAT && literal->kind != SILT_CELL_INTEGER) ||
+        (type != DATA_FLOAT && type != DATA_INTEGER))
         return false;
     double bound = literal->kind == SILT_CELL_FLOAT ? literal->f64 : (double)literal->i64;
     const struct lane_column *column = &lane->columns[eval->left->slot].column;
     if (column->valid_count == 0)
         return true;
-    for (size_t word = 0; word * 64 < count; word++) {
-        size_t rows = count - word * 64 < 64 ? count - word * 64 : 64;
-        const double *v = column->f64 + word * 64;
-        uint64_t bits = 0;
-#define FILL(op)                                                                                                       \
-    for (size_t i = 0; i < rows; i++)                                                                                  \
-        bits |= (uint64_t)(v[i] op bound) << i;
-        switch (eval->op) {
-        case OP_EQ: FILL(==) break;
-        case OP_NE: FILL(!=) break;
-        case OP_LT: FILL(<) break;
-        case OP_LE: FILL(<=) break;
-        case OP_GT: FILL(>) break;
-        case OP_GE: FILL(>=) break;
-        default: return false;
-        }
-#undef FILL
-        mask[word] = column->valid ? bits & column->valid[word] : bits;
+    for (size_t from = 0; from < count; from += 64) {
+        size_t rows = count - from < 64 ? count - from : 64;
+        uint64_t bits = type == DATA_FLOAT                    ? compare_floats(column, from, rows, eval->op, bound)
+                        : literal->kind == SILT_CELL_INTEGER ? compare_integers(column, from, rows, eval->op, literal->i64)
+                                                             : compare_integers_as_floats(column, from, rows, eval->op, bound);
+        mask[from / 64] = column->valid ? bits & column->valid[from / 64] : bits;
     }
     return true;
 }
