@@ -56,6 +56,10 @@ static inline bool proto_varint(struct proto_reader *reader, uint64_t *out)
 {
     uint64_t value = 0;
 
+    if (__builtin_expect(reader->at < reader->end && *reader->at < 128, 1)) {
+        *out = *reader->at++;
+        return true;
+    }
     for (unsigned shift = 0; shift < 64; shift += 7) {
         if (reader->at == reader->end)
             return proto_fail(reader, PROTO_TRUNCATED, 0);

@@ -124,6 +124,33 @@ START_TEST(parts_survive_the_way_through_a_key)
 END_TEST
 
 /* Whatever is accepted must be a fixed point. */
+/* Wherever it stands: keys are written eight bytes at a time. */
+START_TEST(each_place_is_escaped)
+{
+    static const char plain[] = "-abcdefg.ijklmnop!rstuvwx\xac\xa0\xbd+<-"; /* what differs in a bit from a comma, a blank, an equals sign */
+    struct silt_arena *arena = silt_arena_create(NULL);
+
+    for (size_t len = 1; len < sizeof(plain); len++)
+        for (size_t at = 0; at <= len; at++) {
+            char value[sizeof(plain)], want[2 * sizeof(plain)] = "m,k=";
+            size_t written = 4;
+            memcpy(value, plain, len);
+            if (at < len)
+                value[at] = ", ="[(at + len) % 3];
+            for (size_t i = 0; i < len; i++) {
+                if (i == at)
+                    want[written++] = '\\';
+                want[written++] = value[i];
+            }
+            struct silt_tag tag = {SILT_STR("k"), {value, len}};
+            struct silt_str key = silt_series_key_make(SILT_STR("m"), &tag, 1, arena);
+            ck_assert_uint_eq(key.len, written);
+            ck_assert_mem_eq(key.p, want, written);
+        }
+    silt_arena_destroy(arena);
+}
+END_TEST
+
 START_TEST(any_text_is_refused_or_becomes_canonical)
 {
     unsigned seed = (unsigned)time(NULL) * 3;
@@ -166,6 +193,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, recorded_cases);
     tcase_add_test(tcase, parts_survive_the_way_through_a_key);
+    tcase_add_test(tcase, each_place_is_escaped);
     tcase_add_test(tcase, any_text_is_refused_or_becomes_canonical);
     tcase_add_test(tcase, empty_tags_are_left_out);
     suite_add_tcase(suite, tcase);
