@@ -129,18 +129,29 @@ static inline uint64_t has_byte(uint64_t bytes, char c)
     return (other - ones) & ~other & ones << 7;
 }
 
-/* Eight bytes at a time, as long as there is nothing to escape; there is room for twice the text. */
+static inline bool has_escapable(uint64_t bytes)
+{
+    return has_byte(bytes, ',') | has_byte(bytes, ' ') | has_byte(bytes, '=');
+}
+
+/* Eight bytes at a time, and four, as long as there is nothing to escape; there is room for twice the text. */
 static char *escape_tag(char *out, struct silt_str str)
 {
     for (size_t i = 0; i < str.len;) {
-        uint64_t bytes;
+        uint64_t bytes = 0;
         for (; i + 8 <= str.len; i += 8, out += 8) {
             memcpy(&bytes, str.p + i, 8);
-            if (has_byte(bytes, ',') | has_byte(bytes, ' ') | has_byte(bytes, '='))
+            if (has_escapable(bytes))
                 break;
             memcpy(out, &bytes, 8);
         }
-        for (size_t end = i + 8 < str.len ? i + 8 : str.len; i < end; i++) {
+        bytes = 0;
+        if (i + 4 <= str.len && (memcpy(&bytes, str.p + i, 4), !has_escapable(bytes))) {
+            memcpy(out, &bytes, 4);
+            i += 4;
+            out += 4;
+        }
+        for (size_t end = i + 4 < str.len ? i + 4 : str.len; i < end; i++) {
             if (is_escapable(str.p[i]))
                 *out++ = '\\';
             *out++ = str.p[i];

@@ -124,7 +124,7 @@ START_TEST(parts_survive_the_way_through_a_key)
 END_TEST
 
 /* Whatever is accepted must be a fixed point. */
-/* Wherever it stands: keys are written eight bytes at a time. */
+/* Wherever it stands: keys are written several bytes at a time. */
 START_TEST(each_place_is_escaped)
 {
     static const char plain[] = "-abcdefg.ijklmnop!rstuvwx\xac\xa0\xbd+<-"; /* what differs in a bit from a comma, a blank, an equals sign */
