@@ -104,6 +104,8 @@ enum silt_status prom_read_parse(struct silt_str message, struct silt_arena *are
     while (rc == SILT_OK && proto_next(&reader, &field)) {
         if (field.number != 1 || !proto_is(&reader, &field, PROTO_BYTES, "Queries"))
             continue;
+        if (out->query_count == PROM_QUERIES_MAX)
+            return silt_fail(err, SILT_INVALID, "more than %d queries", PROM_QUERIES_MAX);
         out->queries = silt_arena_grow(arena, out->queries, &capacity, out->query_count + 1, sizeof(*out->queries));
         struct prom_query *query = &out->queries[out->query_count++];
         *query = (struct prom_query){0};

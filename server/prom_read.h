@@ -14,7 +14,8 @@
 
 #include "silt/text.h"
 
-#define PROM_MATCHERS_MAX 1000
+#define PROM_MATCHERS_MAX 1000 /* of a query */
+#define PROM_QUERIES_MAX 1000
 
 enum prom_match { PROM_EQUAL, PROM_NOT_EQUAL, PROM_MATCHES, PROM_MATCHES_NOT }; /* as in the message */
 

@@ -184,6 +184,8 @@ static enum silt_status read_all(struct selection *selection, struct silt_error 
             return name_passes(query, query->matchers[i].value) ? read_measurement(selection, query->matchers[i].value, err)
                                                                 : SILT_OK;
     rc = selection->reader->ops->measurements(selection->reader, selection->arena, &names, &count, err);
+    if (rc == SILT_OK && silt_arena_exceeded(selection->arena))
+        rc = silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
     for (size_t i = 0; rc == SILT_OK && i < count; i++)
         if (name_passes(query, names[i]))
             rc = read_measurement(selection, names[i], err);

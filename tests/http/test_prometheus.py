@@ -3,6 +3,7 @@ import json
 import math
 import os
 import sys
+import time
 import unittest
 
 import live
@@ -264,6 +265,32 @@ class Read(unittest.TestCase):
                 write(server, BODIES[0][1])
                 self.assertEqual(self.error(read(server, query)), (400, text))
                 self.assertEqual(server.stop(), 0)
+
+    def test_time_and_memory(self):
+        items = [({"__name__": "m", "i": str(i)}, [(ms, i * ms / 7) for ms in range(0, 100000, 100)]) for i in range(200)]
+        query = [ALWAYS + ([("=", "__name__", "m")],)]
+        for env, status, text in (({"SILT_COORDINATOR_QUERY_TIMEOUT": "1ms"}, 503, "query-timeout limit exceeded"),
+                                  ({"SILT_QUERY_MAX_MEMORY": "1m"}, 400, "query memory limit exceeded")):
+            with live.start_siltd(env=env) as server:
+                prepare(server)
+                self.assertEqual(write(server, wire.write_request(items)).status, 204)
+                self.assertEqual(self.error(read(server, query)), (status, text))
+                self.assertEqual(server.stop(), 0)
+
+    def test_subscribers(self):
+        """They are told in line protocol; what no line can hold they are not told of."""
+        with live.start_siltd() as server, live.start_siltd() as other:
+            prepare(server)
+            other.query("CREATE DATABASE d")
+            server.query("CREATE SUBSCRIPTION s ON d.autogen DESTINATIONS ALL 'http://127.0.0.1:%d'" % other.port)
+            items = [({"__name__": "up", "job": "a\nup value=7 1"}, [(1000, 1.0)]), ({"__name__": "up", "job": "x y,z=\\1"}, [(1000, 0.125)])]
+            self.assertEqual(write(server, wire.write_request(items)).status, 204)
+            deadline = time.monotonic() + 60
+            while "up" not in other.query("SHOW MEASUREMENTS", db="d") and time.monotonic() < deadline:
+                time.sleep(0.02)
+            self.assertEqual(decoded(read(other, [ALWAYS + ([UP],)])),
+                             (200, [[([("__name__", "up"), ("job", "x y,z=\\1")], [(1000, 0.125)])]]))
+            self.assertEqual(server.stop() + other.stop(), 0)
 
     def test_counted(self):
         def counts():

@@ -90,6 +90,18 @@ START_TEST(test_matchers_bounded)
 }
 END_TEST
 
+START_TEST(test_queries_bounded)
+{
+    char message[6 * (PROM_QUERIES_MAX + 1)];
+    size_t len = 0;
+
+    for (int i = 0; i < PROM_QUERIES_MAX + _i; i++, len += 4)
+        memcpy(message + len, "\x0a\x02\x1a\x00", 4);
+    ck_assert_int_eq(prom_read_parse((struct silt_str){message, len}, arena, &parsed, &err), _i ? SILT_INVALID : SILT_OK);
+    prom_read_deinit(&parsed);
+}
+END_TEST
+
 START_TEST(test_random_damage)
 {
     unsigned seed = (unsigned)time(NULL);
@@ -251,6 +263,7 @@ int main(void)
     tcase_add_test(tests, test_request);
     tcase_add_loop_test(tests, test_faults, 0, sizeof(faults) / sizeof(faults[0]));
     tcase_add_loop_test(tests, test_matchers_bounded, 0, 2);
+    tcase_add_loop_test(tests, test_queries_bounded, 0, 2);
     tcase_add_test(tests, test_random_damage);
     tcase_add_test(tests, test_answer);
     tcase_add_test(tests, test_large_answer);
