@@ -2,11 +2,12 @@
  * inspect.h - silt-inspect: what can be told about a data directory while no server runs on it.
  *
  *     main -> store (SQLite's facts, read once) -> verify | report | dump
+ *          -> influxdb/import
  *
  * Each command prints to stdout and gives the exit status: 0 all is well, 1 damage was found, 2 it could not be done.
- * Nothing is changed, but for what any start tidies up: files that a crash left unfinished.
+ * Nothing is changed, but by an import, and for what any start tidies up: files that a crash left unfinished.
  *
- * Threads: one.
+ * Threads: one; an import has those of the store, too.
  */
 #ifndef INSPECT_INSPECT_H
 #define INSPECT_INSPECT_H
@@ -17,7 +18,7 @@
 #include "storage/manifest.h"
 #include "storage/vfs.h"
 
-enum { INSPECT_FINE = 0, INSPECT_DAMAGED = 1, INSPECT_FAILED = 2 };
+enum { INSPECT_FINE = 0, INSPECT_DAMAGED = 1, INSPECT_FAILED = 2, INSPECT_USAGE = 3 /* main.c: the command line makes no sense */ };
 
 struct inspect_measurement {
     struct silt_str name;
@@ -65,6 +66,8 @@ int inspect_verify(const char *directory);
 int inspect_report(const char *directory);
 /* dump.c: what stands in one file, as text. name: relative to the directory. */
 int inspect_dump(const char *directory, const char *name);
+/* influxdb/import.c: a stopped InfluxDB's directory into one of siltd's; argv is what follows the command. */
+int inspect_import_influxdb(int argc, char **argv);
 
 /* "error: ..." on stderr; INSPECT_FAILED. */
 int inspect_fail(const struct silt_error *err);

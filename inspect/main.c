@@ -13,9 +13,15 @@ static const char usage[] =
     "    silt-inspect verify DIR        check every file: checksums, formats, and that they agree\n"
     "    silt-inspect report DIR        databases, policies, shards, files, bytes a value, tags with most values\n"
     "    silt-inspect dump DIR NAME     what stands in one file: a .tsm, .wal, .tomb or MANIFEST, named from DIR\n"
+    "    silt-inspect import-influxdb INFLUXDIR --into DIR [--database NAME]...\n"
+    "                 [--no-verify] [--checkpoint VALUES]\n"
+    "                                   everything in a stopped InfluxDB 1.x's directory (data, wal, meta) into DIR\n"
     "    silt-inspect --version | --help\n"
     "\n"
-    "DIR is siltd's data.dir. Exit status: 0 all is well, 1 damage was found, 2 it could not be done.\n";
+    "DIR is siltd's data.dir. An import that is cut short goes on when it is called again: how far it is, is put down after\n"
+    "every 50 million values, or as many as --checkpoint says. At the end both sides are read again and compared, unless\n"
+    "--no-verify says not to. --database, as often as needed, names what is imported: else all but _internal.\n"
+    "Exit status: 0 all is well, 1 damage was found, or something was left out, 2 it could not be done.\n";
 
 static int run(int argc, char **argv)
 {
@@ -35,6 +41,9 @@ static int run(int argc, char **argv)
         return inspect_report(argv[2]);
     if (argc == 4 && strcmp(command, "dump") == 0)
         return inspect_dump(argv[2], argv[3]);
+    int status = argc > 1 && strcmp(command, "import-influxdb") == 0 ? inspect_import_influxdb(argc - 2, argv + 2) : INSPECT_USAGE;
+    if (status != INSPECT_USAGE)
+        return status;
     fputs(usage, stderr);
     return INSPECT_FAILED;
 }
