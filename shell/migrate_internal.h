@@ -72,7 +72,7 @@ struct unit {
     bool differs;
     enum unit_stage stage;
     unsigned tries;
-    uint64_t values, refused;
+    uint64_t values;
     /* While it is worked on: */
     struct unit_field *fields;
     size_t field_count;
@@ -106,7 +106,7 @@ struct migrate {
     struct migrate_report *report;
     size_t units_done, units_differing;
     size_t next_unit;
-    uint64_t rows_written, values_equal, values_newer, values_refused;
+    uint64_t rows_written, values_equal, values_newer;
     size_t complaints;
     char stop_text[600];
     struct progress progress;
@@ -148,7 +148,6 @@ void slice_reader_destroy(struct slice_reader *reader);
  */
 bool slice_read(struct slice_reader *reader, struct session *source, const struct unit *unit, const struct slice *slice,
                 bool copies, struct day_sums *sums);
-uint64_t slice_refused(const struct slice_reader *reader); /* points, of the last slice */
 
 /* migrate_work.c */
 void migrate_work(struct migrate *m);

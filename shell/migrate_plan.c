@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #define SERIES_MAX 50000
+#define SERIES_LIMIT_NONE 1000000000u /* InfluxDB takes SOFFSET without SLIMIT for SLIMIT 0 */
 #define VALUES_PER_SERIES 40 /* of a field: fewer in a slice, and opening costs more than reading */
 #define SLICE_NS_MIN 1000000000ll
 
@@ -177,7 +178,7 @@ static void add_range(struct unit *unit, silt_time start, silt_time end)
             add_slice(unit, &slice);
         }
         slice.series_offset = offset;
-        slice.series_limit = 0; /* series that came meanwhile, too */
+        slice.series_limit = offset ? SERIES_LIMIT_NONE : 0; /* series that came meanwhile, too */
         add_slice(unit, &slice);
     }
 }
@@ -242,7 +243,6 @@ void unit_clear(struct unit *unit)
     unit->fields = NULL;
     unit->slices = NULL;
     unit->field_count = unit->slice_count = unit->slices_done = 0;
-    unit->refused = 0;
     day_sums_free(&unit->counted);
     day_sums_free(&unit->copied);
     day_sums_free(&unit->found);

@@ -42,7 +42,7 @@ struct slice_reader {
     bool series_unwritable;
     uint64_t series_hash;
     struct silt_buffer lines;
-    uint64_t rows, refused;
+    uint64_t rows;
 };
 
 static void complain(struct slice_reader *r, const char *what, struct silt_str text)
@@ -75,7 +75,6 @@ static void flush(struct slice_reader *r)
         write_points_error(&text, &r->points.answer);
         complain(r, "the target refuses: ", words_view(&text));
         silt_buffer_free(&text);
-        r->refused++;
     }
     }
     pthread_mutex_lock(&m->lock);
@@ -208,7 +207,7 @@ static void prepare(struct slice_reader *r, const struct unit *unit, const struc
     r->unit = unit;
     r->slice = slice;
     r->is_json = false;
-    r->refused = r->rows = 0;
+    r->rows = 0;
     r->lines.len = 0;
     if (slice->field_count > r->column_capacity) {
         r->columns = silt_realloc(r->columns, slice->field_count * sizeof *r->columns);
@@ -273,11 +272,6 @@ bool slice_read(struct slice_reader *r, struct session *source, const struct uni
     for (size_t i = 0; i < r->column_count; i++)
         settle_column(r, i);
     return ok && !migrate_stopped(r->migrate);
-}
-
-uint64_t slice_refused(const struct slice_reader *r)
-{
-    return r->refused;
 }
 
 struct slice_reader *slice_reader_create(struct migrate *m, const struct client_config *target)

@@ -114,11 +114,6 @@ static struct job find_job(struct work *w)
 
 /* ---------------------------------------------------------------- doing it */
 
-static void begin_retry(struct worker *worker, long *wait_ms)
-{
-    write_points_pause(wait_ms, migrate_stopped, worker->work->migrate);
-}
-
 static bool do_once(struct worker *worker, const struct job *job, struct session *at)
 {
     struct migrate *m = worker->work->migrate;
@@ -146,7 +141,7 @@ static bool do_job(struct worker *worker, const struct job *job)
             silt_buffer_free(&name);
             return false;
         }
-        begin_retry(worker, &wait_ms);
+        write_points_pause(&wait_ms, migrate_stopped, m);
     }
     return true;
 }
@@ -163,10 +158,8 @@ static void settle_job(struct worker *worker, const struct job *job)
         unit->slices[job->slice].stage = SLICE_DONE;
         unit->slices_done++;
         day_sums_merge(job->kind == JOB_COPY ? &unit->copied : &unit->found, &worker->sums);
-        if (job->kind == JOB_COPY) {
-            m->values_refused += slice_refused(worker->reader);
+        if (job->kind == JOB_COPY)
             (void)migrate_state_copied(m, unit, job->slice, &worker->sums);
-        }
     }
     advance(worker->work, unit);
 }

@@ -11,6 +11,7 @@ import collections
 import csv
 import itertools
 import os
+import resource
 import signal
 import struct
 import subprocess
@@ -198,6 +199,8 @@ def fill(old):
         lines = conflicts().split("\n")[week * 20:week * 20 + 20]
         check_write(old.write("\n".join(lines), db="odd"))
     check_write(old.write(many(2000), db="odd"))
+    # More fields than one query asks for, in rows that have few of them.
+    check_write(old.write("".join("wide,k=%d f%d=%di,g%d=1.5 %d\n" % (i % 3, i, i, i % 7, NEW_YEAR + i) for i in range(250)), db="odd"))
     # Recent, and as old as its shard group still lets InfluxDB show it.
     check_write(old.write(many(50, now - 60 * 3600 * 10**9), db="a b.c", rp='main"one'))
     check_write(old.write(many(300, now - 400 * 3600 * 10**9), db="odd", rp="two years"))
@@ -277,6 +280,17 @@ def killed(judge, old, home):
         keys = [(row["database"], row["policy"], row["measurement"], row["part"], row["field"], row["day"]) for row in rows]
         judge.same("every line of the report once", [key for key, count in collections.Counter(keys).items() if count > 1], [])
         judge.same("all of them", sum(int(row["target"]) for row in rows), sum(len(points(old, d)) for d in ("odd", "a b.c")))
+
+
+def many_series(judge, home):
+    """More series than one query opens; and from a siltd, which speaks as influxd does."""
+    with common.live.start_influxd() as old, common.live.start_siltd() as new, common.live.start_siltd() as third:
+        judge_query(old, "CREATE DATABASE s")
+        check_write(old.write("".join("m,k=%d v=%di %d\n" % (i, i, NEW_YEAR + i) for i in range(51000)), db="s"))
+        for what, source, target in (("many series", old, new), ("from siltd", new, third)):
+            out, err, status = Migration(source, target, home).run()
+            judge.true(what, status == 0 and "51,000 values equal; 0 of 1 " in out, (out, err, status))
+            judge.same(what, *(server.query("SELECT count(v), sum(v) FROM m", db="s") for server in (target, old)))
 
 
 def gone(judge, home):
@@ -373,12 +387,81 @@ def names_and_passwords(judge, home):
                        "reader" in locked.query("SHOW USERS", u="root", p="new: secret"))
 
 
+# ---------------------------------------------------------------- the long run
+
+KINDS = ("cpu", "decimals", "counters", "floats", "devops", "log")
+LOADER = os.path.join(os.path.dirname(common.SILT), "bench", "bench_load")
+
+
+def load_much(old, wanted):
+    """About so many values in one database: a policy for each kind of values, a million rows at most in each. How many, and how long."""
+    started, values, turn = time.monotonic(), 0, 0
+    judge_query(old, "CREATE DATABASE big")
+    while values < wanted:
+        kind = KINDS[turn % len(KINDS)]
+        fields = {"devops": 5, "log": 5}.get(kind, 10)
+        steps = max(1, min(10000, (wanted - values) // (100 * fields)))
+        judge_query(old, "CREATE RETENTION POLICY p%d ON big DURATION INF REPLICATION 1 SHARD DURATION 1d" % turn)
+        subprocess.run([LOADER, "--port", str(old.port), "--path", "/write?db=big&rp=p%d" % turn, "--kind", kind, "--hosts", "100", "--steps",
+                        str(steps)], check=True, stdout=subprocess.DEVNULL)
+        values += 100 * steps * fields
+        turn += 1
+    return values, time.monotonic() - started
+
+
+def memory_mb(pid):
+    with open("/proc/%d/status" % pid, encoding="utf-8") as f:
+        return int(next(line for line in f if line.startswith("VmHWM")).split()[1]) // 1024
+
+
+def cpu_seconds(pid):
+    with open("/proc/%d/stat" % pid, encoding="utf-8") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def long_run(judge, wanted, home):
+    with common.live.start_influxd() as old, common.live.start_siltd() as new:
+        values, seconds = load_much(old, wanted)
+        print("loaded %d values in %.0f s" % (values, seconds), flush=True)
+        migration = Migration(old, new, home, "-users", "none")
+        work = resource.getrusage(resource.RUSAGE_CHILDREN)
+        loader = work.ru_utime + work.ru_stime
+        loading = cpu_seconds(old.process.pid)
+        process, started = migration.start(), time.monotonic()
+        migration.wait_for(b"copied", max(2, wanted // 3000000), process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        judge.same("killed", process.returncode, -signal.SIGKILL)
+        print("killed after %.0f s" % (time.monotonic() - started), flush=True)
+        process = migration.start()
+        while process.poll() is None:
+            time.sleep(0.2)
+            try:
+                peak = memory_mb(process.pid)
+            except (OSError, StopIteration):
+                break  # it has ended
+        out, err = process.communicate()
+        seconds = time.monotonic() - started
+        judge.true("equal", process.returncode == 0, (out, err))
+        counted = sum(int(row["target"]) for row in migration.report() if row["verdict"] == "equal")
+        judge.true("all values", counted >= values * 0.9, (counted, values))
+        work = resource.getrusage(resource.RUSAGE_CHILDREN)
+        print("processor seconds: silt %.0f, siltd %.0f, influxd %.0f" % (work.ru_utime + work.ru_stime - loader, cpu_seconds(new.process.pid),
+                                                                          cpu_seconds(old.process.pid) - loading))
+        print("%sboth runs: %.0f s, %.0f values/s; peak memory of silt %d MB, siltd %d MB, influxd %d MB" % (
+            out.decode(), seconds, counted / seconds, peak, memory_mb(new.process.pid), memory_mb(old.process.pid)), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=0)
     args = parser.parse_args()
     judge = common.Judge()
     with tempfile.TemporaryDirectory(prefix="silt-migrate-") as home:
+        if args.points:
+            long_run(judge, args.points, home)
+            return judge.end()
         old = common.live.start_influxd()
         if not old:
             judge.skipped += 1
@@ -387,6 +470,7 @@ def main():
             fill(old)
             whole(judge, old, tempfile.mkdtemp(dir=home))
             killed(judge, old, tempfile.mkdtemp(dir=home))
+        many_series(judge, tempfile.mkdtemp(dir=home))
         gone(judge, tempfile.mkdtemp(dir=home))
         names_and_passwords(judge, tempfile.mkdtemp(dir=home))
     return judge.end()
