@@ -95,6 +95,17 @@ static void put_point(struct silt_buffer *out, const struct silt_batch *batch, c
 
 /* ---------------------------------------------------------------- create */
 
+/* A label of Prometheus may have a newline; in a line it belongs to the series only behind a backslash. */
+static bool is_a_line(struct silt_str series)
+{
+    const char *end = series.p + series.len;
+
+    for (const char *p = series.p; (p = memchr(p, '\n', (size_t)(end - p))); p++)
+        if (p == series.p || p[-1] != '\\')
+            return false;
+    return true;
+}
+
 struct walk { /* over the rows that were stored */
     const struct silt_batch *batch;
     const struct silt_write_report *report;
@@ -135,7 +146,7 @@ struct forward_batch *forward_batch_create(struct silt_budget *budget, struct si
     made->lines = silt_malloc(batch->row_count * sizeof(*made->lines));
     pthread_mutex_init(&made->lock, NULL);
     while ((row = next_row(&walk))) {
-        if (!text.p && memchr(row->series.p, '\n', row->series.len)) /* Prometheus' labels may: no line can hold it */
+        if (!text.p && !is_a_line(row->series))
             continue;
         size_t at = text.p ? (size_t)(row->series.p - text.p) : own.len;
         made->lines[made->count++] = (struct line){(uint32_t)at, (uint32_t)row->series.len, row->time};

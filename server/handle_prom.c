@@ -3,8 +3,8 @@
  *
  *     loop: pend -> worker: unpack -> queries -> may they be asked? -> answer, whole -> stream -> loop -> client
  *
- * The form of the answer has its lengths in front, so that nothing leaves before all is known; and an error, until then, is a
- * status of its own. Prometheus shows it to who asks.
+ * The form of the answer has its lengths in front, so that nothing leaves before all is known; and an error, until then, is
+ * a status of its own. Prometheus shows it to who asks.
  */
 #include "server/authorize.h"
 #include "server/params.h"
@@ -46,8 +46,9 @@ static int read_request(struct read_job *job, h2o_req_t *req, struct silt_error 
         return rc == SILT_LIMIT ? 413 : rc == SILT_BUSY ? 503 : 400;
     job->options.database = params_get_url(&params, "db");
     job->options.rp = params_get_url(&params, "rp");
-    if (job->options.database.len)
-        return authorize_read(job->server, job->user, job->options.database, err);
+    int refused = job->options.database.len ? authorize_read(job->server, job->user, job->options.database, err) : 404;
+    if (refused != 404)
+        return refused;
     silt_fail(err, SILT_NOT_FOUND, "no database");
     return 400;
 }

@@ -141,7 +141,8 @@ struct silt_str prom_read_text(const struct prom_read *read, struct silt_arena *
         }
         silt_buffer_char(&text, '}');
     }
-    struct silt_str kept = silt_arena_str(arena, (struct silt_str){text.p, text.len < TEXT_BYTES_MAX ? text.len : TEXT_BYTES_MAX});
+    struct silt_str kept = {text.p, text.len < TEXT_BYTES_MAX ? text.len : TEXT_BYTES_MAX};
+    kept = silt_arena_str(arena, kept);
     silt_buffer_free(&text);
     return kept;
 }

@@ -218,13 +218,15 @@ enum silt_status prom_select_run(const struct prom_query *query, const struct si
     selection.filter = make_filter(query, selection.arena);
     prom_answer_result(answer);
     rc = source->open(source, options->database, options->rp, selection.min, selection.max, &selection.reader, err);
-    if (rc == SILT_OK && (rc = selection.reader->ops->cursor_create(selection.reader, budget, &selection.cursor, err)) == SILT_OK) {
-        if (query->start_ms <= query->end_ms)
+    if (rc == SILT_OK) {
+        const struct silt_reader_ops *ops = selection.reader->ops;
+        rc = ops->cursor_create(selection.reader, budget, &selection.cursor, err);
+        if (rc == SILT_OK && query->start_ms <= query->end_ms)
             rc = read_all(&selection, err);
-        selection.reader->ops->cursor_destroy(selection.cursor);
+        if (selection.cursor)
+            ops->cursor_destroy(selection.cursor);
+        ops->release(selection.reader);
     }
-    if (selection.reader)
-        selection.reader->ops->release(selection.reader);
     silt_arena_destroy(selection.series);
     silt_arena_destroy(selection.measurement);
     silt_arena_destroy(selection.arena);

@@ -38,7 +38,7 @@ struct export
     char *path, *part_path; /* NULL: standard output */
     struct progress progress;
     struct printer *printer;
-    uint64_t lines;
+    uint64_t lines, unwritable;
     struct silt_buffer what;
 };
 
@@ -167,6 +167,7 @@ static bool put_measurement(struct export *e, struct silt_str policy, size_t ind
     e->printer = print_line_create(&options);
     bool ok = session_query_with(e->session, words_view(&text), e->printer, "ns");
     e->lines += e->printer->rows;
+    e->unwritable += e->printer->unwritable;
     e->printer->destroy(e->printer);
     silt_buffer_free(&text);
     return ok && !ferror(e->out);
@@ -297,6 +298,9 @@ int export_run(struct session *s, const struct options *options, const char *dat
         progress_number(&text, e.lines);
         fprintf(stderr, "%.*s points written in %.1f s\n", SILT_FMT(words_view(&text)), progress_seconds(&e.progress));
         silt_buffer_free(&text);
+        if (e.unwritable)
+            fprintf(stderr, "left out: %llu points with a line break in a tag, which line protocol cannot hold\n",
+                    (unsigned long long)e.unwritable);
     }
     release(&e);
     return ok ? 0 : 1;

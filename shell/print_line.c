@@ -4,8 +4,9 @@
  *     cpu,host=a usage=12.5,cores=8i 1577836800000000000
  *
  * Tags are the series' tags and those columns that the schema knows as tags of the measurement. JSON does not tell 8
- * from 8.0, the schema does; without it a number is a float. Rows without a field that has a value, and series without
- * a name, cannot be written as line protocol and are left out. Times are as they were asked for: with an epoch,
+ * from 8.0, the schema does; without it a number is a float. Rows without a field that has a value, series without a name,
+ * and those with a line break in a tag (Prometheus' labels may have one) cannot be written as line protocol and are left out.
+ * Times are as they were asked for: with an epoch,
  * numbers.
  */
 #include "shell/printer.h"
@@ -91,6 +92,10 @@ static void row(void *context, const struct cell *cells, size_t count)
     silt_buffer_str(&p->line, words_view(&p->start));
     put_pairs(p, cells, count, TAG, ',');
     size_t before = p->line.len;
+    if (count && memchr(p->line.p, '\n', before)) {
+        p->base.unwritable++;
+        return;
+    }
     put_pairs(p, cells, count, FIELD, ' ');
     if (!count || p->line.len == before)
         return;

@@ -32,6 +32,7 @@ struct printer {
     void (*destroy)(struct printer *printer);
     size_t rows; /* shown so far */
     size_t series;
+    size_t unwritable; /* line: rows left out because a line break in a name or tag would end the line */
 };
 
 struct printer *print_column_create(const struct printer_options *options);

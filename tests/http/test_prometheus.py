@@ -320,6 +320,7 @@ class Access(unittest.TestCase):
             self.assertEqual(write(server, BODIES[0][1], {"db": "db0"}).status, 401)
             self.assertEqual(read(server, [QUERIES[0][1]], {"db": "db0"}).status, 401)
             params, headers = people.credentials("Basic", "writer")
+            self.assertEqual(json.loads(read(server, [QUERIES[0][1]], {"db": "nodb"}, **headers).body)["error"], "no database")
             refused = read(server, [QUERIES[0][1]], {"db": "db0"}, **headers)
             self.assertEqual(json.loads(refused.body)["error"], '"writer" user is not authorized to read from database "db0"')
             self.assertEqual(server.stop(), 0)

@@ -11,6 +11,7 @@ import tempfile
 import time
 
 import common
+import prometheus_wire
 
 EVERYTHING = "SELECT * FROM /.*/ GROUP BY *"
 
@@ -102,6 +103,14 @@ def main():
         judge.same("no such policy", common.run(address + ["export", "d", "-rp", "x"], env),
                    ("", "ERR: there is no such retention policy\n", 1))
         judge.true("no such database", common.run(address + ["export", "nosuch"], env)[2] == 1)
+
+        # What no line can hold.
+        server.query("CREATE DATABASE labels")
+        body = prometheus_wire.write_request([({"__name__": "up", "job": job}, [(1000, 1)]) for job in ("a\nup value=7 1", "b")])
+        assert server.request("POST", "/api/v1/prom/write", {"db": "labels"}, body, prometheus_wire.WRITE_HEADERS).status == 204
+        out, err, status = common.run(address + ["export", "labels", "-lponly"], env)
+        judge.same("a line break in a tag", (out, status), ("up,__name__=up,job=b value=1 1000000000\n", 0))
+        judge.true("is told", "left out: 1 points with a line break" in err, err)
 
         # Lines at fault.
         bad = os.path.join(home, "bad.txt")
