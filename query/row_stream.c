@@ -129,6 +129,12 @@ static size_t pick_rows(const struct row_layout *layout, const struct row_stream
                 bits |= layout->batch_columns[c].valid ? layout->batch_columns[c].valid[from / 64] : UINT64_MAX;
         if (batch->count - from < 64)
             bits &= ((uint64_t)1 << (batch->count - from)) - 1;
+        if (bits == UINT64_MAX && room - count >= 64) {
+            for (size_t i = 0; i < 64; i++)
+                picks[count + i] = (uint16_t)(from + i);
+            count += 64;
+            continue;
+        }
         for (; bits; bits &= bits - 1) {
             if (count == room) {
                 *full = true;
@@ -160,6 +166,11 @@ static void copy_valid(struct row_stream *stream, const struct row_column *colum
     }
 }
 
+static bool in_a_row(const uint16_t *picks, size_t count)
+{
+    return (size_t)(picks[count - 1] - picks[0]) + 1 == count;
+}
+
 /* Strings are copied, for the batch goes before its rows do. */
 static void copy_column(const struct row_layout *layout, struct row_stream *stream, struct row_column *column,
                         const struct lane_column *from, const uint16_t *picks, size_t count)
@@ -185,7 +196,7 @@ static void copy_column(const struct row_layout *layout, struct row_stream *stre
             words[i] = from->boolean[picks[i]] != 0;
         break;
     default:
-        if ((size_t)(picks[count - 1] - picks[0]) + 1 == count)
+        if (in_a_row(picks, count))
             memcpy(words, from->u64 + picks[0], count * 8);
         else
             for (size_t i = 0; i < count; i++)
@@ -237,10 +248,13 @@ static enum silt_status copy_rows(struct row_layout *layout, struct row_stream *
             stream->strings = silt_arena_create(&layout->scan->plan->exec->budget);
         copy_column(layout, stream, column, &layout->batch_columns[c], picks, count);
     }
-    for (size_t i = 0; i < count; i++) {
-        stream->times[stream->count + i] = times[picks[i]];
+    if (in_a_row(picks, count))
+        memcpy(stream->times + stream->count, times + picks[0], count * sizeof(*times));
+    else
+        for (size_t i = 0; i < count; i++)
+            stream->times[stream->count + i] = times[picks[i]];
+    for (size_t i = 0; i < count; i++)
         stream->shards[stream->count + i] = batch->shard;
-    }
     stream->count += count;
     silt_time last = times[picks[count - 1]];
     stream->resume = layout->descending ? last - 1 : last + 1;

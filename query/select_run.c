@@ -10,99 +10,16 @@
 #include "query/memory_reader.h"
 #include "query/points.h"
 #include "query/raw_columns.h"
+#include "query/row_output.h"
 #include "query/rows.h"
 #include "query/schema_view.h"
 #include "query/statements.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-#define BLOCK_ROWS 1000
 #define GROUPS_AT_ONCE 128
 
-struct output {
-    const struct plan *plan;
-    struct exec *exec;
-    const struct scan_group *group; /* whose head was sent */
-    struct silt_cell *block;
-    size_t row_count;
-    struct silt_arena *strings; /* of the block */
-    struct silt_cell *env;      /* call values, then companions */
-    struct silt_buffer *kept;   /* per env cell: a string that outlives its row */
-    bool previous;              /* missing cells keep their value */
-    struct silt_cell fill;
-};
-
-/* ---------------------------------------------------------------- rows out */
-
-static enum silt_status flush(struct output *output)
-{
-    enum silt_status rc = SILT_OK;
-
-    if (output->row_count)
-        rc = exec_rows(output->exec, output->block, output->row_count);
-    output->row_count = 0;
-    silt_arena_reset(output->strings);
-    return rc;
-}
-
-static enum silt_status start_series(struct output *output, const struct scan_group *group)
-{
-    enum silt_status rc = flush(output);
-
-    output->group = group;
-    return rc == SILT_OK ? raw_columns_head(output->plan, group) : rc;
-}
-
-/* env: call values, then companions. */
-static enum silt_status put_row(struct output *output, const struct scan_group *group, silt_time time,
-                                const struct silt_cell *env, struct silt_error *err)
-{
-    const struct plan *plan = output->plan;
-    enum silt_status rc;
-
-    if (output->group != group && (rc = start_series(output, group)) != SILT_OK)
-        return rc;
-    struct silt_cell *row = output->block + output->row_count * plan->column_count;
-    row[0] = (struct silt_cell){.kind = SILT_CELL_TIME, .i64 = time};
-    for (size_t i = 0; i < plan->field_count; i++) {
-        const struct eval *eval = plan->outputs[i];
-        struct silt_cell cell = eval->kind == EVAL_SLOT ? env[eval->slot] : eval_run(eval, env, EVAL_PROJECTION);
-        if (cell.kind == SILT_CELL_FLOAT && isnan(cell.f64) && !plan->compiled->parent)
-            cell = cell_null(); /* what a subquery gives stays a number to the outer statement */
-        else if (cell.kind == SILT_CELL_STRING)
-            cell.string = silt_arena_str(output->strings, cell.string);
-        row[i + 1] = cell;
-    }
-    if (silt_arena_exceeded(output->strings))
-        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
-    if (++output->row_count == BLOCK_ROWS && (rc = flush(output)) != SILT_OK)
-        return rc;
-    return SILT_OK;
-}
-
-/* Sets a cell of the row to come. */
-static void set_env(struct output *output, size_t at, struct silt_cell value, enum data_type type)
-{
-    if (value.kind == SILT_CELL_NULL) {
-        if (!output->previous)
-            output->env[at] = fill_cast(output->fill, type);
-        return;
-    }
-    if (value.kind == SILT_CELL_STRING && output->previous) {
-        output->kept[at].len = 0;
-        silt_buffer_str(&output->kept[at], value.string);
-        value.string = (struct silt_str){output->kept[at].p ? output->kept[at].p : "", output->kept[at].len};
-    }
-    output->env[at] = value;
-}
-
 /* ---------------------------------------------------------------- raw rows */
-
-static void clear_env(struct output *output)
-{
-    memset(output->env, 0, (output->plan->call_count + output->plan->aux_count) * sizeof(*output->env));
-}
 
 /*
  * InfluxDB has every shard give no more rows than LIMIT and OFFSET together and one; an OFFSET alone counts as if LIMIT
@@ -113,7 +30,7 @@ static uint64_t rows_of_a_shard(const struct select *select)
     return select->limit || select->offset ? (uint64_t)select->limit + (uint64_t)select->offset + 1 : UINT64_MAX;
 }
 
-static enum silt_status raw_group(struct output *output, const struct scan *scan, const struct scan_group *group,
+static enum silt_status raw_group(struct row_output *output, const struct scan *scan, const struct scan_group *group,
                                   struct silt_error *err)
 {
     const struct plan *plan = output->plan;
@@ -123,7 +40,7 @@ static enum silt_status raw_group(struct output *output, const struct scan *scan
     struct row row;
     bool more, filled = output->previous || output->fill.kind != SILT_CELL_NULL;
 
-    clear_env(output);
+    row_output_clear(output);
     enum silt_status rc = rows_open(scan, group, plan->aux, plan->aux_count, 0, plan->aux_count,
                                     plan->compiled->descending, plan->scan_min, plan->scan_max, ROWS_BY_TIME, &rows,
                                     err);
@@ -131,7 +48,7 @@ static enum silt_status raw_group(struct output *output, const struct scan *scan
     if (rc == SILT_OK)
         rows_limit(rows, rows_of_a_shard(select));
     if (rc == SILT_OK && !filled && raw_columns_fit(plan, rows)) {
-        if ((rc = flush(output)) == SILT_OK) /* rows of a group before may be there as cells */
+        if ((rc = row_output_flush(output)) == SILT_OK) /* rows of a group before may be there as cells */
             rc = raw_columns_run(plan, group, rows, err);
         rows_close(rows);
         return rc;
@@ -143,8 +60,8 @@ static enum silt_status raw_group(struct output *output, const struct scan *scan
         }
         left--;
         for (size_t i = 0; filled && i < plan->aux_count; i++)
-            set_env(output, i, row.cells[i], plan->slots[plan->aux[i]].type);
-        rc = put_row(output, group, row.time, filled ? output->env : row.cells, err);
+            row_output_set(output, i, row.cells[i], plan->slots[plan->aux[i]].type);
+        rc = row_output_put(output, group, row.time, filled ? output->env : row.cells, err);
     }
     rows_close(rows);
     return rc;
@@ -529,7 +446,7 @@ static enum silt_status read_companions(struct companion_reader *reader, const s
     return SILT_OK;
 }
 
-static enum silt_status join_group(struct output *output, struct companion_reader *reader,
+static enum silt_status join_group(struct row_output *output, struct companion_reader *reader,
                                    const struct scan_group *group, struct points *const *calls, struct silt_cell *aux,
                                    struct silt_error *err)
 {
@@ -555,7 +472,7 @@ static enum silt_status join_group(struct output *output, struct companion_reade
                 continue; /* a call over a field that does not exist: null for good */
             bool has = at[i] < calls[i]->count && calls[i]->items[at[i]].time == time;
             const struct point *point = has ? &calls[i]->items[at[i]++] : NULL;
-            set_env(output, i, has ? point->value : cell_null(), plan->calls[i]->shown);
+            row_output_set(output, i, has ? point->value : cell_null(), plan->calls[i]->shown);
             if (plan->aux_count == 0)
                 continue;
             if (has)
@@ -564,17 +481,17 @@ static enum silt_status join_group(struct output *output, struct companion_reade
                 for (size_t k = 0; k < plan->aux_count; k++)
                     aux[k] = cell_null();
             for (size_t k = 0; rc == SILT_OK && k < plan->aux_count; k++)
-                set_env(output, plan->call_count + k, aux[k], plan->slots[plan->aux[k]].type);
+                row_output_set(output, plan->call_count + k, aux[k], plan->slots[plan->aux[k]].type);
         }
         if (rc == SILT_OK)
-            rc = put_row(output, group, time, output->env, err);
+            rc = row_output_put(output, group, time, output->env, err);
     }
     free(at);
     return rc;
 }
 
 /* Rows of one call that gives a number as it sees one: as they come, without making points of them. */
-static enum silt_status walk_group(struct output *output, const struct evaluation *e, struct silt_error *err)
+static enum silt_status walk_group(struct row_output *output, const struct evaluation *e, struct silt_error *err)
 {
     const struct plan_call *call = output->plan->calls[0];
     const struct select *select = output->plan->compiled->select;
@@ -586,16 +503,13 @@ static enum silt_status walk_group(struct output *output, const struct evaluatio
     bool more = true;
     enum silt_status rc = merged_walk_open(e->scan, call, e->group, &walk, err);
 
-    clear_env(output);
+    row_output_clear(output);
     while (rc == SILT_OK && left > 0 && (rc = merged_walk_next(walk, &times, &values, &count, &more, err)) == SILT_OK && more) {
         size_t first = skip < count ? (size_t)skip : count;
         size_t end = left < count - first ? first + (size_t)left : count;
         skip -= first;
         left -= end - first;
-        for (size_t i = first; rc == SILT_OK && i < end; i++) {
-            output->env[0] = number_cell(call->out, values[i]);
-            rc = put_row(output, e->group, times[i], output->env, err);
-        }
+        rc = row_output_numbers(output, e->group, times + first, values + first, end - first, call->out, err);
     }
     merged_walk_close(walk);
     return rc;
@@ -609,7 +523,7 @@ static bool walks(const struct evaluation *e)
            merged_call_fits(e->scan, plan->calls[0], e->group);
 }
 
-static enum silt_status call_group(struct output *output, struct evaluation *e, struct companion_reader *reader,
+static enum silt_status call_group(struct row_output *output, struct evaluation *e, struct companion_reader *reader,
                                    struct silt_cell *aux, struct silt_error *err)
 {
     const struct plan *plan = output->plan;
@@ -629,7 +543,7 @@ static enum silt_status call_group(struct output *output, struct evaluation *e, 
         limit_points(plan, &points[i]);
         calls[i] = &points[i];
     }
-    clear_env(output);
+    row_output_clear(output);
     if (rc == SILT_OK)
         rc = join_group(output, reader, e->group, calls, aux, err);
     for (size_t i = 0; i < plan->call_count; i++)
@@ -639,7 +553,7 @@ static enum silt_status call_group(struct output *output, struct evaluation *e, 
     return rc;
 }
 
-static enum silt_status run_calls(struct output *output, const struct scan *scan, struct silt_error *err)
+static enum silt_status run_calls(struct row_output *output, const struct scan *scan, struct silt_error *err)
 {
     const struct plan *plan = output->plan;
     struct exec *exec = output->exec;
@@ -747,8 +661,7 @@ static bool anything_known(const struct plan *plan)
 enum silt_status plan_run(struct plan *plan, struct silt_error *err)
 {
     struct exec *exec = plan->exec;
-    struct output output = {.plan = plan, .exec = exec};
-    size_t env_count = plan->call_count + plan->aux_count + 1;
+    struct row_output output;
     struct scan *scan;
     enum silt_status rc;
 
@@ -776,13 +689,8 @@ enum silt_status plan_run(struct plan *plan, struct silt_error *err)
             *err = plan->call_errors[i].error;
             return err->status;
         }
-    if ((rc = exec_alloc(exec, BLOCK_ROWS * plan->column_count, sizeof(*output.block), &output.block, err)) != SILT_OK)
+    if ((rc = row_output_init(&output, plan, err)) != SILT_OK)
         return rc;
-    output.strings = silt_arena_create(&exec->budget);
-    output.env = silt_arena_zalloc(exec->arena, env_count * sizeof(*output.env));
-    output.kept = silt_arena_zalloc(exec->arena, env_count * sizeof(*output.kept));
-    output.previous = plan->compiled->fill == FILL_PREVIOUS;
-    output.fill = fill_value(plan);
     if (plan->call_count == 0) {
         for (size_t i = 0; rc == SILT_OK && i < scan->group_count; i++)
             rc = raw_group(&output, scan, &scan->groups[plan->compiled->descending ? scan->group_count - 1 - i : i], err);
@@ -790,10 +698,8 @@ enum silt_status plan_run(struct plan *plan, struct silt_error *err)
         rc = run_calls(&output, scan, err);
     }
     if (rc == SILT_OK)
-        rc = flush(&output);
-    for (size_t i = 0; i < env_count; i++)
-        silt_buffer_free(&output.kept[i]);
-    silt_arena_destroy(output.strings);
+        rc = row_output_flush(&output);
+    row_output_deinit(&output);
     return rc;
 }
 
