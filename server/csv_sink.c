@@ -221,10 +221,10 @@ static inline enum silt_status put_cell(struct csv_sink *s, const struct silt_ce
         to += silt_write_double_plain(to, cell->f64);
         break;
     case SILT_CELL_TIME:
-        to += silt_write_int(to, s->answer.options.epoch_ns ? cell->i64 / s->answer.options.epoch_ns : cell->i64);
+        to = epoch_text_put(&s->epoch, to, cell->i64, s->answer.options.epoch_ns ? s->answer.options.epoch_ns : 1);
         break;
     case SILT_CELL_INTEGER:
-        to += silt_write_int(to, cell->i64);
+        to = put_integer(to, cell->i64);
         break;
     case SILT_CELL_UNSIGNED:
         to += silt_write_uint(to, cell->u64);
@@ -282,16 +282,16 @@ static enum silt_status put_batch(struct answer *answer, const struct silt_row_b
     for (size_t r = first; r < first + row_count; r++) {
         const struct tag_text *tags = s->tags.run_count ? tag_texts_of(&s->tags, batch, batch->series[r], put_tag) : NULL;
         size_t run = 0;
-        if ((rc = output_write(output, s->prefix.p, s->prefix.len)) != SILT_OK)
+        if ((rc = output_put(output, (struct silt_str){s->prefix.p, s->prefix.len})) != SILT_OK)
             return rc;
-        for (size_t c = 0; c < batch->column_count; c++) {
-            if (batch->columns[c].is_tag) {
-                struct silt_str text = tag_texts_run(&s->tags, tags, run++);
-                while (c + 1 < batch->column_count && batch->columns[c + 1].is_tag)
-                    c++;
-                rc = output_write(output, text.p, text.len);
+        for (size_t c = 0; c < batch->column_count;) {
+            if (is_plain_integer(&batch->columns[c])) {
+                rc = put_integers(output, batch, r, &c, ',');
+            } else if (batch->columns[c].is_tag) {
+                rc = output_put(output, tag_texts_run(&s->tags, tags, run++));
+                c = tag_run_end(batch, c);
             } else {
-                struct silt_cell cell = silt_batch_cell(&batch->columns[c], r);
+                struct silt_cell cell = silt_batch_cell(&batch->columns[c++], r);
                 rc = put_cell(s, &cell);
             }
             if (rc != SILT_OK)

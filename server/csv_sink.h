@@ -15,6 +15,7 @@
 #define SERVER_CSV_SINK_H
 
 #include "server/answer.h"
+#include "server/integer_text.h"
 #include "server/tag_texts.h"
 #include "silt/text.h"
 
@@ -24,6 +25,7 @@ struct csv_sink {
     struct silt_buffer prefix; /* name and tags of the open series, as each of its rows begins */
     struct silt_buffer text;   /* scratch */
     struct tag_texts tags;
+    struct epoch_text epoch;
     bool any_head;             /* something was written before */
     uint32_t head_statement;   /* whose head it is, if head_of_statement */
     bool head_of_statement;    /* the last head belongs to the open result */

@@ -283,12 +283,8 @@ static void cache_second(struct json_sink *s, int64_t second)
     s->cached_zone = s->answer.base.zone;
 }
 
-static char *put_time(struct json_sink *s, char *to, silt_time time)
+static char *put_rfc3339(struct json_sink *s, char *to, silt_time time)
 {
-    if (s->answer.options.epoch_ns) {
-        to += silt_write_int(to, time / s->answer.options.epoch_ns);
-        return to;
-    }
     int64_t second = time / NS_PER_SECOND;
     int32_t fraction = (int32_t)(time % NS_PER_SECOND);
     if (fraction < 0) {
@@ -322,6 +318,11 @@ static char *put_time(struct json_sink *s, char *to, silt_time time)
     to += s->cached_suffix_len;
     *to++ = '"';
     return to;
+}
+
+static char *put_time(struct json_sink *s, char *to, silt_time time)
+{
+    return s->answer.options.epoch_ns ? epoch_text_put(&s->epoch, to, time, s->answer.options.epoch_ns) : put_rfc3339(s, to, time);
 }
 
 /* 1 for the bytes that stand for themselves in a JSON string. */
@@ -391,7 +392,7 @@ static inline enum silt_status put_cell(struct json_sink *s, const struct silt_c
         to = put_time(s, to, cell->i64);
         break;
     case SILT_CELL_INTEGER:
-        to += silt_write_int(to, cell->i64);
+        to = put_integer(to, cell->i64);
         break;
     case SILT_CELL_UNSIGNED:
         to += silt_write_uint(to, cell->u64);
@@ -474,26 +475,33 @@ static enum silt_status put_batch_rows(struct json_sink *s, const struct silt_ro
     for (size_t r = first; r < first + count; r++) {
         const struct tag_text *tags = s->tags.run_count ? tag_texts_of(&s->tags, batch, batch->series[r], put_tag) : NULL;
         size_t run = 0;
-        if ((rc = output_room(output, 4)) != SILT_OK)
+        if ((rc = output_room(output, 2)) != SILT_OK)
             return rc;
         if (!s->fresh)
             *output->next++ = ',';
         s->fresh = false;
-        *output->next++ = '[';
-        for (size_t c = 0; c < columns; c++) {
+        for (size_t c = 0; c < columns;) {
+            if (is_plain_integer(&batch->columns[c])) {
+                if ((rc = put_integers(output, batch, r, &c, '[')) != SILT_OK)
+                    return rc;
+                continue;
+            }
+            if ((rc = output_room(output, 1)) != SILT_OK)
+                return rc;
+            *output->next++ = c ? ',' : '[';
             if (batch->columns[c].is_tag) {
-                struct silt_str text = tag_texts_run(&s->tags, tags, run++);
-                while (c + 1 < columns && batch->columns[c + 1].is_tag)
-                    c++;
-                rc = output_write(output, text.p, text.len);
+                rc = output_put(output, tag_texts_run(&s->tags, tags, run++));
+                c = tag_run_end(batch, c);
             } else {
-                struct silt_cell cell = silt_batch_cell(&batch->columns[c], r);
+                struct silt_cell cell = silt_batch_cell(&batch->columns[c++], r);
                 rc = put_cell(s, &cell);
             }
-            if (rc != SILT_OK || (rc = output_room(output, 1)) != SILT_OK)
+            if (rc != SILT_OK)
                 return rc;
-            *output->next++ = c + 1 < columns ? ',' : ']';
         }
+        if ((rc = output_room(output, 1)) != SILT_OK)
+            return rc;
+        *output->next++ = ']';
     }
     return SILT_OK;
 }

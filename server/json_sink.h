@@ -11,6 +11,7 @@
 #define SERVER_JSON_SINK_H
 
 #include "server/answer.h"
+#include "server/integer_text.h"
 #include "server/tag_texts.h"
 #include "silt/text.h"
 
@@ -33,6 +34,7 @@ struct json_sink {
     bool has_error;
     int infinity; /* 1, -1: met a number JSON cannot have */
 
+    struct epoch_text epoch;
     /* RFC 3339 text of a second, without fraction, and what follows the fraction */
     int64_t cached_second;
     int64_t cached_day; /* the first second of its day in UTC */

@@ -54,6 +54,16 @@ static inline enum silt_status output_write(struct output *output, const char *b
     return SILT_OK;
 }
 
+/* The same for short texts. */
+static inline enum silt_status output_put(struct output *output, struct silt_str text)
+{
+    if (__builtin_expect((size_t)(output->end - output->next) < text.len, 0))
+        return output_write(output, text.p, text.len);
+    memcpy(output->next, text.p, text.len);
+    output->next += text.len;
+    return SILT_OK;
+}
+
 /* An output that packs what it is given (gzip) into another. */
 struct gzip_output;
 

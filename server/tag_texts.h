@@ -56,4 +56,12 @@ static inline struct silt_str tag_texts_run(const struct tag_texts *texts, const
     return (struct silt_str){text->bytes.p + start, ends[run] - start};
 }
 
+/* The column behind the run of tags that begins at c. */
+static inline size_t tag_run_end(const struct silt_row_batch *batch, size_t c)
+{
+    while (c < batch->column_count && batch->columns[c].is_tag)
+        c++;
+    return c;
+}
+
 #endif
