@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import live  # noqa: E402
 
 LOADER = os.path.join(live.ROOT, "build", "release", "bench", "bench_load")
+STREAMER = os.path.join(live.ROOT, "build", "release", "bench", "bench_stream")
 START = 1451606400
 FIELDS = ["usage_user", "usage_system", "usage_idle", "usage_nice", "usage_iowait", "usage_irq", "usage_softirq",
           "usage_steal", "usage_guest", "usage_guest_nice"]
@@ -251,33 +252,20 @@ def time_query(port, path, repeat):
 
 
 def stream(peer, hosts, steps, csv):
-    """SELECT * of up to a million rows, in chunks as a client asks for them: rows a second, and what it costs in memory."""
-    marks = (b"\ncpu,",) if csv else (b"],[", b'"values":[[')
+    """SELECT * of up to a million rows, in chunks as a client asks for them: rows a second, and what it costs."""
     span = max(1, min(steps, 1000000 // hosts))
     text = "SELECT * FROM cpu WHERE time >= '%s' AND time < '%s'" % (stamp(START), stamp(START + span * 10))
     pid = peer.server.process.pid
     with open("/proc/%d/clear_refs" % pid, "w") as f: # the peak is measured from here on
         f.write("5")
-    before = peak_bytes(pid)
-    connection = http.client.HTTPConnection("127.0.0.1", peer.server.port, timeout=600)
-    begin = time.perf_counter()
-    connection.request("GET", peer.query_path(text) + "&chunked=true&chunk_size=10000",
-                       headers={"Accept": "text/csv" if csv else "application/json"})
-    response = connection.getresponse()
-    size, rows, tail = 0, 0, b""
-    while True:
-        piece = response.read(1 << 20)
-        if not piece:
-            break
-        size += len(piece)
-        joined = tail + piece
-        rows += sum(joined.count(mark) for mark in marks)
-        tail = joined[-11:] # as long as the longest of them less one, which then is not counted twice
-        rows -= sum(tail.count(mark) for mark in marks)
-    seconds = time.perf_counter() - begin
-    rows += sum(tail.count(mark) for mark in marks)
-    connection.close()
-    return {"rows": rows, "bytes": size, "rows_per_s": rows / seconds, "more_mb": (peak_bytes(pid) - before) / 1e6}
+    before, cpu = peak_bytes(pid), cpu_seconds(pid)
+    run = subprocess.run([STREAMER, "--port", str(peer.server.port), "--path", peer.query_path(text) + "&chunked=true&chunk_size=10000"]
+                         + (["--csv", "cpu"] if csv else []), stdout=subprocess.PIPE)
+    if run.returncode:
+        raise RuntimeError("no stream of rows from " + peer.name)
+    result = json.loads(run.stdout)
+    return {"rows": result["rows"], "bytes": result["bytes"], "rows_per_s": result["rows"] / result["seconds"],
+            "cpu_s": cpu_seconds(pid) - cpu, "more_mb": (peak_bytes(pid) - before) / 1e6}
 
 
 def measure(make, kind, hosts, steps, repeat, options):
@@ -338,6 +326,7 @@ def show(kind, results):
         if not any(streams):
             continue
         row("SELECT * of %d rows as %s, rows/s" % (streams[0]["rows"], "CSV" if form == "stream_csv" else "JSON"), [s.get("rows_per_s") for s in streams], "%.0f", True)
+        row("its CPU seconds", [s.get("cpu_s") for s in streams], "%.2f", False)
         row("its memory on top, MB", [s.get("more_mb") for s in streams], "%.1f", False)
         if len({s["rows"] for s in streams if s}) > 1:
             print("\nSELECT * gave different numbers of rows: %s" % [s.get("rows") for s in streams])

@@ -37,7 +37,8 @@ static struct tag_text *place_for(struct tag_texts *texts, uint32_t series)
         size_t capacity = texts->capacity ? texts->capacity * 2 : CAPACITY_MIN;
         struct tag_text *items = silt_calloc(capacity, sizeof(*items));
         for (size_t i = 0; i < texts->capacity; i++)
-            items[texts->items[i].series & (capacity - 1)] = texts->items[i]; /* none meet: they did not in half of it */
+            if (texts->items[i].bytes.len)
+                items[texts->items[i].series & (capacity - 1)] = texts->items[i]; /* none meet: they did not in half of it */
         free(texts->items);
         texts->items = items;
         texts->capacity = capacity;
