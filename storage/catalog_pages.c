@@ -28,7 +28,7 @@ struct checked_file {
     bool reserved;       /* pages have room for a checksum */
     bool checked;        /* and all have one */
     unsigned char *page; /* room for one */
-    _Alignas(16) unsigned char real[REAL_BYTES_MAX];
+    _Alignas(8) unsigned char real[REAL_BYTES_MAX]; /* SQLite places files at multiples of 8, no more */
 };
 
 static sqlite3_vfs checked_vfs;
