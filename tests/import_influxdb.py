@@ -136,6 +136,12 @@ def first_files(server, rng):
                    for i in range(100)], db="wide")
     write(server, [r'odd\ me\,as,tag\ k\=ey=v\,al\=u\ e,\u=\u00fc fi\ eld\=\,=1,#!~#=2,back\\slash="a\\b" %d' % (START + i)
                    for i in range(5)], db=ODD)
+    # Shown until their group goes, older than the policy allows: InfluxDB takes them as long as the policy is another one.
+    query(server, "CREATE DATABASE expiring WITH SHARD DURATION 7d NAME short")
+    oldest = int(time.time()) - 7 * DAY
+    group = (oldest + 600) // (7 * DAY) * 7 * DAY # not one that goes while the test runs
+    write(server, ["late v=%di %d" % (i, group + i) for i in range(100)], db="expiring")
+    query(server, "ALTER RETENTION POLICY short ON expiring DURATION 7d")
     write(server, ["lone%d,a=b v=%di %d" % (i, i, START) for i in range(60)], db=ODD)
 
 
@@ -178,6 +184,7 @@ def define(server):
 QUESTIONS = ["SHOW DATABASES", "SHOW USERS", "SHOW GRANTS FOR reader", "SHOW CONTINUOUS QUERIES", "SHOW SUBSCRIPTIONS",
              "SHOW RETENTION POLICIES ON d", "SHOW RETENTION POLICIES ON empty", "SHOW RETENTION POLICIES ON bare",
              "SELECT * FROM old..early WHERE time >= -110000d", "SELECT * FROM wide..wide", "SELECT * FROM autogen.\"all\"",
+             "SELECT * FROM expiring..late", "SHOW RETENTION POLICIES ON expiring",
              "SHOW MEASUREMENTS", "SHOW FIELD KEYS", "SHOW TAG KEYS", "SHOW SERIES",
              "SELECT * FROM /.*/", "SELECT * FROM /.*/ GROUP BY *",
              "SELECT count(*), first(*), last(*), min(i), max(f) FROM /.*/ GROUP BY *",
@@ -342,14 +349,22 @@ def test_usage(source, work):
     status, _, err = inspect("import-influxdb", source)
     check("no target", status == 2 and "import-influxdb INFLUXDIR" in err, (status, err))
     status, _, err = inspect("import-influxdb", work, "--into", os.path.join(work, "no"))
-    check("no InfluxDB", status == 2 and "meta/meta.db" in err and not os.path.exists(os.path.join(work, "no")), (status, err))
+    check("no InfluxDB", status == 2 and "it has no data" in err and not os.path.exists(os.path.join(work, "no")), (status, err))
     status, _, err = inspect("import-influxdb", source, "--into", os.path.join(work, "no"), "--database", "nosuch")
     check("no such database", status == 2 and 'no database "nosuch"' in err, (status, err))
     target = os.path.join(work, "one")
-    status, out, err = inspect("import-influxdb", source, "--into", target, "--database", ODD, "--no-verify")
+    links = os.path.join(work, "links")
+    os.mkdir(links)
+    for part in ("data", "wal", "meta"):
+        os.symlink(os.path.join(source, part), os.path.join(links, part))
+    status, out, err = inspect("import-influxdb", links, "--into", target, "--database", ODD, "--no-verify")
     check("one database", status == 0 and "verified" not in out, (status, out, err))
     status, out, err = inspect("import-influxdb", source, "--into", target, "--database", "d")
     check("and another one later", status == 0 and ": equal\n" in out, (status, out, err))
+    os.mkdir(os.path.join(work, "running"))
+    with live.start_siltd(os.path.join(work, "running")):
+        status, out, err = inspect("import-influxdb", source, "--into", os.path.join(work, "running", "data"))
+        check("not beside a server", status == 2 and "in use by process" in err, (status, out, err))
 
 
 def test(seed):

@@ -112,20 +112,23 @@ void influx_field_start(struct influx_field *field)
     }
 }
 
-static void leave_out_deleted(struct influx_source *source)
+static void leave_out(struct influx_block *block, silt_time min, silt_time max)
 {
-    struct influx_block *block = &source->block;
     size_t kept = 0;
     for (size_t i = 0; i < block->count; i++) {
-        bool deleted = false;
-        for (size_t d = 0; d < source->deleted_count && !deleted; d++)
-            deleted = source->deleted[d].min <= block->times[i] && source->deleted[d].max >= block->times[i];
-        if (deleted)
+        if (block->times[i] >= min && block->times[i] <= max)
             continue;
         block->times[kept] = block->times[i];
         block->values[kept++] = block->values[i];
     }
     block->count = kept;
+}
+
+static void leave_out_deleted(struct influx_source *source, const struct influx_entry *entry)
+{
+    for (size_t i = 0; i < source->deleted_count; i++)
+        if (source->deleted[i].max >= entry->min && source->deleted[i].min <= entry->max)
+            leave_out(&source->block, source->deleted[i].min, source->deleted[i].max);
 }
 
 /* Decodes the block whose turn it is; nothing may be left of it. */
@@ -139,7 +142,7 @@ static void load(struct influx_source *source, struct influx_log *log)
         influx_damaged(log, source->file->path, entry.offset, "%s, of %.*s", wrong, SILT_FMT(source->key.key));
         source->block.count = 0;
     } else if (source->deleted_count) {
-        leave_out_deleted(source);
+        leave_out_deleted(source, &entry);
     }
     source->times = source->block.times;
     source->values = source->block.values;

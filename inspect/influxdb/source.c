@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* The log of a shard is bounded by InfluxDB's cache-max-memory-size, a gigabyte; this is room for a few of those. */
 #define LOG_BYTES_MAX ((size_t)8 << 30)
@@ -40,14 +41,15 @@ static enum silt_status check_names(const struct influx_meta *meta, struct silt_
 
 enum silt_status influx_source_open(const char *path, struct influx_source_dir *out, struct silt_error *err)
 {
+    static const char *const parts[] = {"data", "wal", "meta/meta.db"}; /* without a log, the newest points would be missed */
     char name[PATH_MAX];
     const uint8_t *bytes;
     size_t len;
-    struct stat st;
 
     *out = (struct influx_source_dir){.path = path};
-    if (snprintf(name, sizeof(name), "%s/meta/meta.db", path) >= (int)sizeof(name) || stat(name, &st) != 0)
-        return silt_fail(err, SILT_NOT_FOUND, "%s: not InfluxDB's directory: it has no meta/meta.db", path);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (snprintf(name, sizeof(name), "%s/%s", path, parts[i]) >= (int)sizeof(name) || access(name, F_OK) != 0)
+            return silt_fail(err, SILT_NOT_FOUND, "%s: not InfluxDB's directory: it has no %s", path, parts[i]);
     enum silt_status rc = influx_map(name, &bytes, &len, err);
     if (rc != SILT_OK)
         return rc;
@@ -91,7 +93,7 @@ enum silt_status influx_source_fingerprint(const struct influx_source_dir *sourc
     char *paths[] = {path, NULL};
     uint64_t sum = 0;
     enum silt_status rc = SILT_OK;
-    FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    FTS *walk = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, NULL);
     const FTSENT *entry;
 
     errno = walk ? 0 : errno;
