@@ -262,7 +262,7 @@ struct eval *eval_compile(struct exec *exec, const struct expr *expr, eval_bind_
             return eval;
         }
         if (slot == -1) {
-            eval->kind = EVAL_NOTHING;
+            eval->kind = expr->kind == EXPR_REF ? EVAL_NOTHING : EVAL_LITERAL;
             return eval;
         }
     }
@@ -296,7 +296,10 @@ struct silt_cell eval_run(const struct eval *eval, const struct silt_cell *slots
 {
     switch (eval->kind) {
     case EVAL_LITERAL: return eval->literal;
-    case EVAL_NOTHING: return place == EVAL_WHERE_STORED ? cell_absent() : cell_null();
+    case EVAL_NOTHING:
+        return place == EVAL_PROJECTION     ? cell_null()
+               : place == EVAL_WHERE_STORED ? cell_absent()
+                                            : cell_string(SILT_STR("")); /* no column is taken for a tag */
     case EVAL_SLOT:
         if (place == EVAL_WHERE_STORED && slots[eval->slot].kind == SILT_CELL_NULL)
             return cell_absent();

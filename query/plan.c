@@ -408,7 +408,8 @@ uint32_t plan_add_slot(struct plan *plan, const struct slot *slot)
     struct slot copy = *slot;
 
     for (size_t i = 0; slot->kind != SLOT_TAG_TEST && i < plan->slot_count; i++)
-        if (plan->slots[i].kind == slot->kind && plan->slots[i].type == slot->type &&
+        if (plan->slots[i].kind == slot->kind && plan->slots[i].type == slot->type && plan->slots[i].asked == slot->asked &&
+            plan->slots[i].or_tag == slot->or_tag &&
             silt_str_equal(plan->slots[i].name, slot->name))
             return (uint32_t)i;
     if (slot->kind == SLOT_FIELD) {
@@ -443,8 +444,10 @@ int64_t plan_slot_of_ref(struct plan *plan, const struct expr *ref)
         if (plan_is_in_subquery(plan, slot.name)) {
             enum data_type type = plan_type_of(plan, slot.name); /* only numbers are cast to numbers, others shown */
             if (!(data_type_is_number(type) && data_type_is_number(slot.type)) && plan_is_column(plan, slot.name) && type != DATA_TAG &&
-                type != DATA_UNKNOWN)
+                type != DATA_UNKNOWN) {
+                slot.asked = slot.type;
                 slot.type = type;
+            }
             return plan_add_slot(plan, &slot);
         }
         /* a cast of something that is no field at all has nothing to read */
@@ -736,6 +739,9 @@ static enum silt_status make_outputs(struct plan *plan, struct silt_error *err)
             plan->output_types[i] = DATA_UNKNOWN; /* within a subquery types that do not meet give nothing */
         }
     plan->is_selector = plan->call_count == 1 && plan->calls[0]->function->selector;
+    plan->is_reduced = plan->call_count > 0 && plan->compiled->windows.interval == 0;
+    for (size_t i = 0; i < plan->call_count; i++)
+        plan->is_reduced = plan->is_reduced && plan->calls[i]->function->class != CLASS_TRANSFORM;
     return SILT_OK;
 }
 

@@ -46,6 +46,7 @@ struct slot {
     enum data_type type;  /* FIELD: the type that is shown, others are cast or missing */
     uint32_t reader_field; /* FIELD: index into plan->reader_fields */
     bool or_tag;           /* FIELD: a column of a subquery; for other sources the tag of that name */
+    enum data_type asked;  /* FIELD: a cast that a subquery's column does not follow, but other sources' fields do */
     /* TAG_TEST: name op (value | regex | other tag) */
     enum expr_op op;
     struct silt_str value;
@@ -111,6 +112,7 @@ struct plan {
     struct call_error *call_errors; /* of calls that their fields' types do not fit; told when a series has such a field */
     size_t call_error_count, call_error_capacity;
     bool is_selector; /* one call, a selector: keeps its point's time and companions */
+    bool is_reduced;  /* without windows, and no call transforms what is stored */
     struct eval **outputs; /* column 1 on: over calls, then aux */
     enum data_type *output_types;
     struct eval *filter; /* over slots; NULL: none */

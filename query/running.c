@@ -157,7 +157,7 @@ static size_t cumulative_sum(struct running *r, const silt_time *times, const ui
                              silt_time *times_out, uint64_t *values_out)
 {
     for (size_t i = 0; i < count; i++) {
-        r->value = r->any ? add(r->type, r->value, values[i]) : values[i];
+        r->value = add(r->type, r->any ? r->value : 0, values[i]); /* from 0, which -0 leaves as it is */
         r->any = true;
         times_out[i] = times[i];
         values_out[i] = r->value;

@@ -132,9 +132,10 @@ enum silt_status lane_seek(struct lane *lane, size_t index, const struct scan_gr
 
     lane->series = index;
     lane->group = group;
-    if (source->in_memory && group) { /* its rows were in range within it; their times may lie before, as windows do */
+    if (source->in_memory && group) { /* its rows were in range within it; their times may lie before, as windows do, */
         min = SILT_TIME_MIN;
-        max = SILT_TIME_MAX;
+        if (!plan->is_reduced) /* or after: a row of all that is before 1970 has time 0 */
+            max = SILT_TIME_MAX;
     }
     lane->filtered = series->filtered;
     if (lane->source_seen != series->source + 1)
@@ -277,6 +278,11 @@ static enum silt_status load_tag(struct lane *lane, uint32_t slot, struct silt_e
     struct slot_column *to = &lane->columns[slot];
     struct silt_str value = series_tag(&lane->scan->series[lane->series], s->name);
 
+    if (s->type != DATA_STRING) { /* the subquery's column has another type: it shows */
+        to->loaded = true;
+        to->column = (struct lane_column){.valid = no_rows};
+        return SILT_OK;
+    }
     if (!to->strings && !(to->strings = silt_arena_try_alloc(lane->arena, BATCH_ROWS_MAX * sizeof(*to->strings))))
         return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
     for (size_t i = 0; i < lane->batch.count; i++)
@@ -297,15 +303,17 @@ static enum silt_status load_column(struct lane *lane, uint32_t slot, struct sil
 
     if (to->loaded)
         return SILT_OK;
-    if (s->or_tag && !lane->scan->plan->sources[lane->scan->series[lane->series].source].in_memory)
+    bool of_subquery = lane->scan->plan->sources[lane->scan->series[lane->series].source].in_memory;
+    if (s->or_tag && !of_subquery)
         return load_tag(lane, slot, err);
     if ((rc = lane->ops->cursor_column(lane->cursor, s->reader_field, &column, err)) != SILT_OK)
         return rc;
     to->loaded = true;
-    to->column = (struct lane_column){
-        .valid = column.valid, .of_subquery = lane->scan->plan->sources[lane->scan->series[lane->series].source].in_memory};
+    to->column = (struct lane_column){.valid = column.valid, .of_subquery = of_subquery};
     enum data_type stored = data_type_of(column.type);
-    if (stored == s->type) {
+    if (s->asked && s->asked != stored && !of_subquery) {
+        to->column.valid = no_rows;
+    } else if (stored == s->type) {
         to->column.u64 = column.u64;
     } else if (stored != DATA_UNKNOWN) {
         if (!to->cast && !(to->cast = silt_arena_try_alloc(lane->arena, BATCH_ROWS_MAX * sizeof(*to->cast))))

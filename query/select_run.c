@@ -339,7 +339,10 @@ static enum silt_status call_points(struct evaluation *e, const struct plan_call
     if (!interval && !call->inner && call->function->class != CLASS_TRANSFORM && !plan->compiled->descending &&
         !call->stream->ended)
         call->stream->ended = starts_before_range(e);
-    if (call->stream->ended) {
+    /* distinct() of all that is before 1970 gives time 0, after the range: nothing of it is counted */
+    bool after = call->inner && call->function->class != CLASS_TRANSFORM && !interval &&
+                 plan->compiled->windows.min == SILT_TIME_MIN && plan->compiled->windows.max < 0;
+    if (call->stream->ended || after) {
         *out = made;
         return SILT_OK;
     }

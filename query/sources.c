@@ -209,6 +209,18 @@ static enum silt_status add_dimensions(struct plan *inner, const struct plan *ou
     return SILT_OK;
 }
 
+/* A selector's groups follow one another, each with its point's time; and so they pass through statements without calls. */
+static bool gives_in_sequence(const struct plan *inner)
+{
+    bool all = inner->source_count > 0;
+
+    if (inner->call_count > 0)
+        return inner->is_selector && inner->compiled->windows.interval == 0;
+    for (size_t i = 0; i < inner->source_count; i++)
+        all = all && inner->sources[i].in_sequence;
+    return all;
+}
+
 enum silt_status plan_run_subqueries(struct plan *plan, struct silt_error *err)
 {
     size_t count = plan->source_count;
@@ -230,7 +242,7 @@ enum silt_status plan_run_subqueries(struct plan *plan, struct silt_error *err)
                 plan->sources[k].tag_keys = inner->own_dimensions;
                 plan->sources[k].tag_key_count = inner->own_dimension_count;
                 plan->sources[k].order = plan->sources[i].order;
-                plan->sources[k].in_sequence = inner->is_selector && inner->compiled->windows.interval == 0;
+                plan->sources[k].in_sequence = gives_in_sequence(inner);
                 if (inner->compiled->top_bottom && inner->compiled->windows.interval)
                     plan->sources[k].by_window = &inner->compiled->windows;
             }

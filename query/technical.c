@@ -110,13 +110,13 @@ static double momentum(struct indicator *ind, double v)
 
     if (move > 0)
         ind->up += move;
-    else
+    else if (move < 0) /* from or to what is no number counts as none */
         ind->down -= move;
     if (ind->up != 0 || ind->down != 0)
         out = 100.0 * ((ind->up - ind->down) / (ind->up + ind->down));
     if (ring->entries[oldest].move > 0)
         ind->up -= ring->entries[oldest].move;
-    else
+    else if (ring->entries[oldest].move < 0)
         ind->down += ring->entries[oldest].move;
     ring_push(ring, oldest, v, move);
     return out;

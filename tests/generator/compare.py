@@ -21,7 +21,7 @@ class Pair:
     def __init__(self):
         self.restarts = {"influxd": 0, "siltd": 0}
         self.data = None
-        self.write_differences = []
+        self.copies = set()  # of the data set, made when first asked for: names in data.WITHOUT
         self.influxd = live.start_influxd(settings=SETTINGS)
         self.siltd = live.start_siltd() if self.influxd else None
         if self.influxd:
@@ -38,18 +38,23 @@ class Pair:
     # -- data
 
     def load(self, data, points=None):
+        if data is not self.data:
+            self.copies.clear()
         self.data = data
         answers = [data_sets.load(client, data, points) for client in (self.a, self.b)]
         return [(w, g) for w, g in zip(*answers) if w != g]
 
     def unload(self, data):
         for name in sorted({p[0] for p in data.policies}):
-            self.a.query('DROP DATABASE "%s"' % name)
-            self.b.query('DROP DATABASE "%s"' % name)
+            for copy in [name] + [copy_of(name, cause) for cause in self.copies]:
+                self.a.query('DROP DATABASE "%s"' % copy)
+                self.b.query('DROP DATABASE "%s"' % copy)
+        self.copies.clear()
 
     def revive(self, name):
         """Starts a server again, on empty data, and loads the data set."""
         self.restarts[name] += 1
+        self.copies.clear()
         if name == "influxd":
             self.influxd.kill()
             self.influxd.stop()
@@ -96,6 +101,19 @@ class Pair:
             self.revive("siltd")
         return want, got
 
+    def ask_without(self, cause, query, parameters):
+        """Both answers over a copy of the data set that lacks the cause."""
+        if cause not in self.copies:
+            points = data_sets.WITHOUT[cause](self.data.points)
+            for client in (self.a, self.b):
+                data_sets.load(client, self.data, points, lambda name: copy_of(name, cause))
+            self.copies.add(cause)
+        for name in (self.data.main, self.data.other):
+            query = query.replace('"%s"' % name, '"%s"' % copy_of(name, cause))
+            if parameters.get("db") == name:
+                parameters = dict(parameters, db=copy_of(name, cause))
+        return self.ask(query, parameters)
+
     def ask_influxd(self, query, parameters):
         parameters = dict(parameters, q=query)
         if "$" in query:
@@ -105,6 +123,10 @@ class Pair:
         except Gone:
             self.revive("influxd")
             return None
+
+
+def copy_of(name, cause):
+    return "%s without %s" % (name, cause)
 
 
 def template(answer):

@@ -143,6 +143,29 @@ class Data:
                       rng.choice(times))
 
 
+def without_ties(points):
+    """No two series have a time in common: points of a time are moved apart by a nanosecond each."""
+    places, out = {}, []
+    for point in points:
+        series = places.setdefault(point.time, {})
+        step = series.setdefault((point.database, point.policy, point.measurement, point.tags), len(series))
+        out.append(point._replace(time=point.time + (step if point.time < MAX_TIME // 2 else -step)))
+    return out
+
+
+def without_groups(points):
+    """One series to a measurement, the longest; and no ties."""
+    series = {}
+    for point in points:
+        series.setdefault((point.database, point.policy, point.measurement), collections.Counter())[point.tags] += 1
+    return without_ties([p for p in points
+                         if series[p.database, p.policy, p.measurement].most_common(1)[0][0] == p.tags])
+
+
+# A data set once more, without what an exception needs to show.
+WITHOUT = {"ties": without_ties, "groups": without_groups}
+
+
 def escape(text, characters):
     for c in characters:
         text = text.replace(c, "\\" + c)
