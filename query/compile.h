@@ -36,9 +36,11 @@ struct compiled {
 
 /* warm_up.c */
 void warm_up_note(struct compiled *compiled, const struct expr *field); /* fills the members above from its fields */
-bool warm_up_adds(const struct expr *call); /* a transformation of windows that starts an interval early */
+bool warm_up_adds(const struct compiled *compiled, const struct expr *call); /* a transformation of windows that starts an interval early */
 /* The range of a call within so many of them, and what of it is read from the store; min > max: nothing. */
 void warm_up_range(const struct compiled *compiled, uint32_t intervals, silt_time *min, silt_time *max);
+/* What shards the whole statement looks at, and with that what fields there are. */
+void warm_up_known_range(const struct compiled *compiled, silt_time *min, silt_time *max);
 void warm_up_read_range(const struct compiled *compiled, uint32_t intervals, silt_time *min, silt_time *max);
 bool warm_up_starts_nowhere(const struct compiled *compiled); /* the statement gives nothing */
 

@@ -580,7 +580,7 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, ui
     *out = call;
     call->expr = expr;
     call->function = function_find(expr->call.name);
-    call->warm = warm + warm_up_adds(expr);
+    call->warm = warm + warm_up_adds(plan->compiled, expr);
     call->stream = silt_arena_zalloc(plan->exec->arena, sizeof(*call->stream));
     if (arg->kind == EXPR_CALL) {
         if ((rc = make_call(plan, arg, call->warm, &call->inner, err)) != SILT_OK)

@@ -105,8 +105,14 @@ enum silt_status plan_check_type(const struct plan *plan, const struct expr *exp
     case EXPR_PAREN: return plan_check_type(plan, expr->paren, out, err);
     case EXPR_CALL: {
         enum data_type arg = DATA_UNKNOWN;
-        if (expr->call.arg_count > 0 && (rc = plan_check_type(plan, expr->call.args[0], &arg, err)) != SILT_OK)
-            return rc;
+        enum data_type second = DATA_UNKNOWN;
+        for (size_t i = 0; i < expr->call.arg_count; i++) {
+            enum data_type type;
+            if ((rc = plan_check_type(plan, expr->call.args[i], &type, err)) != SILT_OK)
+                return rc;
+            arg = i == 0 ? type : arg;
+            second = i == 1 ? type : second;
+        }
         const struct function *function = function_find(expr->call.name);
         if (function) {
             *out = function->gives != DATA_UNKNOWN ? function->gives : arg;
@@ -121,14 +127,9 @@ enum silt_status plan_check_type(const struct plan *plan, const struct expr *exp
         default: *out = arg == DATA_UNKNOWN ? DATA_FLOAT : arg; /* but floats of a name that is nothing */
         }
         bool looks = math_function_of(expr->call.name) == MATH_POW || math_function_of(expr->call.name) == MATH_ATAN2;
-        if (arg == DATA_UNKNOWN && looks) { /* only then, and only here, is the other argument looked at */
-            enum data_type second;
-            if ((rc = plan_check_type(plan, expr->call.args[1], &second, err)) != SILT_OK)
-                return rc;
-            if (second != DATA_UNKNOWN && !data_type_is_number(second))
-                return silt_fail(err, SILT_INVALID, "invalid argument type for the second argument in %.*s(): %s",
-                                 SILT_FMT(expr->call.name), data_type_name(second));
-        }
+        if (arg == DATA_UNKNOWN && looks && second != DATA_UNKNOWN && !data_type_is_number(second))
+            return silt_fail(err, SILT_INVALID, "invalid argument type for the second argument in %.*s(): %s",
+                             SILT_FMT(expr->call.name), data_type_name(second));
         return SILT_OK;
     }
     case EXPR_BINARY: {

@@ -269,14 +269,10 @@ enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
     const struct select *select = plan->compiled->select;
     struct opened *opened = silt_arena_zalloc(exec->arena, (select->source_count + 1) * sizeof(*opened));
     size_t opened_count = 0;
-    const struct compiled *outermost = plan->compiled;
-    silt_time min = plan->scan_min, max = plan->scan_max;
+    silt_time min, max;
     enum silt_status rc;
 
-    while (outermost->parent)
-        outermost = outermost->parent;
-    if (outermost != plan->compiled) /* what a subquery reads of is known of the range of the whole */
-        warm_up_read_range(outermost, outermost->warm_up_depth, &min, &max);
+    warm_up_known_range(plan->compiled, &min, &max);
     plan->merge_levels = 1;
     for (size_t i = 0; i < select->source_count; i++) {
         const struct source *source = &select->sources[i];

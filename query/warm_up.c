@@ -8,19 +8,21 @@
  *
  * Its windows, filled ones too, start there; but stored points are read from no earlier than the outermost statement
  * allows, which is as many intervals as the most that one of its own transformations asks for: 1, or the window of a
- * moving average. So difference(difference(mean(v))) lacks its first value. Descending, all of this is after the
- * range's end.
+ * moving average. So difference(difference(mean(v))) lacks its first value. As far back shards are looked at for what
+ * fields there are. Descending, all of this is after the range's end.
+ *
+ * A transformation of stored points does the same where its statement, a subquery, has the outer one's windows.
  */
 #include "query/compile.h"
 #include "query/functions.h"
 
-/* Takes the windows of another call, one after the other. */
-static bool walks_windows(const struct expr *call)
+/* Takes the windows of another call, one after the other, or points where there are windows. */
+static bool walks_windows(const struct compiled *compiled, const struct expr *call)
 {
     const struct function *function = function_find(call->call.name);
 
     if (!function || function->class != CLASS_TRANSFORM || call->call.arg_count == 0 ||
-        call->call.args[0]->kind != EXPR_CALL)
+        (call->call.args[0]->kind != EXPR_CALL && compiled->windows.interval == 0))
         return false;
     switch (function->id) {
     case FN_HOLT_WINTERS:
@@ -30,9 +32,9 @@ static bool walks_windows(const struct expr *call)
     }
 }
 
-bool warm_up_adds(const struct expr *call)
+bool warm_up_adds(const struct compiled *compiled, const struct expr *call)
 {
-    return walks_windows(call) && function_find(call->call.name)->id != FN_CUMULATIVE_SUM;
+    return walks_windows(compiled, call) && function_find(call->call.name)->id != FN_CUMULATIVE_SUM;
 }
 
 /* How many transformations stand within each other in expr. */
@@ -53,13 +55,14 @@ static uint32_t note(struct compiled *compiled, const struct expr *expr)
         uint32_t within = note(compiled, expr->call.args[i]);
         depth = within > depth ? within : depth;
     }
-    compiled->walks_windows = compiled->walks_windows || walks_windows(expr);
-    if (!warm_up_adds(expr))
+    if (!walks_windows(compiled, expr))
         return depth;
+    bool of_windows = expr->call.args[0]->kind == EXPR_CALL;
+    compiled->walks_windows = compiled->walks_windows || of_windows || warm_up_adds(compiled, expr);
     const struct expr *count = expr->call.arg_count > 1 ? expr->call.args[1] : NULL;
     int64_t need = count && count->kind == EXPR_INTEGER ? count->integer : 1;
     compiled->warm_up_need = need > compiled->warm_up_need ? need : compiled->warm_up_need;
-    return depth + 1;
+    return depth + warm_up_adds(compiled, expr);
 }
 
 void warm_up_note(struct compiled *compiled, const struct expr *field)
@@ -87,20 +90,30 @@ void warm_up_range(const struct compiled *compiled, uint32_t intervals, silt_tim
         *max = (silt_time)((uint64_t)*max + distance);
 }
 
+void warm_up_known_range(const struct compiled *compiled, silt_time *min, silt_time *max)
+{
+    int64_t distance;
+
+    while (compiled->parent)
+        compiled = compiled->parent;
+    *min = compiled->windows.min;
+    *max = compiled->windows.max;
+    if (__builtin_mul_overflow(compiled->warm_up_need, compiled->windows.interval, &distance))
+        distance = INT64_MAX;
+    if (!compiled->descending && __builtin_sub_overflow(*min, distance, min))
+        *min = SILT_TIME_MIN;
+    else if (compiled->descending && __builtin_add_overflow(*max, distance, max))
+        *max = SILT_TIME_MAX;
+}
+
 void warm_up_read_range(const struct compiled *compiled, uint32_t intervals, silt_time *min, silt_time *max)
 {
-    const struct compiled *root = compiled;
-    int64_t distance, edge;
+    silt_time first, last;
 
     warm_up_range(compiled, intervals, min, max);
-    while (root->parent)
-        root = root->parent;
-    if (__builtin_mul_overflow(root->warm_up_need, root->windows.interval, &distance))
-        distance = INT64_MAX;
-    if (!compiled->descending) {
-        if (!__builtin_sub_overflow(root->windows.min, distance, &edge) && edge > *min)
-            *min = edge;
-    } else if (!__builtin_add_overflow(root->windows.max, distance, &edge) && edge < *max) {
-        *max = edge;
-    }
+    warm_up_known_range(compiled, &first, &last);
+    if (!compiled->descending)
+        *min = first > *min ? first : *min;
+    else
+        *max = last < *max ? last : *max;
 }
