@@ -77,7 +77,7 @@ static enum silt_status schema_collect(const struct plan *plan, struct schema *s
         const struct plan *inner = source->pending;
         for (size_t k = 0; inner && k < inner->field_count; k++) /* here every column of a name counts for its type */
             if (!inner->field_is_argument[k])
-                schema->names[schema->count++] = (struct named_type){inner->names[k], inner->output_types[k]};
+                schema->names[schema->count++] = (struct named_type){inner->names[k], plan_outer_type(inner, k)};
         for (size_t k = 0; k < source->tag_key_count; k++)
             schema->tags[schema->tag_count++] = source->tag_keys[k];
     }

@@ -129,6 +129,7 @@ void plan_destroy(struct plan *plan); /* releases the readers; NULL is fine */
 enum data_type plan_type_of(const struct plan *plan, struct silt_str name);
 bool data_type_is_number(enum data_type type);
 enum data_type plan_field_type(const struct plan_source *source, size_t field);
+enum data_type plan_outer_type(const struct plan *plan, size_t field); /* of a subquery's column */
 enum data_type plan_expr_type(const struct plan *plan, const struct expr *expr);
 /* The same, and an error where types do not meet. */
 enum silt_status plan_check_type(const struct plan *plan, const struct expr *expr, enum data_type *out, struct silt_error *err);

@@ -74,22 +74,6 @@ bool data_type_is_number(enum data_type type)
     return type == DATA_FLOAT || type == DATA_INTEGER || type == DATA_UNSIGNED;
 }
 
-/* A quotient of integers is a float but counts as an integer where InfluxDB looks whether types meet. */
-static enum data_type type_to_meet(const struct plan *plan, const struct expr *expr, enum data_type type)
-{
-    enum data_type left, right;
-
-    while (expr->kind == EXPR_PAREN)
-        expr = expr->paren;
-    if (type != DATA_FLOAT || expr->kind != EXPR_BINARY || expr->binary.op < OP_ADD)
-        return type;
-    if (plan_check_type(plan, expr->binary.left, &left, NULL) != SILT_OK || plan_check_type(plan, expr->binary.right, &right, NULL) != SILT_OK)
-        return type;
-    left = type_to_meet(plan, expr->binary.left, left);
-    right = type_to_meet(plan, expr->binary.right, right);
-    return left == DATA_INTEGER && right == DATA_INTEGER ? DATA_INTEGER : type;
-}
-
 enum silt_status plan_check_type(const struct plan *plan, const struct expr *expr, enum data_type *out, struct silt_error *err)
 {
     enum silt_status rc;
@@ -142,9 +126,6 @@ enum silt_status plan_check_type(const struct plan *plan, const struct expr *exp
             *out = left == DATA_UNKNOWN ? right : left;
             return SILT_OK;
         }
-        bool divides = op == OP_DIV || left == DATA_FLOAT || right == DATA_FLOAT;
-        left = type_to_meet(plan, expr->binary.left, left);
-        right = type_to_meet(plan, expr->binary.right, right);
         if ((left == DATA_UNSIGNED && right == DATA_INTEGER) || (left == DATA_INTEGER && right == DATA_UNSIGNED)) {
             /* only an integer literal becomes unsigned by itself */
             const struct expr *integer = left == DATA_INTEGER ? expr->binary.left : expr->binary.right;
@@ -172,14 +153,46 @@ enum silt_status plan_check_type(const struct plan *plan, const struct expr *exp
         }
         if (bits)
             *out = left == DATA_BOOLEAN ? DATA_BOOLEAN : left == right ? left : DATA_UNSIGNED;
-        else if (divides)
+        else if (left == DATA_FLOAT || right == DATA_FLOAT)
             *out = DATA_FLOAT;
-        else
+        else /* a quotient of integers too: it is shown as a float, but a subquery hands it on as an integer */
             *out = left == right ? left : DATA_UNSIGNED;
         return SILT_OK;
     }
     default: return SILT_OK;
     }
+}
+
+/* A name cast to ::field has no type in its own statement; the one around it goes by what the name is. */
+static void resolve_any_field(const struct plan *plan, struct expr *expr)
+{
+    switch (expr->kind) {
+    case EXPR_REF:
+        if (expr->ref.type == DATA_ANY_FIELD)
+            expr->ref.type = plan_type_of(plan, expr->ref.name);
+        return;
+    case EXPR_CALL:
+        for (size_t i = 0; i < expr->call.arg_count; i++)
+            resolve_any_field(plan, expr->call.args[i]);
+        return;
+    case EXPR_BINARY:
+        resolve_any_field(plan, expr->binary.left);
+        resolve_any_field(plan, expr->binary.right);
+        return;
+    case EXPR_PAREN: resolve_any_field(plan, expr->paren); return;
+    default: return;
+    }
+}
+
+enum data_type plan_outer_type(const struct plan *plan, size_t field)
+{
+    struct expr *copy;
+
+    if (plan->output_types[field] != DATA_UNKNOWN)
+        return plan->output_types[field];
+    copy = expr_clone(plan->fields[field].expr, plan->exec->arena);
+    resolve_any_field(plan, copy);
+    return plan_expr_type(plan, copy);
 }
 
 enum data_type plan_expr_type(const struct plan *plan, const struct expr *expr)

@@ -98,9 +98,9 @@ static enum silt_status add_subquery(struct plan *plan, const struct compiled *c
             again = again || silt_str_equal(source.fields[k].name, inner->names[i]);
         if (again)
             continue;
-        source.tag_columns[source.field_count] = inner->output_types[i] == DATA_TAG;
-        source.fields[source.field_count++] =
-            (struct silt_field){.name = inner->names[i], .type = stored_type(inner->output_types[i])};
+        enum data_type type = plan_outer_type(inner, i);
+        source.tag_columns[source.field_count] = type == DATA_TAG;
+        source.fields[source.field_count++] = (struct silt_field){.name = inner->names[i], .type = stored_type(type)};
     }
     if (compiled->names_time)
         source.fields[source.field_count++] = (struct silt_field){.name = compiled->time_name, .type = SILT_TYPE_NONE};

@@ -110,7 +110,7 @@ class Run:
         if want == got:
             self.passed += 1
             return
-        rule = known.explain(known.Difference(text, parameters, want, got, lambda: self.pair.ask_influxd(text, parameters)))
+        rule = self.explain(text, parameters, want, got)
         if rule:
             self.known[rule] += 1
             if self.options.explained:
@@ -159,7 +159,11 @@ class Run:
         want, got = self.pair.ask(text, parameters)
         if want is None or want == got or compare.kind(want, got) != kind:
             return False
-        return known.explain(known.Difference(text, parameters, want, got, lambda: self.pair.ask_influxd(text, parameters))) is None
+        return self.explain(text, parameters, want, got) is None
+
+    def explain(self, text, parameters, want, got):
+        return known.explain(known.Difference(text, parameters, want, got, lambda: self.pair.ask_influxd(text, parameters),
+                                              lambda cause: self.pair.ask_without(cause, text, parameters)))
 
     def print_report(self, seconds):
         total = sum(len(a) for a in self.productions.values())

@@ -104,9 +104,9 @@ class Pair:
     def ask_without(self, cause, query, parameters):
         """Both answers over a copy of the data set that lacks the cause."""
         if cause not in self.copies:
-            points = data_sets.WITHOUT[cause](self.data.points)
+            change, duration = data_sets.WITHOUT[cause]
             for client in (self.a, self.b):
-                data_sets.load(client, self.data, points, lambda name: copy_of(name, cause))
+                data_sets.load(client, self.data, change(self.data.points), lambda name: copy_of(name, cause), duration)
             self.copies.add(cause)
         for name in (self.data.main, self.data.other):
             query = query.replace('"%s"' % name, '"%s"' % copy_of(name, cause))

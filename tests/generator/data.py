@@ -154,7 +154,7 @@ def without_ties(points):
 
 
 def without_groups(points):
-    """One series to a measurement, the longest; and no ties."""
+    """One series to a measurement, the longest; and no ties. One shard, too."""
     series = {}
     for point in points:
         series.setdefault((point.database, point.policy, point.measurement), collections.Counter())[point.tags] += 1
@@ -162,8 +162,8 @@ def without_groups(points):
                          if series[p.database, p.policy, p.measurement].most_common(1)[0][0] == p.tags])
 
 
-# A data set once more, without what an exception needs to show.
-WITHOUT = {"ties": without_ties, "groups": without_groups}
+# A data set once more, without what an exception needs to show: the points, the shard duration if it is another one.
+WITHOUT = {"ties": (without_ties, None), "groups": (without_groups, "87600h")}
 
 
 def escape(text, characters):
@@ -192,12 +192,13 @@ def batches(points, size=40):
         yield run
 
 
-def load(client, data, points=None, rename=lambda name: name):
+def load(client, data, points=None, rename=lambda name: name, duration=None):
     """Makes the databases and writes the points; gives the answers to the writes, which are compared too."""
     answers = []
     for database in sorted({p[0] for p in data.policies}):
         client.query('DROP DATABASE "%s"' % rename(database))
     for database, policy, shard, default in data.policies:
+        shard = duration or shard
         if default:
             client.query('CREATE DATABASE "%s" WITH SHARD DURATION %s NAME "%s"' % (rename(database), shard, policy))
         else:
