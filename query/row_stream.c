@@ -226,8 +226,11 @@ static enum silt_status copy_rows(struct row_layout *layout, struct row_stream *
             stream->tags[column->tag] = tag.kind == SILT_CELL_STRING ? tag.string : (struct silt_str){0};
             continue;
         }
-        if ((rc = lane_column(lane, column->slot, &layout->batch_columns[c], err)) != SILT_OK)
+        struct lane_column *from = &layout->batch_columns[c];
+        if ((rc = lane_column(lane, column->slot, from, err)) != SILT_OK)
             return rc;
+        if (from->type != column->type) /* rows have one type to a column: the subquery's */
+            *from = (struct lane_column){.valid = no_rows};
         any = any || (c < layout->must && makes_rows(layout, stream, column) && layout->batch_columns[c].valid_count > 0);
     }
     /* a subquery's row is a row, whatever it has of what is wanted */

@@ -269,7 +269,7 @@ static bool cast_column(struct slot_column *to, enum data_type want, const struc
     return true;
 }
 
-static const uint64_t no_rows[BATCH_ROWS_MAX / 64];
+const uint64_t no_rows[BATCH_ROWS_MAX / 64];
 
 /* A tag as a column of strings: of a source beside a subquery that has a column of that name. */
 static enum silt_status load_tag(struct lane *lane, uint32_t slot, struct silt_error *err)
@@ -278,17 +278,12 @@ static enum silt_status load_tag(struct lane *lane, uint32_t slot, struct silt_e
     struct slot_column *to = &lane->columns[slot];
     struct silt_str value = series_tag(&lane->scan->series[lane->series], s->name);
 
-    if (s->type != DATA_STRING) { /* the subquery's column has another type: it shows */
-        to->loaded = true;
-        to->column = (struct lane_column){.valid = no_rows};
-        return SILT_OK;
-    }
     if (!to->strings && !(to->strings = silt_arena_try_alloc(lane->arena, BATCH_ROWS_MAX * sizeof(*to->strings))))
         return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
     for (size_t i = 0; i < lane->batch.count; i++)
         to->strings[i] = value;
     to->loaded = true;
-    to->column = (struct lane_column){.valid = value.len ? NULL : no_rows, .string = to->strings};
+    to->column = (struct lane_column){.valid = value.len ? NULL : no_rows, .type = DATA_STRING, .string = to->strings};
     to->column.valid_count = value.len ? lane->batch.count : 0;
     return SILT_OK;
 }
@@ -304,21 +299,20 @@ static enum silt_status load_column(struct lane *lane, uint32_t slot, struct sil
     if (to->loaded)
         return SILT_OK;
     bool of_subquery = lane->scan->plan->sources[lane->scan->series[lane->series].source].in_memory;
+    enum data_type type = s->asked && !of_subquery ? s->asked : s->type;
     if (s->or_tag && !of_subquery)
         return load_tag(lane, slot, err);
     if ((rc = lane->ops->cursor_column(lane->cursor, s->reader_field, &column, err)) != SILT_OK)
         return rc;
     to->loaded = true;
-    to->column = (struct lane_column){.valid = column.valid, .of_subquery = of_subquery};
+    to->column = (struct lane_column){.valid = column.valid, .type = type, .of_subquery = of_subquery};
     enum data_type stored = data_type_of(column.type);
-    if (s->asked && s->asked != stored && !of_subquery) {
-        to->column.valid = no_rows;
-    } else if (stored == s->type) {
+    if (stored == type) {
         to->column.u64 = column.u64;
     } else if (stored != DATA_UNKNOWN) {
         if (!to->cast && !(to->cast = silt_arena_try_alloc(lane->arena, BATCH_ROWS_MAX * sizeof(*to->cast))))
             return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
-        if (!cast_column(to, s->type, &column, lane->batch.count))
+        if (!cast_column(to, type, &column, lane->batch.count))
             to->column.valid = no_rows;
     } else {
         to->column.valid = no_rows;
@@ -327,11 +321,11 @@ static enum silt_status load_column(struct lane *lane, uint32_t slot, struct sil
     return SILT_OK;
 }
 
-struct silt_cell column_cell(const struct plan *plan, uint32_t slot, const struct lane_column *column, size_t row)
+struct silt_cell column_cell(const struct lane_column *column, size_t row)
 {
     if (!row_valid(column->valid, row))
         return cell_null();
-    switch (plan->slots[slot].type) {
+    switch (column->type) {
     case DATA_FLOAT: return (struct silt_cell){.kind = SILT_CELL_FLOAT, .f64 = column->f64[row]};
     case DATA_INTEGER: return cell_integer(column->i64[row]);
     case DATA_UNSIGNED: return (struct silt_cell){.kind = SILT_CELL_UNSIGNED, .u64 = column->u64[row]};
@@ -397,6 +391,8 @@ static bool fill_mask_simple(struct lane *lane, const struct eval *eval, uint64_
         return false;
     double bound = literal->kind == SILT_CELL_FLOAT ? literal->f64 : (double)literal->i64;
     const struct lane_column *column = &lane->columns[eval->left->slot].column;
+    if (column->type != type)
+        return false;
     if (column->valid_count == 0)
         return true;
     for (size_t from = 0; from < count; from += 64) {
@@ -427,7 +423,7 @@ static void fill_mask(struct lane *lane, const struct eval *eval, uint64_t *mask
     for (size_t row = 0; row < lane->batch.count; row++) {
         for (size_t i = 0; i < plan->slot_count; i++)
             if (plan->slots[i].kind == SLOT_FIELD && lane->columns[i].loaded)
-                lane->cells[i] = column_cell(plan, (uint32_t)i, &lane->columns[i].column, row);
+                lane->cells[i] = column_cell(&lane->columns[i].column, row);
         if (eval_true(eval, lane->cells, of_subquery ? EVAL_WHERE_SUBQUERY : EVAL_WHERE_STORED))
             mask[row >> 6] |= (uint64_t)1 << (row & 63);
     }

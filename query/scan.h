@@ -52,7 +52,8 @@ struct lane_column {
     const uint64_t *valid; /* NULL: every row */
     size_t valid_count;
     bool of_subquery; /* numbers may be NaN, times may repeat */
-    union { /* the slot's type */
+    enum data_type type; /* the slot's, but for what stands beside a subquery's column of that name */
+    union {
         const double *f64;
         const int64_t *i64;
         const uint64_t *u64;
@@ -60,6 +61,8 @@ struct lane_column {
         const struct silt_str *string;
     };
 };
+
+extern const uint64_t no_rows[BATCH_ROWS_MAX / 64]; /* a column without any value */
 
 struct lane_batch {
     uint32_t count, shard;
@@ -83,7 +86,7 @@ enum silt_status lane_filter(struct lane *lane, const uint64_t **passed, struct 
 /* A tag slot's cell for the series sought. */
 struct silt_cell lane_tag_cell(const struct lane *lane, uint32_t slot);
 /* One cell of a column got from lane_column, by slot type. */
-struct silt_cell column_cell(const struct plan *plan, uint32_t slot, const struct lane_column *column, size_t row);
+struct silt_cell column_cell(const struct lane_column *column, size_t row);
 
 static inline bool row_valid(const uint64_t *valid, size_t row)
 {

@@ -442,7 +442,7 @@ static enum silt_status read_companions(struct companion_reader *reader, const s
             continue;
         if ((rc = lane_column(reader->lane, slot, &column, err)) != SILT_OK)
             return rc;
-        cells[i] = column_cell(plan, slot, &column, 0);
+        cells[i] = column_cell(&column, 0);
         if (cells[i].kind == SILT_CELL_STRING)
             cells[i].string = silt_arena_str(reader->strings, cells[i].string);
     }
