@@ -347,8 +347,8 @@ void handle_write(struct http_loop *loop, h2o_req_t *req)
     handle_write_to(loop, req, address_of, WRITE_LINES);
 }
 
-/* The second version of the message has its series in other fields: read as the first it is empty. A sender that is
- * told 415 goes back to the first. */
+/* The second version of the message has its series in other fields: read as the first it would be empty, and lost. 415 is
+ * what its specification asks for. */
 void handle_prom_write(struct http_loop *loop, h2o_req_t *req)
 {
     static const char second[] = "io.prometheus.write.v2.";

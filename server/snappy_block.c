@@ -28,9 +28,10 @@ enum silt_status snappy_unpack(struct silt_str body, size_t bytes_max, struct si
         return silt_fail(err, SILT_LIMIT, "unpacked body larger than %zu bytes", bytes_max);
     if (len > body.len * GROWTH_MAX)
         return silt_fail(err, SILT_INVALID, "snappy: corrupt input");
+    const struct silt_budget *budget = silt_arena_budget(arena);
     char *unpacked = silt_arena_try_alloc(arena, len + 1);
     if (!unpacked)
-        return silt_fail(err, SILT_BUSY, "not enough memory for a body of %zu bytes", len);
+        return silt_fail(err, budget && len >= atomic_load(&budget->limit_bytes) ? SILT_LIMIT : SILT_BUSY, "not enough memory for a body of %zu bytes", len);
     if (snappy_uncompress(body.p, body.len, unpacked, &len) != SNAPPY_OK)
         return silt_fail(err, SILT_INVALID, "snappy: corrupt input");
     *out = (struct silt_str){unpacked, len};

@@ -10,8 +10,8 @@
 
 /* What a body says that it holds, SIZE_MAX where it says nothing of sense. It may not be true. */
 size_t snappy_claimed(struct silt_str body);
-/* Into the arena. SILT_INVALID `snappy: corrupt input`; SILT_LIMIT: more than bytes_max; SILT_BUSY: there is no memory for it
- * now. Nothing is allocated that the body cannot fill. */
+/* Into the arena. SILT_INVALID `snappy: corrupt input`; SILT_LIMIT: more than bytes_max, or than the arena's budget has at
+ * all; SILT_BUSY: than it has now. Nothing is allocated that the body cannot fill. */
 enum silt_status snappy_unpack(struct silt_str body, size_t bytes_max, struct silt_arena *arena, struct silt_str *out,
                                struct silt_error *err);
 

@@ -292,6 +292,18 @@ START_TEST(test_snappy)
     struct silt_str claim = {packed, (size_t)(to + 3 - packed)};
     ck_assert_int_eq(snappy_unpack(claim, SIZE_MAX, arena, &out, &err), SILT_INVALID);
     ck_assert_uint_lt(silt_arena_bytes(arena), 1 << 20);
+    /* Too large for ever, and for now. */
+    struct silt_budget budget;
+    silt_budget_init(&budget, "test", len / 2, NULL);
+    struct silt_arena *small = silt_arena_create(&budget);
+    body.len++;
+    ck_assert_int_eq(snappy_unpack(body, SIZE_MAX, small, &out, &err), SILT_LIMIT);
+    silt_budget_set_limit(&budget, 4 * len);
+    ck_assert_int_eq(silt_budget_charge(&budget, 3 * len + len / 2, NULL), SILT_OK);
+    ck_assert_int_eq(snappy_unpack(body, SIZE_MAX, small, &out, &err), SILT_BUSY);
+    silt_budget_release(&budget, 3 * len + len / 2);
+    ck_assert_int_eq(snappy_unpack(body, SIZE_MAX, small, &out, &err), SILT_OK);
+    silt_arena_destroy(small);
     free(whole);
     free(bytes);
 }
