@@ -12,18 +12,11 @@
 #include "server/json_sink.h"
 #include "server/msgpack_sink.h"
 #include "server/params.h"
+#include "server/query_job.h"
 #include "server/slow_query.h"
-#include "server/stream.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 
-struct query_job {
-    struct silt_job job;
-    struct http_server *server;
-    struct stream *stream;
-    struct silt_str user; /* owned; empty: none */
-};
 
 struct query_request {
     struct silt_str user;
@@ -323,9 +316,8 @@ static void run_async(struct query_request *request, struct http_server *server)
     log_slow(request, server, &running, 0);
 }
 
-static void run_on_worker(struct silt_job *base)
+static void answer_query(struct query_job *job)
 {
-    struct query_job *job = H2O_STRUCT_FROM_MEMBER(struct query_job, job, base);
     struct query_request request = {.arena = silt_arena_create(&job->server->query_budget), .user = job->user};
     struct silt_error err;
     int status = read_request(&request, job->server, stream_request(job->stream), &err);
@@ -339,25 +331,9 @@ static void run_on_worker(struct silt_job *base)
         run_into_stream(&request, job->server, job->stream);
     }
     silt_arena_destroy(request.arena);
-    free((char *)(uintptr_t)job->user.p);
-    free(job);
 }
 
 void handle_query(struct http_loop *loop, h2o_req_t *req)
 {
-    struct http_server *server = loop->server;
-
-    http_note_user(req);
-    if (silt_pool_queued(server->query_pool) >= server->options->query_queue_max) {
-        http_error(req, 503, SILT_STR("too many queries are waiting"));
-        return;
-    }
-    struct query_job *job = silt_calloc(1, sizeof(*job));
-    job->job.run = run_on_worker;
-    job->server = server;
-    struct silt_str user = http_user(req);
-    if (user.len)
-        job->user = (struct silt_str){silt_strdup(user), user.len};
-    job->stream = stream_create(req);
-    silt_pool_submit(server->query_pool, &job->job);
+    query_job_submit(loop, req, answer_query, NULL);
 }

@@ -12,9 +12,8 @@
 #include "server/json_read.h"
 #include "server/params.h"
 #include "server/predicate.h"
-#include "server/stream.h"
+#include "server/query_job.h"
 
-#include <stdlib.h>
 
 /* ---------------------------------------------------------------- buckets */
 
@@ -85,11 +84,8 @@ void handle_v2_query(struct http_loop *loop, h2o_req_t *req)
 /* ---------------------------------------------------------------- delete */
 
 struct delete_job {
-    struct silt_job job;
-    struct http_server *server;
-    struct stream *stream;
+    const struct query_job *query;
     struct silt_arena *arena;
-    struct silt_str user; /* owned; empty: none */
     struct silt_str database, rp;
     struct silt_str start, stop; /* as sent */
     struct predicate predicate;
@@ -136,7 +132,7 @@ static enum silt_status no_end(struct silt_sink *sink)
 /* 0, or the HTTP status with err; so do the others below. */
 static int check_bucket(struct delete_job *job, struct silt_error *err)
 {
-    struct silt_source *source = silt_storage_source(job->server->storage);
+    struct silt_source *source = silt_storage_source(job->query->server->storage);
     struct silt_policy *policies;
     size_t count;
     bool found = job->rp.len == 0;
@@ -214,7 +210,7 @@ static int tell_predicate(const struct delete_job *job, enum silt_status rc, con
 
 static int run_statement(struct delete_job *job, struct silt_str text, struct silt_error *err)
 {
-    struct http_server *server = job->server;
+    struct http_server *server = job->query->server;
     struct error_sink sink = {.base = {.begin = no_begin,
                                        .series = no_series,
                                        .rows = no_rows,
@@ -239,7 +235,7 @@ static int run_statement(struct delete_job *job, struct silt_str text, struct si
                                          .limits = {.memory_bytes = server->options->query_memory_bytes},
                                          .database = job->database,
                                          .now = silt_clock_now(),
-                                         .cancelled = stream_gone(job->stream),
+                                         .cancelled = stream_gone(job->query->stream),
                                          .killed = &task.killed};
     silt_query_run(query, &options, &sink.base); /* what went wrong, the sink has */
     query_registry_leave(&server->queries, &task);
@@ -267,7 +263,7 @@ static int run_delete(struct delete_job *job, h2o_req_t *req, struct silt_error 
         return 404;
     }
     if ((status = check_bucket(job, err)) != 0 ||
-        (status = authorize_write(job->server, job->user, job->database, "delete from", err)) != 0 ||
+        (status = authorize_write(job->query->server, job->query->user, job->database, "delete from", err)) != 0 ||
         (status = read_body(job, http_str(req->entity), err)) != 0)
         return status;
     enum silt_status rc = predicate_to_delete(&job->predicate, job->arena, &text, &inner);
@@ -276,37 +272,20 @@ static int run_delete(struct delete_job *job, h2o_req_t *req, struct silt_error 
     return text.len ? run_statement(job, text, err) : 0;
 }
 
-static void run_on_worker(struct silt_job *base)
+static void answer_delete(struct query_job *query)
 {
-    struct delete_job *job = H2O_STRUCT_FROM_MEMBER(struct delete_job, job, base);
+    struct delete_job job = {.query = query, .arena = silt_arena_create(&query->server->query_budget)};
     struct silt_error err;
+    int status = run_delete(&job, stream_request(query->stream), &err);
 
-    job->arena = silt_arena_create(&job->server->query_budget);
-    int status = run_delete(job, stream_request(job->stream), &err);
     if (status)
-        stream_reply(job->stream, status, silt_str_from(err.text));
+        stream_reply(query->stream, status, silt_str_from(err.text));
     else
-        stream_reply(job->stream, 204, SILT_STR(""));
-    silt_arena_destroy(job->arena);
-    free((char *)(uintptr_t)job->user.p);
-    free(job);
+        stream_reply(query->stream, 204, SILT_STR(""));
+    silt_arena_destroy(job.arena);
 }
 
 void handle_v2_delete(struct http_loop *loop, h2o_req_t *req)
 {
-    struct http_server *server = loop->server;
-
-    http_note_user(req);
-    if (silt_pool_queued(server->query_pool) >= server->options->query_queue_max) {
-        http_error(req, 503, SILT_STR("too many queries are waiting"));
-        return;
-    }
-    struct delete_job *job = silt_calloc(1, sizeof(*job));
-    job->job.run = run_on_worker;
-    job->server = server;
-    struct silt_str user = http_user(req);
-    if (user.len)
-        job->user = (struct silt_str){silt_strdup(user), user.len};
-    job->stream = stream_create(req);
-    silt_pool_submit(server->query_pool, &job->job);
+    query_job_submit(loop, req, answer_delete, NULL);
 }
