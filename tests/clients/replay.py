@@ -5,6 +5,7 @@ Node-RED, icinga2, pcp2influxdb, glances, curl.
 A step is a request and the reply's status, the headers that clients look at, and the body.
 """
 import gzip
+import json
 import urllib.parse
 
 import common
@@ -92,6 +93,7 @@ def telegraf(wire):
     yield "create database", wire.form("/query", {"User-Agent": TELEGRAF["User-Agent"]}, q='CREATE DATABASE "telegraf"')
     yield "create database, a name to escape", wire.form("/query", {"User-Agent": TELEGRAF["User-Agent"]}, q='CREATE DATABASE "a \\"b\\" \\\\ c"')
     packed = gzip.compress(LINES, mtime=0)
+    yield "create database, a line's end in its name", wire.form("/query", {"User-Agent": TELEGRAF["User-Agent"]}, q='CREATE DATABASE "a\\nb"')
     yield "a batch, chunked and gzip", wire.post("/write", dict(TELEGRAF, **{"Content-Encoding": "gzip"}), packed, pieces=1000, db="telegraf")
     yield "a batch, chunked", wire.post("/write", TELEGRAF, LINES, pieces=4096, consistency="any", db="telegraf", rp="autogen")
     yield "a batch", wire.post("/write", TELEGRAF, LINES.rstrip(b"\n"), db="telegraf")
@@ -104,6 +106,17 @@ def telegraf(wire):
     yield "unsigned", wire.post("/write", TELEGRAF, b"uns,h=a v=1u 1577836800000000000\n", db="telegraf")
     yield "not gzip after all", wire.post("/write", dict(TELEGRAF, **{"Content-Encoding": "gzip"}), LINES, db="telegraf")
     yield "an empty body", wire.post("/write", TELEGRAF, b"", db="telegraf")
+    yield "inputs.influxdb", shape_of_vars(wire.send("GET", "/debug/vars", {"User-Agent": TELEGRAF["User-Agent"], "Accept-Encoding": "gzip"}))
+
+
+def shape_of_vars(seen):
+    """What Telegraf reads of /debug/vars: the page's own objects, and groups with name, tags and values; not their numbers."""
+    head, _, body = seen.rpartition("\n{") if "\n{" in seen else (seen, "", "}")
+    page = json.loads("{" + body)
+    own = [key for key in ("cmdline", "memstats") if key in page]
+    groups = [value for key, value in page.items() if key not in ("cmdline", "memstats", "system", "crypto")]
+    whole = all(isinstance(g["name"], str) and isinstance(g["tags"], (dict, type(None))) and isinstance(g["values"], dict) for g in groups)
+    return "%s\n%s %s %s" % (head, own, whole, sorted({g["name"] for g in groups} & {"httpd", "runtime", "write", "queryExecutor", "database"}))
 
 
 def grafana(wire):
@@ -120,6 +133,10 @@ def grafana(wire):
               'SHOW TAG VALUES FROM "cpu" WITH KEY = "host" WHERE "cpu" = \'cpu0\' AND "host" =~ /web/',
               'SHOW TAG VALUES FROM /(?i)CPU/ WITH KEY = "host"', 'SHOW TAG KEYS FROM "nowhere"'):
         yield "editor: " + q, ask(q)
+    for q in ('SHOW TAG KEYS FROM "cpu" WHERE time > now() - 90000h', 'SHOW TAG KEYS FROM "cpu" WHERE time > now() - 1h',
+              'SHOW TAG VALUES FROM "cpu" WITH KEY = "host" WHERE "cpu" = \'cpu1\' AND time > now() - 90000h',
+              'SHOW TAG VALUES FROM "cpu" WITH KEY = "host" WHERE time > now() - 1h'):
+        yield "editor, tag time: " + q, ask(q)
     yield "panel, GET", ask(panel)
     yield "panel, with a policy", ask(panel.replace('"cpu"', '"autogen"."cpu"', 1), rp="autogen")
     yield "panel, POST", wire.form("/query", GRAFANA, "?db=telegraf&epoch=ms", q=panel)
@@ -131,10 +148,15 @@ def grafana(wire):
     for call in ("bottom(%s, 3)", "top(%s, 3)", "percentile(%s, 95)"):
         yield "builder: " + call, ask('SELECT %s FROM "cpu" WHERE %s' % (call % '"n"', window))
     for call in ("derivative(mean(%s), 10s)", "non_negative_derivative(mean(%s), 10s)", "difference(mean(%s))", "moving_average(mean(%s), 2)",
-                 "cumulative_sum(mean(%s))", "elapsed(last(%s), 10s)", "mean(%s) / 100 * 3", "holt_winters(mean(%s), 2, 2)"):
+                 "cumulative_sum(mean(%s))", "non_negative_difference(mean(%s))", "holt_winters_with_fit(mean(%s), 2, 2)", "elapsed(last(%s), 10s)", "mean(%s) / 100 * 3", "holt_winters(mean(%s), 2, 2)"):
         yield "builder: " + call, ask('SELECT %s AS "alias" FROM "cpu" WHERE %s GROUP BY time(10m), "host" fill(linear)' % (call % '"n"', window))
     yield "order, limits, zone", ask('SELECT max("n") FROM "cpu" WHERE %s GROUP BY time(1h), "host" fill(0) ORDER BY time DESC limit 2 slimit 1 '
                                      "tz('Europe/Berlin')" % window)
+    for condition in ("\"host\"::tag = 'web1' OR \"host\"::tag = 'web2' AND \"n\"::field > 10", "\"host\" != 'web1'", "\"host\" <> 'web1' AND \"n\" <= 50",
+                      '"host" !~ /[23]$/ AND "n" >= 50', "\"host\"::tag =~ /^(web1|web2)$/ AND \"n\" < 50 AND \"usage_idle\" != 90"):
+        yield "builder: where " + condition, ask('SELECT max("n"::field) FROM "cpu" WHERE (%s) AND %s GROUP BY time(30m), "host"::tag fill(previous)' % (condition, window))
+    for times in ("time >= 1577836800000ms", "time >= now() - 90000h", "time >= now() - 90000h and time <= now()", "time > now() - 1h"):
+        yield "browser: " + times, ask('SELECT last("usage_idle") FROM "cpu" WHERE %s' % times)
     yield "browser: panels joined", ask("%s;%s;SELECT x FROM nowhere" % (panel, panel.replace("mean", "max")), u="u", p="p")
     yield "browser: old times", ask('SELECT count("n") FROM "cpu" WHERE time > 1577836800s and time < 1577838000s GROUP BY time(5m)')
     yield "browser: Origin", wire.get("/query", {"Origin": "http://grafana.example:3000"}, db="telegraf", epoch="ms", q="SHOW TAG KEYS")
@@ -196,6 +218,14 @@ def others(wire):
     yield "nodejs: line protocol called a form", wire.send("POST", "/write?db=aio&precision=ms", dict(FORM, **NODE), b'http,n="a "b"" v=1i,t="a "b"" 1577836800000')
     yield "nodejs: query", wire.get("/query", NODE, q='select * from "http" where time >= \'2016-01-01\' tz(\'America/Chicago\')', db="aio")
     yield "node-influx: empty parameters", wire.get("/query", dict(NODE, **{"Content-Length": "0"}), db="aio", epoch="", q="select * from cpu", rp="", params="{}")
+    yield "node-influx: ping", wire.get("/ping", NODE)
+    yield "node-red: out", wire.send("POST", "/write?precision=n&rp=&db=aio", NODE, b'red,from=a\\ b on=T,off=F,n=1,t="a \\"b\\"" 1577836800000000000')
+    yield "node-red: batch", wire.send("POST", "/write?precision=ms&rp=&db=aio", NODE, b"red,from=c n=1 1577836800000\nred,from=d n=2 1577836801000\nred_now n=3")
+    yield "node-red: out, a mistake", wire.send("POST", "/write?precision=n&rp=&db=aio", NODE, b"red n=T 1577836800000000000")
+    yield "node-red: out, no such database", wire.send("POST", "/write?precision=n&rp=&db=nowhere", NODE, b"red n=1")
+    yield "node-red: in", wire.get("/query", NODE, db="aio", epoch="", q='select * from "red" where time <= 1577836801000ms group by "from"', rp="", params="{}")
+    yield "node-red: in, a mistake", wire.get("/query", NODE, db="aio", epoch="", q="select from red", rp="", params="{}")
+    yield "node-red: create", wire.form("/query", NODE, q='create database "red"', db="", epoch="", rp="", params="{}")
     yield "node-red: several", wire.get("/query", NODE, db="aio", epoch="", q="select * from cpu; show measurements", rp="", params="{}")
     yield "icinga2: write", wire.post("/write", {"Accept": "*/*"}, b"hostalive,hostname=web\\ 1,metric=rta crit=5.000000,value=0.046000,min=0,warn=3 1577836800\n"
                                       b"hostalive,hostname=web\\ 1,metric=pl unit=\"percent\",value=0 1577836800", db="aio", precision="s")
