@@ -13,39 +13,27 @@ struct defaults {
     struct silt_str database, rp;
 };
 
-static enum silt_status find_policies(const struct exec *exec, struct silt_str database, struct silt_policy **policies,
-                                      size_t *count, struct silt_error *err)
-{
-    struct silt_source *source = exec->options->source;
-    return source->policies(source, database, exec->arena, policies, count, err);
-}
-
 static enum silt_status fill_source(const struct defaults *defaults, struct source *source, struct silt_error *err)
 {
-    struct silt_policy *policies;
-    size_t count;
+    struct silt_source *from = defaults->exec->options->source;
+    struct silt_str policy;
 
     if (source->database.len == 0)
         source->database = defaults->database;
     if (source->database.len == 0)
         return silt_fail(err, SILT_INVALID, "database name required");
-    enum silt_status rc = find_policies(defaults->exec, source->database, &policies, &count, err);
-    if (rc != SILT_OK || source->rp.len)
-        return rc;
-    source->rp = defaults->rp;
-    for (size_t i = 0; i < count && source->rp.len == 0; i++)
-        if (policies[i].is_default)
-            source->rp = policies[i].name;
-    if (source->rp.len == 0)
-        return silt_fail(err, SILT_NOT_FOUND, "default retention policy not set for: %.*s", SILT_FMT(source->database));
-    return SILT_OK;
+    enum silt_status rc = from->default_policy(from, source->database, defaults->exec->arena, &policy, err);
+    if (rc == SILT_OK && source->rp.len == 0)
+        source->rp = defaults->rp.len ? defaults->rp : policy;
+    return rc;
 }
 
 static enum silt_status check_policy(const struct defaults *defaults, struct source *source, struct silt_error *err)
 {
+    struct silt_source *from = defaults->exec->options->source;
     struct silt_policy *policies;
     size_t count;
-    enum silt_status rc = find_policies(defaults->exec, source->database, &policies, &count, err);
+    enum silt_status rc = from->policies(from, source->database, defaults->exec->arena, &policies, &count, err);
 
     for (size_t i = 0; rc == SILT_OK && i < count; i++)
         if (silt_str_equal(policies[i].name, source->rp))

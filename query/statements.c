@@ -145,15 +145,18 @@ static enum silt_status delete_run(struct exec *exec, const struct statement *st
     return rc;
 }
 
-/* Its SELECT is a copy of this statement's own, for its names were filled in. */
+/* Kept as it is shown, and without loss. */
 static enum silt_status create_continuous_query(struct exec *exec, const struct statement *statement, struct silt_error *err)
 {
     const struct continuous_query_statement *query = &statement->continuous_query;
     struct silt_continuous_query definition = {.database = query->database, .name = query->name};
 
+    struct statement exact = *statement;
+
     definition.text = statement_text(statement, exec->arena);
-    select_mark_exact(query->select);
-    definition.exact = statement_text(statement, exec->arena);
+    exact.continuous_query.select = select_clone(query->select, exec->arena);
+    select_mark_exact(exact.continuous_query.select);
+    definition.exact = statement_text(&exact, exec->arena);
     return exec->options->admin->create_continuous_query(exec->options->admin, &definition, err);
 }
 

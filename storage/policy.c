@@ -279,11 +279,12 @@ static enum silt_status check_durations(int64_t duration_ns, int64_t shard_durat
     return SILT_OK;
 }
 
+static const struct silt_policy_change nothing;
+
 /* What a CREATE asks for, filled up with the defaults. */
 static enum silt_status wanted_policy(struct silt_str name, const struct silt_policy_change *with,
                                       struct catalog_policy *out, struct silt_error *err)
 {
-    static const struct silt_policy_change nothing;
     if (!with)
         with = &nothing;
     memset(out, 0, sizeof(*out));
@@ -307,48 +308,6 @@ static enum silt_status policy_conflict(struct silt_error *err)
 }
 
 /* ---------------------------------------------------------------- create and alter */
-
-static enum silt_status create_database(struct silt_storage *storage, struct silt_str name, struct silt_str policy_name,
-                                        const struct silt_policy_change *with, struct silt_error *err)
-{
-    struct catalog_policy want;
-    bool plain = !with && policy_name.len == 0;
-    enum silt_status rc = check_name(name, err);
-    if (rc != SILT_OK)
-        return rc;
-    if ((rc = wanted_policy(policy_name.len > 0 ? policy_name : SILT_STR("autogen"), with, &want, err)) != SILT_OK)
-        return rc;
-    const struct database *have = find_database(storage, name);
-    if (have) {
-        if (plain)
-            return SILT_OK;
-        const struct policy *policy = find_policy(have, want.name);
-        if (!policy || !same_policy(policy, &want) || !silt_str_equal(str(have->default_policy), want.name))
-            return policy_conflict(err);
-        return SILT_OK;
-    }
-    uint32_t id;
-    if ((rc = catalog_create_database(storage->catalog, name, &want, &id, err)) != SILT_OK)
-        return rc;
-    struct database *database = database_create(storage, id, name);
-    add_policy(database, &want);
-    set_default(database, want.name);
-    pthread_rwlock_wrlock(&storage->meta_lock);
-    add_database(storage, database);
-    pthread_rwlock_unlock(&storage->meta_lock);
-    return SILT_OK;
-}
-
-enum silt_status silt_storage_create_database(struct silt_storage *storage, struct silt_str name,
-                                              struct silt_str policy_name, const struct silt_policy_change *with,
-                                              struct silt_error *err)
-{
-    /* The lists change only under change_lock as well: holding it, they may be read without the other. */
-    pthread_mutex_lock(&storage->change_lock);
-    enum silt_status rc = create_database(storage, name, policy_name, with, err);
-    pthread_mutex_unlock(&storage->change_lock);
-    return rc;
-}
 
 static enum silt_status create_policy(struct silt_storage *storage, struct silt_str database_name, struct silt_str name,
                                       const struct silt_policy_change *with, struct silt_error *err)
@@ -378,6 +337,75 @@ static enum silt_status create_policy(struct silt_storage *storage, struct silt_
         set_default(database, name);
     pthread_rwlock_unlock(&storage->meta_lock);
     return SILT_OK;
+}
+
+/* Whether CREATE DATABASE asks for what is there: of what it names only; a shard duration it does not name is the
+ * default one of the policy's duration. */
+static bool policy_matches(const struct policy *have, const struct silt_policy_change *with)
+{
+    int64_t shard_duration_ns = with->has_shard_duration ? with->shard_duration_ns : 0;
+
+    return (!with->has_duration || with->duration_ns == have->duration_ns) &&
+           (!with->has_replication || with->replication == have->replication) &&
+           normal_shard_duration(shard_duration_ns, have->duration_ns) == have->shard_duration_ns;
+}
+
+/* CREATE DATABASE ... WITH on one that is there: it has no policy yet, or that one as its default. */
+static enum silt_status create_again(struct silt_storage *storage, const struct database *have, struct silt_str policy_name,
+                                     const struct silt_policy_change *with, struct silt_error *err)
+{
+    enum silt_status rc = with->has_duration ? check_durations(with->duration_ns, 0, err) : SILT_OK;
+
+    if (rc != SILT_OK)
+        return rc;
+    if (have->policy_count == 0) {
+        struct silt_policy_change first = *with;
+        first.make_default = true;
+        return create_policy(storage, str(have->name), policy_name, &first, err);
+    }
+    const struct policy *policy = find_policy(have, policy_name);
+    bool same = policy && policy_matches(policy, with) && silt_str_equal(str(have->default_policy), policy_name);
+    return same ? SILT_OK : policy_conflict(err);
+}
+
+static enum silt_status create_database(struct silt_storage *storage, struct silt_str name, struct silt_str policy_name,
+                                        const struct silt_policy_change *with, struct silt_error *err)
+{
+    struct catalog_policy want;
+    bool plain = !with && policy_name.len == 0;
+    enum silt_status rc = check_name(name, err);
+    if (rc != SILT_OK)
+        return rc;
+    if (policy_name.len == 0)
+        policy_name = SILT_STR("autogen");
+    if ((rc = check_name(policy_name, err)) != SILT_OK)
+        return rc;
+    const struct database *have = find_database(storage, name);
+    if (have)
+        return plain ? SILT_OK : create_again(storage, have, policy_name, with ? with : &nothing, err);
+    if ((rc = wanted_policy(policy_name, with, &want, err)) != SILT_OK)
+        return rc;
+    uint32_t id;
+    if ((rc = catalog_create_database(storage->catalog, name, &want, &id, err)) != SILT_OK)
+        return rc;
+    struct database *database = database_create(storage, id, name);
+    add_policy(database, &want);
+    set_default(database, want.name);
+    pthread_rwlock_wrlock(&storage->meta_lock);
+    add_database(storage, database);
+    pthread_rwlock_unlock(&storage->meta_lock);
+    return SILT_OK;
+}
+
+enum silt_status silt_storage_create_database(struct silt_storage *storage, struct silt_str name,
+                                              struct silt_str policy_name, const struct silt_policy_change *with,
+                                              struct silt_error *err)
+{
+    /* The lists change only under change_lock as well: holding it, they may be read without the other. */
+    pthread_mutex_lock(&storage->change_lock);
+    enum silt_status rc = create_database(storage, name, policy_name, with, err);
+    pthread_mutex_unlock(&storage->change_lock);
+    return rc;
 }
 
 enum silt_status silt_storage_create_policy(struct silt_storage *storage, struct silt_str database, struct silt_str name,

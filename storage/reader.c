@@ -51,6 +51,18 @@ static enum silt_status source_policies(struct silt_source *source, struct silt_
     return rc;
 }
 
+static enum silt_status source_default_policy(struct silt_source *source, struct silt_str name, struct silt_arena *arena,
+                                              struct silt_str *policy, struct silt_error *err)
+{
+    struct silt_storage *storage = storage_of(source);
+    pthread_rwlock_rdlock(&storage->meta_lock);
+    const struct database *database = find_database(storage, name);
+    if (database)
+        *policy = silt_arena_str(arena, silt_str_from(database->default_policy));
+    pthread_rwlock_unlock(&storage->meta_lock);
+    return database ? SILT_OK : database_not_found(name, err);
+}
+
 static enum silt_status source_shards(struct silt_source *source, struct silt_arena *arena,
                                       struct silt_shard_info **shards, size_t *count)
 {
@@ -134,7 +146,8 @@ static enum silt_status source_open(struct silt_source *source, struct silt_str 
 
 void source_init(struct silt_storage *storage)
 {
-    storage->source = (struct silt_source){source_databases, source_policies, source_shards, source_open};
+    storage->source = (struct silt_source){source_databases, source_policies, source_default_policy, source_shards,
+                                           source_open};
 }
 
 struct silt_source *silt_storage_source(struct silt_storage *storage)

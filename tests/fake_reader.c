@@ -193,6 +193,15 @@ static enum silt_status policies(struct silt_source *source, struct silt_str dat
     return SILT_OK;
 }
 
+static enum silt_status default_policy(struct silt_source *source, struct silt_str database, struct silt_arena *arena,
+                                       struct silt_str *name, struct silt_error *err)
+{
+    if (!silt_str_equal(database, ((struct fake_source *)source)->database))
+        return silt_fail(err, SILT_NOT_FOUND, "database not found: %.*s", SILT_FMT(database));
+    *name = SILT_STR("autogen");
+    return SILT_OK;
+}
+
 static enum silt_status shards(struct silt_source *source, struct silt_arena *arena, struct silt_shard_info **out,
                                size_t *count)
 {
@@ -220,7 +229,7 @@ struct fake_source *fake_source_create(struct silt_str database, uint32_t batch_
     struct silt_arena *arena = silt_arena_create(NULL);
     struct fake_source *fake = silt_arena_zalloc(arena, sizeof(*fake));
 
-    fake->source = (struct silt_source){databases, policies, shards, open_reader};
+    fake->source = (struct silt_source){databases, policies, default_policy, shards, open_reader};
     fake->arena = arena;
     fake->database = database;
     fake->batch_rows = batch_rows;

@@ -51,6 +51,9 @@ struct silt_source {
     /* Policies of a database in creation order. SILT_NOT_FOUND: `database not found: x`. */
     enum silt_status (*policies)(struct silt_source *source, struct silt_str database, struct silt_arena *arena,
                                  struct silt_policy **policies, size_t *count, struct silt_error *err);
+    /* The name of the policy that is used where none is named; there need not be one of that name any more. */
+    enum silt_status (*default_policy)(struct silt_source *source, struct silt_str database, struct silt_arena *arena,
+                                       struct silt_str *name, struct silt_error *err);
     /* All shards, by database, policy, end and start. */
     enum silt_status (*shards)(struct silt_source *source, struct silt_arena *arena, struct silt_shard_info **shards,
                                size_t *count);

@@ -28,9 +28,9 @@ class Alternative:
         self.height = None
 
 
-def read(path=FILE):
-    """production -> its alternatives"""
-    productions, name = {}, None
+def read(path=FILE, among=None):
+    """production -> its alternatives; with those of another grammar that it speaks of"""
+    productions, name = dict(among or {}), None
     with open(path, encoding="utf-8") as lines:
         for text in lines:
             text = text.rstrip("\n")

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""statements_random.py - random statements about databases, policies, users, continuous queries and subscriptions to siltd and to a
+real influxd, which start empty: each answer must be equal, and so must be what SHOW tells afterwards.
+
+    statements_random.py [--seed N] [--seeds N] [--statements N] [--show N] [--coverage]
+
+Statements are drawn from generator/definitions.grammar, one in eight mutated, one in six sent by GET. After a difference both
+servers are made empty again. Prints `N passed, N failed, N skipped`; without the influxdb package all statements count as skipped.
+"""
+import argparse
+import collections
+import random
+import re
+import sys
+
+import live
+from generator import compare, data as data_sets, grammar, mutate
+from generator.wire import Gone
+
+STATE = ("SHOW DATABASES", "SHOW USERS", "SHOW CONTINUOUS QUERIES", "SHOW SUBSCRIPTIONS")
+EVERY = 12  # statements between two looks at the whole state
+# Continuous queries are not run: they would change what is there while it is compared.
+ENVIRONMENT = {"INFLUXDB_CONTINUOUS_QUERIES_ENABLED": "false", "INFLUXDB_SUBSCRIBER_ENABLED": "false"}
+
+
+def plain(statement, answer):
+    """Without what influxd leaves to chance, or siltd hides."""
+    status, body = answer
+    text = body.decode(errors="replace")
+    text = re.sub(r"(://[^/:@\"']*:)[^/@\"']*@", r"\1[REDACTED]@", text)
+    if "GRANTS" in statement.upper():  # as its map has them
+        text = re.sub(r'"values":\[(\["[^]]*\](?:,\["[^]]*\])*)\]',
+                      lambda m: '"values":[%s]' % ",".join(sorted(re.findall(r"\[[^]]*\]", m.group(1)))), text)
+    return status, text
+
+
+class Run:
+    def __init__(self, options):
+        self.options = options
+        selects = grammar.read()
+        self.productions = grammar.read(grammar.FILE.replace("influxql", "definitions"), selects)
+        self.own = {name: a for name, a in self.productions.items() if a is not selects.get(name)}
+        self.hits = collections.Counter()
+        self.passed = self.failed = 0
+        self.influxd = live.start_influxd(env=ENVIRONMENT)
+        self.siltd = live.start_siltd(env=ENVIRONMENT) if self.influxd else None
+
+    def clients(self):
+        return [compare.Client(server.port) for server in (self.influxd, self.siltd)]
+
+    def ask(self, clients, statement, method, **parameters):
+        """(influxd's answer, siltd's)"""
+        for client in clients:
+            client.send(method, "/query", dict(parameters, q=statement))
+        return [plain(statement, client.receive()) for client in clients]
+
+    def empty(self, clients):
+        for client in clients:
+            names = re.findall(r'\["((?:\\.|[^"\\])*)"', client.query("SHOW DATABASES")[1].decode())
+            for name in names:
+                if name != "_internal":
+                    client.query('DROP DATABASE "%s"' % name)
+            for name in re.findall(r'\["((?:\\.|[^"\\])*)",', client.query("SHOW USERS")[1].decode()):
+                client.query('DROP USER "%s"' % name)
+
+    def check(self, clients, statement, method, parameters, log):
+        want, got = self.ask(clients, statement, method, **parameters)
+        if want == got:
+            self.passed += 1
+            return True
+        self.failed += 1
+        if self.failed <= self.options.show:
+            print("DIFFERENT %s %s\n  after %s\n  want %s %s\n  got  %s %s" % (
+                method, statement, " | ".join(log[-6:]), want[0], want[1].rstrip()[:1500], got[0], got[1].rstrip()[:1500]))
+            sys.stdout.flush()
+        return False
+
+    def seed(self, seed, count):
+        data, rng = data_sets.Data(seed), random.Random(seed)
+        g = grammar.Grammar(data, rng, self.hits, self.productions)
+        clients, log = self.clients(), []
+        self.empty(clients)
+        for number in range(count):
+            statement = g.draw("definition")
+            if rng.randrange(8) == 0:
+                statement = mutate.mutate(statement, rng)
+            method = "GET" if rng.randrange(6) == 0 else "POST"
+            parameters = {} if rng.randrange(5) == 0 else {"db": rng.choice((data.main, data.other, "nodb"))}
+            same = self.check(clients, statement, method, parameters, log)
+            log.append(statement)
+            if same and number % EVERY == EVERY - 1:
+                same = all([self.check(clients, q, "POST", {}, log) for q in STATE])
+            if not same:
+                self.empty(clients)
+                log = []
+
+    def print_coverage(self):
+        own = [a for alternatives in self.own.values() for a in alternatives]
+        drawn = [a for a in own if a.name in self.hits]
+        print("coverage: %d of %d alternatives drawn" % (len(drawn), len(own)))
+        if self.options.coverage:
+            for a in own:
+                if a not in drawn:
+                    print("  not drawn: " + a.name)
+
+
+def main():
+    parser = argparse.ArgumentParser(add_help=False, usage=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--statements", type=int, default=2000)
+    parser.add_argument("--show", type=int, default=20)
+    parser.add_argument("--coverage", action="store_true")
+    options = parser.parse_args()
+    run = Run(options)
+    if run.influxd is None:
+        print("statements_random: the influxdb package cannot be had")
+        print("0 passed, 0 failed, %d skipped" % options.statements)
+        return 0
+    try:
+        for seed in range(options.seed, options.seed + options.seeds):
+            run.seed(seed, options.statements // options.seeds)
+    except Gone as gone:
+        run.failed += 1
+        print("a server is gone: %s" % gone)
+    finally:
+        run.influxd.stop()
+        status = run.siltd.stop()
+    run.print_coverage()
+    run.failed += status != 0
+    print("%d passed, %d failed, 0 skipped" % (run.passed, run.failed))
+    return 1 if run.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
