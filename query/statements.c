@@ -9,11 +9,6 @@ enum silt_status not_supported(const struct statement *statement, struct silt_er
     return silt_fail(err, SILT_UNSUPPORTED, "%s is not supported", statement_kind_name(statement->kind));
 }
 
-static struct silt_str database_or_default(const struct exec *exec, struct silt_str named)
-{
-    return named.len ? named : exec->options->database;
-}
-
 static bool mentions_field(const struct expr *expr, const struct silt_field *fields, size_t count)
 {
     if (!expr)
@@ -255,8 +250,7 @@ enum silt_status change_run(struct exec *exec, const struct statement *statement
     case STATEMENT_DROP_RETENTION_POLICY:
         if (!admin || !admin->drop_policy)
             break;
-        return admin->drop_policy(admin, database_or_default(exec, statement->on_database.database),
-                                  statement->on_database.name, err);
+        return admin->drop_policy(admin, statement->on_database.database, statement->on_database.name, err);
     case STATEMENT_DROP_SHARD:
         if (!admin || !admin->drop_shard)
             break;

@@ -9,17 +9,12 @@
 #include "server/authorize.h"
 #include "server/params.h"
 #include "server/prom_select.h"
+#include "server/query_job.h"
 #include "server/slow_query.h"
 #include "server/snappy_block.h"
-#include "server/stream.h"
-
-#include <stdlib.h>
 
 struct read_job {
-    struct silt_job job;
-    struct http_server *server;
-    struct stream *stream;
-    struct silt_str user; /* owned; empty: none */
+    const struct query_job *query;
     struct silt_budget memory;
     struct silt_arena *arena;
     struct prom_read read;
@@ -39,14 +34,14 @@ static int read_request(struct read_job *job, h2o_req_t *req, struct silt_error 
     struct silt_str url = silt_arena_str(job->arena, http_query_string(req));
     if (params_add_urlencoded(&params, url, PARAM_URL, job->arena, err) != SILT_OK)
         return 400;
-    rc = snappy_unpack(http_str(req->entity), job->server->options->body_bytes_max, job->arena, &message, err);
+    rc = snappy_unpack(http_str(req->entity), job->query->server->options->body_bytes_max, job->arena, &message, err);
     if (rc == SILT_OK)
         rc = prom_read_parse(message, job->arena, &job->read, err);
     if (rc != SILT_OK)
         return rc == SILT_LIMIT ? 413 : rc == SILT_BUSY ? 503 : 400;
     job->options.database = params_get_url(&params, "db");
     job->options.rp = params_get_url(&params, "rp");
-    int refused = job->options.database.len ? authorize_read(job->server, job->user, job->options.database, err) : 404;
+    int refused = job->options.database.len ? authorize_read(job->query->server, job->query->user, job->options.database, err) : 404;
     if (refused != 404)
         return refused;
     silt_fail(err, SILT_NOT_FOUND, "no database");
@@ -80,27 +75,27 @@ static int run_queries(struct read_job *job, struct silt_error *err)
 
 static enum silt_status send_answer(struct read_job *job)
 {
-    stream_set_type(job->stream, "application/x-protobuf", "snappy");
-    stream_set_patience(job->stream, &job->task.killed, job->options.deadline_monotonic_ns);
-    enum silt_status rc = prom_answer_write(&job->answer, stream_output(job->stream));
-    stream_set_patience(job->stream, NULL, 0);
+    stream_set_type(job->query->stream, "application/x-protobuf", "snappy");
+    stream_set_patience(job->query->stream, &job->task.killed, job->options.deadline_monotonic_ns);
+    enum silt_status rc = prom_answer_write(&job->answer, stream_output(job->query->stream));
+    stream_set_patience(job->query->stream, NULL, 0);
     return rc;
 }
 
 /* As a query of /query is: in the list, within its limits, logged when it is slow. */
 static int run_as_query(struct read_job *job, enum silt_status *sent, struct silt_error *err)
 {
-    struct http_server *server = job->server;
+    struct http_server *server = job->query->server;
     int status;
 
     query_host_options(&server->query_host, silt_clock_now(), &job->options);
-    job->options.cancelled = stream_gone(job->stream);
+    job->options.cancelled = stream_gone(job->query->stream);
     job->options.killed = &job->task.killed;
     job->task.text = prom_read_text(&job->read, job->arena);
     job->task.database = job->options.database;
     job->task.memory = &job->memory;
     job->task.rows = &job->answer.sample_count;
-    job->task.bytes = stream_bytes(job->stream);
+    job->task.bytes = stream_bytes(job->query->stream);
     if (query_registry_enter(&server->queries, &job->task, (size_t)server->options->queries_max, err) != SILT_OK)
         return 503;
     status = run_queries(job, err);
@@ -117,49 +112,33 @@ static void run_request(struct read_job *job)
 {
     enum silt_status sent = SILT_OK;
     struct silt_error err;
-    int status = read_request(job, stream_request(job->stream), &err);
+    int status = read_request(job, stream_request(job->query->stream), &err);
 
     if (status == 0)
         status = run_as_query(job, &sent, &err);
     if (status)
-        stream_reply(job->stream, status, silt_error_text(&err));
+        stream_reply(job->query->stream, status, silt_error_text(&err));
     else if (sent == SILT_OK)
-        stream_finish(job->stream);
+        stream_finish(job->query->stream);
     else
-        stream_abort(job->stream);
+        stream_abort(job->query->stream);
 }
 
-static void run_on_worker(struct silt_job *base)
+static void answer_read(struct query_job *query)
 {
-    struct read_job *job = H2O_STRUCT_FROM_MEMBER(struct read_job, job, base);
-    size_t limit = job->server->options->query_memory_bytes;
+    struct read_job job = {.query = query};
+    size_t limit = query->server->options->query_memory_bytes;
 
-    silt_budget_init(&job->memory, "memory of the request", limit ? limit : SIZE_MAX, &job->server->query_budget);
-    job->arena = silt_arena_create(&job->memory);
-    prom_answer_init(&job->answer, &job->memory);
-    run_request(job);
-    prom_answer_deinit(&job->answer);
-    prom_read_deinit(&job->read);
-    silt_arena_destroy(job->arena);
-    free((char *)(uintptr_t)job->user.p);
-    free(job);
+    silt_budget_init(&job.memory, "memory of the request", limit ? limit : SIZE_MAX, &query->server->query_budget);
+    job.arena = silt_arena_create(&job.memory);
+    prom_answer_init(&job.answer, &job.memory);
+    run_request(&job);
+    prom_answer_deinit(&job.answer);
+    prom_read_deinit(&job.read);
+    silt_arena_destroy(job.arena);
 }
 
 void handle_prom_read(struct http_loop *loop, h2o_req_t *req)
 {
-    struct http_server *server = loop->server;
-
-    http_note_user(req);
-    if (silt_pool_queued(server->query_pool) >= server->options->query_queue_max) {
-        http_error(req, 503, SILT_STR("too many queries are waiting"));
-        return;
-    }
-    struct read_job *job = silt_calloc(1, sizeof(*job));
-    job->job.run = run_on_worker;
-    job->server = server;
-    struct silt_str user = http_user(req);
-    if (user.len)
-        job->user = (struct silt_str){silt_strdup(user), user.len};
-    job->stream = stream_create(req);
-    silt_pool_submit(server->query_pool, &job->job);
+    query_job_submit(loop, req, answer_read, NULL);
 }

@@ -17,7 +17,6 @@
 
 #include <ctype.h>
 
-
 struct query_request {
     struct silt_str user;
     struct authorize_viewer viewer;
