@@ -41,7 +41,8 @@ static int read_request(struct read_job *job, h2o_req_t *req, struct silt_error 
         return rc == SILT_LIMIT ? 413 : rc == SILT_BUSY ? 503 : 400;
     job->options.database = params_get_url(&params, "db");
     job->options.rp = params_get_url(&params, "rp");
-    int refused = job->options.database.len ? authorize_read(job->query->server, job->query->user, job->options.database, err) : 404;
+    const struct query_job *query = job->query;
+    int refused = job->options.database.len ? authorize_read(query->server, query->user, job->options.database, err) : 404;
     if (refused != 404)
         return refused;
     silt_fail(err, SILT_NOT_FOUND, "no database");
