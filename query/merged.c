@@ -113,7 +113,7 @@ static void start_shard(struct merged *m)
 
 static const uint64_t *values_of(const struct merged *m, const struct row_stream *stream)
 {
-    return row_stream_words(stream, &m->layout.columns[0]);
+    return row_data_words(stream->data, &m->layout.columns[0]);
 }
 
 /* Whose buffer it points into: they lie side by side. */

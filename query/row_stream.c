@@ -86,11 +86,11 @@ struct silt_cell row_stream_cell(const struct row_stream *stream, const struct r
 
     if (!column->field)
         return stream->tags[column->tag].p ? cell_string(stream->tags[column->tag]) : cell;
-    if (!row_stream_has(stream, column, row))
+    if (!row_data_has(stream->data, column, row))
         return cell;
     if (column->type == DATA_STRING)
-        return cell_string(row_stream_strings(stream, column)[row]);
-    cell.u64 = row_stream_words(stream, column)[row];
+        return cell_string(row_data_strings(stream->data, column)[row]);
+    cell.u64 = row_data_words(stream->data, column)[row];
     switch (column->type) {
     case DATA_FLOAT: cell.kind = SILT_CELL_FLOAT; break;
     case DATA_INTEGER: cell.kind = SILT_CELL_INTEGER; break;

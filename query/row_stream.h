@@ -71,21 +71,22 @@ enum silt_status row_streams_init(struct row_layout *layout, bool own_cursors, s
 /* Its next rows, from row 0 of the buffer on; count 0 at the end. Texts of the rows before are gone. */
 enum silt_status row_stream_refill(struct row_layout *layout, struct row_stream *stream, struct silt_error *err);
 
-static inline bool row_stream_has(const struct row_stream *stream, const struct row_column *column, size_t row)
+/* Of a stream's data. */
+static inline bool row_data_has(const char *data, const struct row_column *column, size_t row)
 {
-    const uint64_t *valid = (const uint64_t *)(const void *)(stream->data + column->valid);
+    const uint64_t *valid = (const uint64_t *)(const void *)(data + column->valid);
 
     return !column->gaps || (valid[row / 64] >> (row % 64) & 1);
 }
 
-static inline const uint64_t *row_stream_words(const struct row_stream *stream, const struct row_column *column)
+static inline const uint64_t *row_data_words(const char *data, const struct row_column *column)
 {
-    return (const uint64_t *)(const void *)(stream->data + column->offset);
+    return (const uint64_t *)(const void *)(data + column->offset);
 }
 
-static inline const struct silt_str *row_stream_strings(const struct row_stream *stream, const struct row_column *column)
+static inline const struct silt_str *row_data_strings(const char *data, const struct row_column *column)
 {
-    return (const struct silt_str *)(const void *)(stream->data + column->offset);
+    return (const struct silt_str *)(const void *)(data + column->offset);
 }
 
 struct silt_cell row_stream_cell(const struct row_stream *stream, const struct row_column *column, size_t row);

@@ -16,7 +16,7 @@ struct waiting {
 
 /* Where a row of a block lies. */
 struct row_at {
-    const struct row_stream *stream;
+    const char *data; /* its stream's */
     size_t row;
 };
 
@@ -68,9 +68,9 @@ static bool text_of(const struct rows *rows, const struct row_stream *stream, si
         *out = stream->tags[column->tag];
         return out->p;
     }
-    if (column->type != DATA_STRING || !row_stream_has(stream, column, stream->at))
+    if (column->type != DATA_STRING || !row_data_has(stream->data, column, stream->at))
         return false;
-    *out = row_stream_strings(stream, column)[stream->at];
+    *out = row_data_strings(stream->data, column)[stream->at];
     return true;
 }
 
@@ -477,19 +477,19 @@ static void gather_column(const struct row_column *column, const struct block *b
         uint64_t *valid = block->valid[c];
         memset(valid, 0, (count + 63) / 64 * 8);
         for (size_t i = 0; i < count; i++)
-            valid[i / 64] |= (uint64_t)row_stream_has(block->rows[i].stream, column, block->rows[i].row) << (i % 64);
+            valid[i / 64] |= (uint64_t)row_data_has(block->rows[i].data, column, block->rows[i].row) << (i % 64);
         to->valid = valid;
     }
     if (column->type == DATA_STRING) {
         struct silt_str *strings = (struct silt_str *)(void *)block->data[c];
         for (size_t i = 0; i < count; i++)
-            strings[i] = row_stream_strings(block->rows[i].stream, column)[block->rows[i].row];
+            strings[i] = row_data_strings(block->rows[i].data, column)[block->rows[i].row];
         to->string = strings;
         return;
     }
     uint64_t *words = (uint64_t *)(void *)block->data[c];
     for (size_t i = 0; i < count; i++)
-        words[i] = row_stream_words(block->rows[i].stream, column)[block->rows[i].row];
+        words[i] = row_data_words(block->rows[i].data, column)[block->rows[i].row];
     to->u64 = words;
 }
 
@@ -503,7 +503,7 @@ static size_t merge_rows(struct rows *rows, size_t room)
         struct row_stream *stream = heap_pop(rows);
         block->times[count] = stream->times[stream->at];
         block->series[count] = stream->series;
-        block->rows[count] = (struct row_at){stream, stream->at};
+        block->rows[count] = (struct row_at){stream->data, stream->at};
         count += take(rows, stream->shards[stream->at]);
         if (stream->at + 1 == stream->count) { /* what it holds is needed until the block has been seen */
             rows->given = stream;
