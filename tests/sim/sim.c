@@ -81,7 +81,7 @@ static int note_catalog(sqlite3 *db, char **message, const struct sqlite3_api_ro
 /* A store does this every 32 MB. It may not be possible now, in the middle of a change. */
 static void checkpoint(sqlite3 *db)
 {
-    (void)sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    (void)sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
 /* ---------------------------------------------------------------- lives */
@@ -185,7 +185,7 @@ static void live(struct sim *sim)
         make_database(sim, d);
     for (sim->action = 0; sim->action < actions && !fault_vfs_crashed(sim->vfs); sim->action++) {
         act(sim);
-        if (sim->action % 10 == 9)
+        if (sim->action % 8 == 7)
             checkpoint(sim->catalog);
     }
     sim->doing = "end";

@@ -83,8 +83,9 @@ bool is_value(const struct silt_column *column, uint32_t row, model_value value)
 
 silt_time some_time(struct sim *sim, unsigned policy)
 {
+    static const int64_t days[] = {0, 0, 0, 1, 1, 9, 10, 11}; /* some of it too old, or soon */
     int64_t offset = (int64_t)below(sim, 20) * NS_PER_S;
-    if (policy == 1) /* some of it too old */
-        return sim->now / DAY * DAY - (int64_t)below(sim, 12) * DAY + offset;
-    return START + (int64_t)below(sim, 4) * 7 * DAY + offset;
+    if (policy == 1)
+        return sim->now / DAY * DAY - days[below(sim, 8)] * DAY + offset;
+    return START + (int64_t)below(sim, 3) * 7 * DAY + offset;
 }
