@@ -174,7 +174,7 @@ static void upkeep(struct sim *sim, unsigned kind)
              : kind == 1 ? silt_storage_step(sim->storage, &did, &err)
                          : silt_storage_compact_all(sim->storage, &err);
     judge(sim, rc, &err);
-    sim->upkept = kind == 1 && rc == SILT_OK && !sim->doubtful && !sim->full;
+    sim->upkept = kind == 1 && rc == SILT_OK && !sim->background && !sim->doubtful && !sim->full;
 }
 
 static void change(struct sim *sim, unsigned database)

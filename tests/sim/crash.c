@@ -74,6 +74,23 @@ static void stop(struct sim *view)
     fault_vfs_destroy(view->vfs);
 }
 
+/* What makes a database makes it whole, and asking again helps. */
+static void ask_for_databases(struct sim *view)
+{
+    struct silt_source *source = silt_storage_source(view->storage);
+    struct silt_reader *reader;
+    struct silt_error err;
+    for (unsigned d = 0; d < DATABASES; d++) {
+        struct silt_str name = silt_str_from(databases[d]);
+        enum silt_status rc = silt_storage_create_database(view->storage, name, SILT_STR(""), NULL, &err);
+        if (rc == SILT_OK)
+            rc = source->open(source, name, SILT_STR(""), SILT_TIME_MIN, SILT_TIME_MAX, &reader, &err);
+        if (rc != SILT_OK)
+            fail(view, "a database cannot be had: %s", err.text);
+        reader->ops->release(reader);
+    }
+}
+
 /* Upkeep, a clean stop or another crash: what was read stays as it was read. */
 static void go_on(struct sim *view)
 {
@@ -81,6 +98,7 @@ static void go_on(struct sim *view)
     bool did;
     view->strict = view->model->round;
     totals.went_on++;
+    ask_for_databases(view);
     enum silt_status rc = below(view, 2)       ? silt_storage_flush(view->storage, &err)
                           : view->background   ? SILT_OK
                           : below(view, 2)     ? silt_storage_step(view->storage, &did, &err)

@@ -24,6 +24,8 @@
 #define STACK_BYTES ((size_t)512 << 10)
 #define CLOCK_STEP_NS 300 /* a look at the clock takes so long */
 #define EARLY_ONE_IN 512  /* a waiting time is over although others could go on: they are slow */
+#define STALL_ONE_IN 32   /* whoever gives up its turn gets none for a while */
+#define STALL_TURNS 300
 
 enum { THREADS_MAX = 64 };
 enum thread_state { THREAD_FREE, THREAD_READY, THREAD_WAITING, THREAD_ENDED };
@@ -35,6 +37,7 @@ struct thread {
     bool wants_write;      /* waits for a lock that has readers */
     bool timed, timed_out;
     uint64_t until_ns;
+    unsigned stalled; /* turns for which others come first */
     char *stack; /* kept for the next in this place */
     void *(*run)(void *arg);
     void *arg, *result;
@@ -114,10 +117,22 @@ static void end_wait(struct thread *thread)
 static struct thread *choose(void)
 {
     struct thread *ready[THREADS_MAX], *timed;
-    unsigned count = 0;
-    for (unsigned i = 0; i < thread_count; i++)
-        if (threads[i].state == THREAD_READY)
-            ready[count++] = &threads[i];
+    unsigned count = 0, stalled = 0;
+    for (unsigned i = 0; i < thread_count; i++) {
+        struct thread *thread = &threads[i];
+        if (thread->stalled)
+            thread->stalled--;
+        if (thread->state == THREAD_READY)
+            ready[count++] = thread;
+        stalled += thread->state == THREAD_READY && thread->stalled > 0;
+    }
+    if (stalled < count) { /* somebody else can go on */
+        unsigned kept = 0;
+        for (unsigned i = 0; i < count; i++)
+            if (!ready[i]->stalled)
+                ready[kept++] = ready[i];
+        count = kept;
+    }
     if (count && draw() % EARLY_ONE_IN == 0 && (timed = first_timed())) {
         end_wait(timed);
         return timed;
@@ -151,8 +166,11 @@ static void switch_to(struct thread *next)
 
 static void maybe_turn(void)
 {
-    if (one_in_now && draw() % one_in_now == 0)
-        switch_to(choose());
+    if (!one_in_now || draw() % one_in_now != 0)
+        return;
+    if (draw() % STALL_ONE_IN == 0)
+        current->stalled = (unsigned)(draw() % STALL_TURNS);
+    switch_to(choose());
 }
 
 /* Until somebody wakes it or the time has come; false: it has. */
@@ -224,6 +242,7 @@ int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attributes, void
     }
     thread->run = run;
     thread->arg = arg;
+    thread->stalled = 0;
     getcontext(&thread->context);
     thread->context.uc_stack.ss_sp = thread->stack;
     thread->context.uc_stack.ss_size = STACK_BYTES;

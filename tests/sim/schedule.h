@@ -3,7 +3,8 @@
  *
  * The simulation is linked so that the store's calls of pthread_*, of the clocks and of sleeping come here (--wrap in
  * CMakeLists.txt). A thread is then a stack of its own in the one thread of the process. Turns change where threads meet:
- * at locks, signals and waits, thereby at every file operation; whether they do and who is next is drawn from the seed. When
+ * at locks, signals and waits, thereby at every file operation; whether they do and who is next is drawn from the seed, and now and
+ * then one gets no turn for a while. When
  * all wait, the clock jumps to the first who waits for a time. When nobody does, that is a deadlock: it is printed and ends the
  * program.
  *
