@@ -399,7 +399,8 @@ static enum silt_status check_fields(struct compiler *c)
     if (out->call_count > 1 && out->top_bottom)
         return REFUSE("selector function %s() cannot be combined with other functions", out->top_bottom);
     if (out->call_count == 0) {
-        if (out->select->fill == FILL_NONE)
+        bool made_none = out->parent && out->select->fill == FILL_NULL && out->windows.interval && !out->inherited_interval;
+        if (out->select->fill == FILL_NONE || made_none)
             return REFUSE("fill(none) must be used with a function");
         if (out->fill == FILL_LINEAR)
             return REFUSE("fill(linear) must be used with a function");

@@ -4,6 +4,8 @@
 #include "query/eval.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 #include <time.h>
 
@@ -292,8 +294,8 @@ static void intersect(struct condition *into, const struct condition *other)
 
 typedef __int128 wide_time;
 
-/* A sum of one instant and spans, further than an integer of ns reaches; false: it is none. */
-static bool time_of(struct exec *exec, const struct expr *expr, const struct silt_zone *zone, wide_time *out)
+/* A sum of one instant and spans, further than an integer of ns reaches; false: it is none. *local: in the zone's time. */
+static bool time_of(struct exec *exec, const struct expr *expr, const struct silt_zone *zone, wide_time *out, bool *local)
 {
     wide_time left;
     silt_time time;
@@ -303,6 +305,7 @@ static bool time_of(struct exec *exec, const struct expr *expr, const struct sil
         if (time_text_parse(expr->string, zone, &time, NULL) != SILT_OK)
             return false;
         *out = time;
+        *local = zone && !memchr(expr->string.p, 'T', expr->string.len);
         return true;
     case EXPR_TIME: *out = expr->integer; return true;
     case EXPR_BINARY: {
@@ -314,7 +317,7 @@ static bool time_of(struct exec *exec, const struct expr *expr, const struct sil
             return true;
         }
         if ((expr->binary.op != OP_ADD && expr->binary.op != OP_SUB) ||
-            (span->kind != EXPR_DURATION && span->kind != EXPR_INTEGER) || !time_of(exec, expr->binary.left, zone, &left))
+            (span->kind != EXPR_DURATION && span->kind != EXPR_INTEGER) || !time_of(exec, expr->binary.left, zone, &left, local))
             return false;
         *out = expr->binary.op == OP_ADD ? left + span->integer : left - span->integer;
         return true;
@@ -323,15 +326,23 @@ static bool time_of(struct exec *exec, const struct expr *expr, const struct sil
     }
 }
 
-static enum silt_status out_of_range(wide_time wide, struct silt_error *err)
+/* In the zone that it was written in; NULL: UTC. */
+static enum silt_status out_of_range(wide_time wide, const struct silt_zone *zone, struct silt_error *err)
 {
-    char text[40];
+    char text[40], offset[16] = "Z";
     time_t seconds = (time_t)((wide - (wide % 1000000000 + 1000000000) % 1000000000) / 1000000000);
     struct tm civil;
 
+    if (zone) {
+        silt_time nearest = wide < SILT_TIME_MIN ? SILT_TIME_MIN : wide > SILT_TIME_MAX ? SILT_TIME_MAX : (silt_time)wide;
+        int32_t east = silt_zone_offset(zone, nearest), minutes = abs(east) / 60;
+        seconds += east;
+        if (east)
+            snprintf(offset, sizeof(offset), "%c%02d:%02d", east < 0 ? '-' : '+', minutes / 60, minutes % 60);
+    }
     gmtime_r(&seconds, &civil);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &civil);
-    return silt_fail(err, SILT_INVALID, "time %s %s time literal", text, wide < 0 ? "underflows" : "overflows");
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &civil);
+    return silt_fail(err, SILT_INVALID, "time %s%s %s time literal", text, offset, wide < 0 ? "underflows" : "overflows");
 }
 
 static enum silt_status time_bound(struct exec *exec, enum expr_op op, const struct expr *value,
@@ -341,8 +352,9 @@ static enum silt_status time_bound(struct exec *exec, enum expr_op op, const str
     silt_time time;
     wide_time wide;
 
-    if (time_of(exec, value, zone, &wide) && (wide <= SILT_TIME_MIN || wide > SILT_TIME_MAX))
-        return out_of_range(wide, err);
+    bool local = false;
+    if (time_of(exec, value, zone, &wide, &local) && (wide <= SILT_TIME_MIN || wide > SILT_TIME_MAX))
+        return out_of_range(wide, local ? zone : NULL, err);
 
     if (value->kind == EXPR_STRING) {
         enum silt_status rc = time_text_parse(value->string, zone, &time, err);
@@ -354,7 +366,7 @@ static enum silt_status time_bound(struct exec *exec, enum expr_op op, const str
         reduced = expr_reduce(exec, value, zone);
     }
     if (reduced->kind == EXPR_DURATION && (reduced->integer <= SILT_TIME_MIN || reduced->integer > SILT_TIME_MAX))
-        return out_of_range(reduced->integer, err);
+        return out_of_range(reduced->integer, NULL, err);
     switch (reduced->kind) {
     case EXPR_TIME:
     case EXPR_DURATION:

@@ -598,7 +598,9 @@ static enum silt_status make_call(struct plan *plan, const struct expr *expr, ui
     call->out = call->in == DATA_UNKNOWN          ? DATA_UNKNOWN
                 : call->function->gives != DATA_UNKNOWN ? call->function->gives
                                                         : call->in;
-    if (call->in != DATA_UNKNOWN && !(call->function->types & TYPE_BIT(call->in))) {
+    if (call->shown == DATA_UNKNOWN) {
+        dropped = true; /* nobody asks for what has no type, whatever it would be made of */
+    } else if (call->in != DATA_UNKNOWN && !(call->function->types & TYPE_BIT(call->in))) {
         /* told when the plan runs: a subquery nothing of which is wanted never finds out */
         plan->call_errors = silt_arena_grow(plan->exec->arena, plan->call_errors, &plan->call_error_capacity,
                                             plan->call_error_count + 1, sizeof(*plan->call_errors));

@@ -35,6 +35,8 @@ struct plan_source {
     bool in_sequence; /* a subquery whose rows stand group by group, not by time */
     const struct windows *by_window; /* a subquery whose rows stand window by window, in each group by group */
     bool *tag_columns; /* of a subquery: per field, whether it shows a tag; NULL: none does */
+    const struct silt_str *columns; /* of a subquery that has run: their names, those without a value too */
+    size_t column_count;
 };
 
 /* SLOT_NOTHING: a name that is nothing here; shown, it is what fill() says */

@@ -11,6 +11,7 @@ struct lane_cursor {
 struct slot_column {
     bool loaded;
     bool one_type; /* the source stores this field in the slot's type alone: block statistics can be used */
+    bool no_column; /* a subquery has it neither as a column nor as a tag: a filter takes it for a tag that is missing */
     struct lane_column column;
     uint64_t *valid;   /* scratch: BATCH_ROWS_MAX bits */
     union silt_value *cast; /* scratch: BATCH_ROWS_MAX values */
@@ -99,6 +100,22 @@ static enum silt_status cursor_for(struct lane *lane, struct silt_reader *reader
     return SILT_OK;
 }
 
+static bool is_own_tag(const struct plan_source *source, struct silt_str name)
+{
+    for (size_t i = 0; i < source->tag_key_count; i++)
+        if (silt_str_equal(source->tag_keys[i], name))
+            return true;
+    return false;
+}
+
+static bool is_column(const struct plan_source *source, struct silt_str name)
+{
+    for (size_t i = 0; i < source->column_count; i++)
+        if (silt_str_equal(source->columns[i], name))
+            return true;
+    return false;
+}
+
 static void find_types(struct lane *lane, uint32_t source_index)
 {
     const struct plan *plan = lane->scan->plan;
@@ -111,15 +128,9 @@ static void find_types(struct lane *lane, uint32_t source_index)
             if (silt_str_equal(source->fields[k].name, plan->slots[i].name))
                 one_type = data_type_of(source->fields[k].type) == plan->slots[i].type;
         lane->columns[i].one_type = one_type;
+        lane->columns[i].no_column = source->in_memory && plan->slots[i].kind == SLOT_FIELD &&
+                                     !is_column(source, plan->slots[i].name) && !is_own_tag(source, plan->slots[i].name);
     }
-}
-
-static bool is_own_tag(const struct plan_source *source, struct silt_str name)
-{
-    for (size_t i = 0; i < source->tag_key_count; i++)
-        if (silt_str_equal(source->tag_keys[i], name))
-            return true;
-    return false;
 }
 
 enum silt_status lane_seek(struct lane *lane, size_t index, const struct scan_group *group, silt_time min, silt_time max,
@@ -423,7 +434,8 @@ static void fill_mask(struct lane *lane, const struct eval *eval, uint64_t *mask
     for (size_t row = 0; row < lane->batch.count; row++) {
         for (size_t i = 0; i < plan->slot_count; i++)
             if (plan->slots[i].kind == SLOT_FIELD && lane->columns[i].loaded)
-                lane->cells[i] = column_cell(&lane->columns[i].column, row);
+                lane->cells[i] = lane->columns[i].no_column ? cell_string(SILT_STR(""))
+                                                            : column_cell(&lane->columns[i].column, row);
         if (eval_true(eval, lane->cells, of_subquery ? EVAL_WHERE_SUBQUERY : EVAL_WHERE_STORED))
             mask[row >> 6] |= (uint64_t)1 << (row & 63);
     }

@@ -241,6 +241,8 @@ enum silt_status plan_run_subqueries(struct plan *plan, struct silt_error *err)
             for (size_t k = first; k < plan->source_count; k++) {
                 plan->sources[k].tag_keys = inner->own_dimensions;
                 plan->sources[k].tag_key_count = inner->own_dimension_count;
+                plan->sources[k].columns = inner->names;
+                plan->sources[k].column_count = inner->field_count;
                 plan->sources[k].order = plan->sources[i].order;
                 plan->sources[k].in_sequence = gives_in_sequence(inner);
                 if (inner->compiled->top_bottom && inner->compiled->windows.interval)

@@ -158,8 +158,15 @@ def without_groups(points):
     series = {}
     for point in points:
         series.setdefault((point.database, point.policy, point.measurement), collections.Counter())[point.tags] += 1
-    return without_ties([p for p in points
-                         if series[p.database, p.policy, p.measurement].most_common(1)[0][0] == p.tags])
+    kept = [p for p in points if series[p.database, p.policy, p.measurement].most_common(1)[0][0] == p.tags]
+    kinds = {}  # a field's types, one a shard, would be refused in one
+    return without_ties([p for p in kept if all(
+        kinds.setdefault((p.database, p.policy, p.measurement, name), kind(value)) == kind(value) for name, value in p.fields)])
+
+
+def kind(value):
+    """The type of a line-protocol value."""
+    return "string" if value[0] == '"' else "boolean" if value in ("t", "f") else "integer" if value[-1] == "i" else "float"
 
 
 # A data set once more, without what an exception needs to show: the points, the shard duration if it is another one.
