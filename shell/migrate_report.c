@@ -131,8 +131,9 @@ static void put_line(struct silt_buffer *out, const struct unit *unit, const str
     put_text(out, unit->table->measurement);
     put_text(out, (struct silt_str){part, silt_write_rfc3339(part, unit->start, 0)});
     put_text(out, unit->fields[at->field].name);
-    /* The first day's midnight lies before the first time there is: noon always is one. */
-    silt_write_rfc3339(day, at->day * DAY_NS + DAY_NS / 2, 0);
+    /* The first day begins before the first time there is, the last one ends behind the last: but each has a noon. */
+    int64_t noon = at->day < 0 ? (at->day + 1) * DAY_NS - DAY_NS / 2 : at->day * DAY_NS + DAY_NS / 2;
+    silt_write_rfc3339(day, noon, 0);
     silt_buffer_printf(out, "%.10s,%llu,%llu,%llu,%016llx,%016llx,%s\n", day, (unsigned long long)counted,
                        (unsigned long long)copied->count, (unsigned long long)found->count,
                        (unsigned long long)copied->sum, (unsigned long long)found->sum, verdict);
