@@ -380,14 +380,15 @@ static enum silt_status time_bound(struct exec *exec, enum expr_op op, const str
     default:
         return silt_fail(err, SILT_INVALID, "invalid operation: time and %s are not compatible", expr_go_type(reduced));
     }
-    if (time > SILT_TIME_MAX)
+    bool beyond = time > SILT_TIME_MAX, before = time < SILT_TIME_MIN;
+    if (beyond)
         time = SILT_TIME_MAX;
-    if (time < SILT_TIME_MIN)
+    if (before)
         time = SILT_TIME_MIN;
     switch (op) {
-    case OP_GT: out->has_min = true; out->min = time + 1; break;
+    case OP_GT: out->has_min = true; out->min = before ? time : time + 1; break;
     case OP_GE: out->has_min = true; out->min = time; break;
-    case OP_LT: out->has_max = true; out->max = time - 1; break;
+    case OP_LT: out->has_max = true; out->max = beyond ? time : time - 1; break;
     case OP_LE: out->has_max = true; out->max = time; break;
     case OP_EQ:
         out->has_min = out->has_max = true;

@@ -67,7 +67,12 @@ static enum silt_status show_policies(struct exec *exec, struct silt_str named, 
 static struct silt_cell time_cell(struct exec *exec, silt_time time)
 {
     char text[SILT_TIME_TEXT_MAX];
-    size_t len = silt_write_rfc3339(text, time - ((time % 1000000000) + 1000000000) % 1000000000, 0);
+    size_t len = silt_write_rfc3339(text, time, 0);
+    const char *fraction = memchr(text, '.', len);
+    if (fraction) { /* cut as text: the whole second of the first time there is lies before it */
+        len = (size_t)(fraction - text);
+        text[len++] = 'Z';
+    }
     return cell_string(silt_arena_str(exec->arena, (struct silt_str){text, len}));
 }
 

@@ -230,8 +230,10 @@ static double share_done(const struct work *w)
     double done = (double)m->units_done;
     for (size_t i = 0; i < w->open_count; i++) {
         const struct unit *unit = w->open[i];
-        double part = unit->slice_count ? (double)unit->slices_done / (double)unit->slice_count : 0;
-        done += unit->stage == UNIT_COPYING ? 0.75 * part : unit->stage == UNIT_VERIFYING ? 0.75 + 0.25 * part : 0;
+        if (unit->stage != UNIT_COPYING && unit->stage != UNIT_VERIFYING) /* its slices are being made */
+            continue;
+        double part = unit->slice_count ? (double)unit->slices_done / (double)unit->slice_count : 1;
+        done += unit->stage == UNIT_COPYING ? 0.75 * part : 0.75 + 0.25 * part;
     }
     return m->unit_count ? done / (double)m->unit_count : 1;
 }

@@ -214,6 +214,12 @@ def judge_query(server, q):
 
 # ---------------------------------------------------------------- the tests
 
+OUTERMOST = ["time < 9223372036854775807", "time > 0 AND time < 9223372036854775807", "time > 0 AND time < 9223372036854775806",
+             "time > 0 AND time <= 9223372036854775807", "time > 0 AND time <= 9223372036854775806",
+             "time > -9223372036854775808 AND time < 0", "time > -9223372036854775807 AND time < 0",
+             "time > -9223372036854775806 AND time < 0", "time >= -9223372036854775808"]
+
+
 def whole(judge, old, home):
     """All of it, with one command; then the same command, and a later pass."""
     with common.live.start_siltd() as new:
@@ -238,6 +244,11 @@ def whole(judge, old, home):
         judge.same("counts of the report", sum(int(row["target"]) for row in rows), sum(len(points(old, d)) for d in ("odd", "a b.c")))
         judge.true("odd names in it", any(row["measurement"] == "na,me x" and row["field"] == 'quo"te' and row["day"] == "2020-01-01" for row in rows))
         judge.true("before 1970", any(row["measurement"] == "early" and row["day"] == "1677-09-21" for row in rows))
+
+        for bound in OUTERMOST:  # both servers have the first and the last point there can be
+            q = "SELECT v FROM early WHERE " + bound
+            judge.same(q, new.query(q, db="odd", epoch="ns"), old.query(q, db="odd", epoch="ns"))
+        judge.true("groups of the first time", not any(row[3] > row[4] for row in new.query_json("SHOW SHARD GROUPS")["results"][0]["series"][0]["values"]))
 
         before = migration.report()
         again, err, status = migration.run("-users", "none")
@@ -421,7 +432,8 @@ def cpu_seconds(pid):
 
 
 def long_run(judge, wanted, home):
-    with common.live.start_influxd() as old, common.live.start_siltd() as new:
+    patient = {"INFLUXDB_DATA_WAL_FSYNC_DELAY": "100ms", "INFLUXDB_COORDINATOR_WRITE_TIMEOUT": "300s"}
+    with common.live.start_influxd(patient) as old, common.live.start_siltd() as new:
         values, seconds = load_much(old, wanted)
         print("loaded %d values in %.0f s" % (values, seconds), flush=True)
         migration = Migration(old, new, home, "-users", "none")
