@@ -2,10 +2,11 @@
  * inspect.h - silt-inspect: what can be told about a data directory while no server runs on it.
  *
  *     main -> store (SQLite's facts, read once) -> verify | report | dump
+ *          -> restore
  *          -> influxdb/import
  *
  * Each command prints to stdout and gives the exit status: 0 all is well, 1 damage was found, 2 it could not be done.
- * Nothing is changed, but by an import, and for what any start tidies up: files that a crash left unfinished.
+ * Nothing is changed, but by a restore or an import, and for what any start tidies up: files that a crash left unfinished.
  *
  * Threads: one; an import has those of the store, too.
  */
@@ -66,6 +67,8 @@ int inspect_verify(const char *directory);
 int inspect_report(const char *directory);
 /* dump.c: what stands in one file, as text. name: relative to the directory. */
 int inspect_dump(const char *directory, const char *name);
+/* restore.c: a backup's folder into a data directory that is not there yet, each file against its sum, then verified. */
+int inspect_restore(const char *backup, const char *directory);
 /* influxdb/import.c: a stopped InfluxDB's directory into one of siltd's; argv is what follows the command. */
 int inspect_import_influxdb(int argc, char **argv);
 

@@ -13,6 +13,9 @@ static const char usage[] =
     "    silt-inspect verify DIR        check every file: checksums, formats, and that they agree\n"
     "    silt-inspect report DIR        databases, policies, shards, files, bytes a value, tags with most values\n"
     "    silt-inspect dump DIR NAME     what stands in one file: a .tsm, .wal, .tomb or MANIFEST, named from DIR\n"
+    "    silt-inspect restore BACKUP DIR\n"
+    "                                   a backup (of `silt backup`, or POST /backup unpacked) into DIR, which must not be there;\n"
+    "                                   every file is compared with its checksum, and DIR is verified\n"
     "    silt-inspect import-influxdb INFLUXDIR --into DIR [--database NAME]...\n"
     "                 [--no-verify] [--checkpoint VALUES]\n"
     "                                   everything in a stopped InfluxDB 1.x's directory (data, wal, meta) into DIR\n"
@@ -41,6 +44,8 @@ static int run(int argc, char **argv)
         return inspect_report(argv[2]);
     if (argc == 4 && strcmp(command, "dump") == 0)
         return inspect_dump(argv[2], argv[3]);
+    if (argc == 4 && strcmp(command, "restore") == 0)
+        return inspect_restore(argv[2], argv[3]);
     int status = argc > 1 && strcmp(command, "import-influxdb") == 0 ? inspect_import_influxdb(argc - 2, argv + 2) : INSPECT_USAGE;
     if (status != INSPECT_USAGE)
         return status;

@@ -424,6 +424,7 @@ static const struct route routes[] = {
     {"/api/v2/write", "OPTIONS, POST", true, handle_v2_write, COUNT_HTTPD_WRITE_REQ, FOR_USERS},
     {"/api/v2/delete", "POST", false, handle_v2_delete, COUNT_HTTPD_REQ, FOR_USERS},
     {"/api/v2/query", "POST", false, handle_v2_query, COUNT_HTTPD_REQ, FOR_ALL},
+    {"/backup", "POST", false, handle_backup, COUNT_HTTPD_REQ, FOR_USERS},
 };
 static const struct route elsewhere = {.path = "", .requests = COUNT_HTTPD_REQ};
 

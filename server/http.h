@@ -199,6 +199,7 @@ void handle_prom_read(struct http_loop *loop, h2o_req_t *req);
 void handle_v2_write(struct http_loop *loop, h2o_req_t *req);
 void handle_v2_delete(struct http_loop *loop, h2o_req_t *req);
 void handle_v2_query(struct http_loop *loop, h2o_req_t *req);
+void handle_backup(struct http_loop *loop, h2o_req_t *req);
 void handle_query(struct http_loop *loop, h2o_req_t *req);
 void handle_ping(struct http_loop *loop, h2o_req_t *req);
 void handle_status(struct http_loop *loop, h2o_req_t *req);

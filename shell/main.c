@@ -1,6 +1,7 @@
 /*
  * main.c - silt, the shell: reads what was asked for, connects, and hands on to one way of working.
  */
+#include "shell/backup.h"
 #include "shell/command.h"
 #include "shell/edit.h"
 #include "shell/export.h"
@@ -82,6 +83,8 @@ static int connect_and_run(struct options *options)
             status = export_run(&session, options, options->operands[1]);
         else if (strcmp(subcommand, "migrate") == 0)
             status = migrate_run(&session, options, options->operands[1]);
+        else if (strcmp(subcommand, "backup") == 0)
+            status = backup_run(&session, options, options->operands[1]);
         else if (*options->execute)
             status = run_execute(&session, options->execute);
         else if (!person)
@@ -103,7 +106,7 @@ static int connect_and_run(struct options *options)
 /* A subcommand with what it works on, or nothing. */
 static bool check_operands(const struct options *o)
 {
-    static const char *const subcommands[] = {"import", "export", "migrate"};
+    static const char *const subcommands[] = {"import", "export", "migrate", "backup"};
     bool known = false;
     for (size_t i = 0; o->operand_count && i < sizeof subcommands / sizeof *subcommands; i++)
         known = known || strcmp(o->operands[0], subcommands[i]) == 0;

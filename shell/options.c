@@ -23,6 +23,7 @@ const char options_usage[] =
     "       silt [flags] import FILE           write a file of points; - is standard input\n"
     "       silt [flags] export DATABASE       all points of a database as line protocol\n"
     "       silt [flags] migrate URL           all of a live InfluxDB 1.x, into the server of -host\n"
+    "       silt [flags] backup FOLDER         the whole server, into FOLDER/<time>; what did not change is not sent again\n"
     "\n"
     "  -host 'host name'        Host to connect to (localhost; SILT_HOST).\n"
     "  -port 'port #'           Port to connect to (8086; SILT_PORT).\n"
@@ -75,6 +76,9 @@ const char options_usage[] =
     "  -patience 'seconds'      How long a server that does not answer is asked again (60).\n"
     "  -state 'file'            What is done (silt-migrate-HOST-PORT.state).\n"
     "  -report 'file'           A line of CSV per field and day (silt-migrate-HOST-PORT.csv).\n"
+    "\n"
+    "Of backup:\n"
+    "  -keep 'n'                Remove older backups but for the newest n, this one among them.\n"
     "\n"
     "Examples:\n"
     "\n"
@@ -129,6 +133,7 @@ static const struct flag flags[] = {
     FLAG("patience", patience, TEXT),
     FLAG("state", state, TEXT),
     FLAG("report", report, TEXT),
+    FLAG("keep", keep, TEXT),
     FLAG("gzip", gzip, SWITCH),
     FLAG("lponly", lines_only, SWITCH),
     FLAG("version", version, SWITCH),
@@ -201,7 +206,8 @@ enum silt_status options_parse(struct options *o, int argc, char **argv, struct 
                           .slice = "",
                           .patience = "",
                           .state = "",
-                          .report = ""};
+                          .report = "",
+                          .keep = ""};
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
         if (arg[0] != '-' || !arg[1]) {

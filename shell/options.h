@@ -18,6 +18,7 @@ struct options {
     const char *rp, *start, *end, *output, *jobs, *from_line, *csv; /* of import, export and migrate */
     const char *from_username, *from_password, *users, *since, *rate, *slice, *patience, *state,
         *report; /* of migrate */
+    const char *keep; /* of backup */
     unsigned port;
     bool ssl, unsafe_ssl, pretty, import, compressed, version, help, no_rc, gzip, lines_only;
     bool password_given, format_given;

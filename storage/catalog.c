@@ -250,10 +250,8 @@ static enum silt_status prepare_schema(struct catalog *catalog, struct silt_erro
     if (rc == SILT_OK && version > 0 && version < CATALOG_CHECKED_VERSION)
         rc = protect_pages(catalog, err);
     if (rc == SILT_OK)
-        rc = run_script(catalog,
-                        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16384;"
-                        "PRAGMA wal_autocheckpoint=4000;",
-                        err);
+        rc = run_script(catalog, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16384;", err);
+    sqlite3_wal_autocheckpoint(catalog->db, CATALOG_CHECKPOINT_PAGES);
     return rc == SILT_OK && version == 0 ? run_script(catalog, catalog_schema, err) : rc;
 }
 
@@ -263,6 +261,7 @@ enum silt_status catalog_open(const char *path, struct catalog **out, struct sil
 {
     struct catalog *catalog = silt_calloc(1, sizeof(*catalog));
     enum silt_status rc;
+    pthread_mutex_init(&catalog->copy_lock, NULL);
     pthread_mutex_init(&catalog->lock, NULL);
     if (sqlite3_open_v2(path, &catalog->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, catalog_vfs()) != SQLITE_OK) {
@@ -297,6 +296,7 @@ void catalog_close(struct catalog *catalog)
     free(catalog->statements);
     sqlite3_close(catalog->db);
     pthread_mutex_destroy(&catalog->lock);
+    pthread_mutex_destroy(&catalog->copy_lock);
     free(catalog);
 }
 
@@ -480,6 +480,23 @@ enum silt_status catalog_next_epoch(struct catalog *catalog, uint64_t *epoch, st
     if ((rc = get_meta(catalog, "epoch", &value, err)) == SILT_OK)
         rc = put_meta(catalog, "epoch", value + 1, err);
     *epoch = (uint64_t)value + 1;
+    return catalog_change_end(catalog, rc, err);
+}
+
+enum silt_status catalog_store_id(struct catalog *catalog, bool renew, uint64_t *id, struct silt_error *err)
+{
+    int64_t value = 0;
+    enum silt_status rc = catalog_change_begin(catalog, err);
+    if (rc != SILT_OK)
+        return rc;
+    rc = get_meta(catalog, "store_id", &value, err);
+    if (rc == SILT_OK && (value == 0 || renew)) {
+        do
+            sqlite3_randomness(sizeof(value), &value);
+        while (value == 0);
+        rc = put_meta(catalog, "store_id", value, err);
+    }
+    *id = (uint64_t)value;
     return catalog_change_end(catalog, rc, err);
 }
 

@@ -10,7 +10,8 @@
 #include <sqlite3.h>
 
 struct catalog {
-    pthread_mutex_t lock; /* guards all of it */
+    pthread_mutex_t copy_lock; /* one copy at a time; taken before lock */
+    pthread_mutex_t lock;      /* guards all that follows */
     sqlite3 *db;
     sqlite3_stmt **statements; /* catalog.c's, prepared at open */
     /* of the batch under way: highest series id put, for one database at a time */
@@ -24,6 +25,8 @@ enum silt_status catalog_fail(struct catalog *catalog, const char *what, struct 
 enum silt_status catalog_change_begin(struct catalog *catalog, struct silt_error *err);
 /* Commits when rc is SILT_OK, else rolls back; unlocks. */
 enum silt_status catalog_change_end(struct catalog *catalog, enum silt_status rc, struct silt_error *err);
+
+#define CATALOG_CHECKPOINT_PAGES 4000 /* that SQLite's log may have before it is copied to the file */
 
 /* catalog_pages.c: SQLite's name of the file layer that checks pages. Whoever writes a catalog opens it with this. */
 #define CATALOG_RESERVED_BYTES 8

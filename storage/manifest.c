@@ -198,6 +198,11 @@ enum silt_status manifest_apply(struct manifest *manifest, const struct manifest
     return SILT_OK;
 }
 
+void manifest_register_name(const struct manifest *manifest, char *name)
+{
+    silt_assert(register_name(manifest->folder, name, NULL) == SILT_OK); /* it was read under that name */
+}
+
 void manifest_file_name(const struct manifest *manifest, uint64_t file_id, char *name)
 {
     int len = snprintf(name, VFS_NAME_BYTES_MAX, "%s/%016llx.tsm", manifest->folder, (unsigned long long)file_id);

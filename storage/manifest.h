@@ -50,7 +50,9 @@ struct manifest_edit {
 /* Durable, or nothing is changed (then the state of the register is unknown to a crash only, never torn). */
 enum silt_status manifest_apply(struct manifest *manifest, const struct manifest_edit *edit, struct silt_error *err);
 
-/* "FOLDER/0000000000000007.tsm"; name has VFS_NAME_BYTES_MAX. */
+/* "FOLDER/MANIFEST"; name has VFS_NAME_BYTES_MAX. */
+void manifest_register_name(const struct manifest *manifest, char *name);
+/* "FOLDER/0000000000000007.tsm"; the same. */
 void manifest_file_name(const struct manifest *manifest, uint64_t file_id, char *name);
 void manifest_tombstone_name(const struct manifest *manifest, uint64_t tombstone_id, char *name);
 /* Removes blobs in the folder that the manifest does not name: what a crash left. *removed may be NULL. */

@@ -154,6 +154,11 @@ const struct tsm_summary *tsm_summary(const struct tsm_file *file)
     return &file->summary;
 }
 
+struct vfs_blob *tsm_blob(const struct tsm_file *file)
+{
+    return file->blob;
+}
+
 /* ---------------------------------------------------------------- directory */
 
 static unsigned page_entries(const struct tsm_file *file, uint64_t page)

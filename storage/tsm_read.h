@@ -62,6 +62,7 @@ void tsm_scratch_deinit(struct tsm_scratch *scratch); /* not the arena */
 enum silt_status tsm_open(struct vfs *vfs, const char *name, struct tsm_file **out, struct silt_error *err);
 void tsm_close(struct tsm_file *file); /* NULL is fine */
 const struct tsm_summary *tsm_summary(const struct tsm_file *file);
+struct vfs_blob *tsm_blob(const struct tsm_file *file); /* borrowed: the bytes of all of it */
 
 /* The row groups of a series that overlap [min, max]; arrays in the arena, valid until it is reset and the file closed.
  * A series that is not in the file gives SILT_OK and group_count 0. */

@@ -1,0 +1,202 @@
+/*
+ * snapshot.c - implements silt/snapshot.h.
+ *
+ *     flush all -> each shard: manifest and version, pinned together -> definitions drained -> catalog copied
+ *
+ * The catalog comes last: it knows every series and field that a pinned file uses, for those are defined before their rows can
+ * be flushed, and what it knows beyond is without data. A shard that is made meanwhile has no files here.
+ */
+#include "silt/snapshot.h"
+#include "storage/storage_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct source { /* of one file's bytes: exactly one of these */
+    struct vfs_blob *pinned;  /* of a data file, which the version holds */
+    struct vfs_blob *own;     /* opened here */
+    void *bytes;
+    int fd;                   /* -1: none */
+};
+
+struct silt_snapshot {
+    struct silt_snapshot_file *files;
+    struct source *sources;
+    size_t count, room;
+    struct version **versions;
+    size_t version_count;
+    uint64_t store_id;
+};
+
+static struct source *add(struct silt_snapshot *snapshot, enum silt_snapshot_kind kind, const char *name, uint64_t bytes)
+{
+    if (snapshot->count == snapshot->room) {
+        snapshot->room = snapshot->room ? 2 * snapshot->room : 64;
+        snapshot->files = silt_realloc(snapshot->files, snapshot->room * sizeof(*snapshot->files));
+        snapshot->sources = silt_realloc(snapshot->sources, snapshot->room * sizeof(*snapshot->sources));
+    }
+    struct source *source = &snapshot->sources[snapshot->count];
+    *source = (struct source){.fd = -1};
+    snapshot->files[snapshot->count++] =
+        (struct silt_snapshot_file){.kind = kind, .name = silt_strdup(silt_str_from(name)), .bytes = bytes};
+    return source;
+}
+
+/* With manifest_lock: what the register says is what the version has. */
+static enum silt_status pin_shard(struct silt_snapshot *snapshot, struct shard *shard, struct silt_error *err)
+{
+    struct manifest *manifest = &shard->manifest;
+    struct vfs_blob *tombstones = NULL;
+    char name[VFS_NAME_BYTES_MAX];
+    uint64_t version_number;
+    size_t len;
+    void *bytes;
+
+    if (manifest->version == 0 || atomic_load(&shard->dropped)) /* nothing of it is in files, or it is on its way out */
+        return SILT_OK;
+    manifest_register_name(manifest, name);
+    enum silt_status rc = shard->vfs->ops->register_read(shard->vfs, name, &bytes, &len, &version_number, err);
+    if (rc != SILT_OK)
+        return rc;
+    add(snapshot, SILT_SNAPSHOT_REGISTER, name, len)->bytes = bytes;
+    if (manifest->tombstone_id) {
+        manifest_tombstone_name(manifest, manifest->tombstone_id, name);
+        if ((rc = vfs_blob_open(shard->vfs, name, &tombstones, err)) != SILT_OK)
+            return rc;
+        add(snapshot, SILT_SNAPSHOT_BLOB, name, vfs_blob_bytes(tombstones))->own = tombstones;
+    }
+    struct version *version = shard_pin(shard);
+    snapshot->versions[snapshot->version_count++] = version;
+    for (size_t i = 0; i < version->file_count; i++) {
+        struct vfs_blob *blob = tsm_blob(version->files[i]->tsm);
+        add(snapshot, SILT_SNAPSHOT_BLOB, version->files[i]->name, vfs_blob_bytes(blob))->pinned = blob;
+    }
+    return SILT_OK;
+}
+
+static enum silt_status pin_shards(struct silt_snapshot *snapshot, struct silt_storage *storage, struct silt_error *err)
+{
+    struct shard **shards;
+    enum silt_status rc = SILT_OK;
+    size_t count = all_shards(storage, &shards);
+
+    snapshot->versions = silt_calloc(count + 1, sizeof(*snapshot->versions));
+    for (size_t i = 0; i < count; i++) {
+        pthread_mutex_lock(&shards[i]->manifest_lock);
+        if (rc == SILT_OK)
+            rc = pin_shard(snapshot, shards[i], err);
+        pthread_mutex_unlock(&shards[i]->manifest_lock);
+        shard_release(shards[i]);
+    }
+    free(shards);
+    return rc;
+}
+
+/* The copy has no name any more: it goes with its descriptor, or with the process. */
+static enum silt_status copy_catalog(struct silt_snapshot *snapshot, struct silt_storage *storage, struct silt_error *err)
+{
+    char path[4096];
+
+    if ((size_t)snprintf(path, sizeof(path), "%s-copy-XXXXXX", storage->vfs->ops->local_path(storage->vfs, "meta.sqlite")) >= sizeof(path))
+        return silt_fail(err, SILT_INVALID, "the data directory's path is too long");
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        return silt_fail_errno(err, errno, "cannot make %s", path);
+    enum silt_status rc = catalog_copy(storage->catalog, fd, err);
+    off_t bytes = lseek(fd, 0, SEEK_END);
+    unlink(path);
+    if (rc == SILT_OK && bytes < 0)
+        rc = silt_fail_errno(err, errno, "cannot read %s", path);
+    if (rc != SILT_OK)
+        close(fd);
+    else
+        add(snapshot, SILT_SNAPSHOT_CATALOG, "meta.sqlite", (uint64_t)bytes)->fd = fd;
+    return rc;
+}
+
+enum silt_status silt_snapshot_take(struct silt_storage *storage, struct silt_snapshot **out, struct silt_error *err)
+{
+    struct silt_snapshot *snapshot = silt_calloc(1, sizeof(*snapshot));
+    enum silt_status rc = silt_storage_flush(storage, err);
+
+    if (rc == SILT_OK)
+        rc = catalog_store_id(storage->catalog, false, &snapshot->store_id, err);
+    if (rc == SILT_OK)
+        rc = pin_shards(snapshot, storage, err);
+    if (rc == SILT_OK)
+        rc = index_drain(storage, err);
+    if (rc == SILT_OK)
+        rc = copy_catalog(snapshot, storage, err);
+    if (rc != SILT_OK) {
+        silt_snapshot_release(snapshot);
+        return rc;
+    }
+    *out = snapshot;
+    return SILT_OK;
+}
+
+void silt_snapshot_release(struct silt_snapshot *snapshot)
+{
+    if (!snapshot)
+        return;
+    for (size_t i = 0; i < snapshot->count; i++) {
+        struct source *source = &snapshot->sources[i];
+        free((char *)(uintptr_t)snapshot->files[i].name);
+        free(source->bytes);
+        vfs_blob_close(source->own);
+        if (source->fd >= 0)
+            close(source->fd);
+    }
+    for (size_t i = 0; i < snapshot->version_count; i++)
+        version_release(snapshot->versions[i]);
+    free(snapshot->versions);
+    free(snapshot->files);
+    free(snapshot->sources);
+    free(snapshot);
+}
+
+uint64_t silt_snapshot_store_id(const struct silt_snapshot *snapshot)
+{
+    return snapshot->store_id;
+}
+
+size_t silt_snapshot_files(const struct silt_snapshot *snapshot, const struct silt_snapshot_file **files)
+{
+    *files = snapshot->files;
+    return snapshot->count;
+}
+
+static enum silt_status read_descriptor(int fd, uint64_t offset, char *out, size_t len, struct silt_error *err)
+{
+    while (len) {
+        ssize_t got = pread(fd, out, len, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return silt_fail_errno(err, errno, "cannot read the catalog's copy");
+        if (got == 0)
+            return silt_fail(err, SILT_CORRUPT, "the catalog's copy ends early");
+        out += got;
+        offset += (uint64_t)got;
+        len -= (size_t)got;
+    }
+    return SILT_OK;
+}
+
+enum silt_status silt_snapshot_read(struct silt_snapshot *snapshot, size_t i, uint64_t offset, void *out, size_t len,
+                                    struct silt_error *err)
+{
+    const struct source *source = &snapshot->sources[i];
+
+    silt_assert(i < snapshot->count && offset <= snapshot->files[i].bytes && len <= snapshot->files[i].bytes - offset);
+    if (source->bytes) {
+        memcpy(out, (const char *)source->bytes + offset, len);
+        return SILT_OK;
+    }
+    if (source->fd >= 0)
+        return read_descriptor(source->fd, offset, out, len, err);
+    return vfs_blob_read(source->own ? source->own : source->pinned, offset, out, len, err);
+}
