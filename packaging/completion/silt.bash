@@ -13,7 +13,7 @@ _silt() {
     COMPREPLY=()
     case "$previous" in
         --config | -credentials | -output | -path | -socket | -state | -report | import) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
-        --data-dir | --into | import-influxdb | verify | report) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+        --data-dir | --into | import-influxdb | verify | report | restore | backup) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
         -format) mapfile -t COMPREPLY < <(compgen -W "column csv json table vertical line" -- "$current"); return ;;
         -precision) mapfile -t COMPREPLY < <(compgen -W "rfc3339 h m s ms u ns" -- "$current"); return ;;
         -consistency) mapfile -t COMPREPLY < <(compgen -W "any one quorum all" -- "$current"); return ;;
@@ -22,14 +22,14 @@ _silt() {
         migrate) mapfile -t COMPREPLY < <(compgen -W "http:// https://" -- "$current"); return ;;
         -host) mapfile -t COMPREPLY < <(compgen -A hostname -- "$current"); return ;;
         -database | export) mapfile -t COMPREPLY < <(compgen -W "$(_silt_databases "$program")" -- "$current"); return ;;
-        --database | --checkpoint | -execute | -username | -password | -port | -rp | -jobs | -pps | -from-line | -start | -end | -from-username | -from-password | -since | -rate | -slice | -patience | --http-bind) return ;;
+        --database | --checkpoint | -execute | -username | -password | -port | -rp | -jobs | -pps | -from-line | -start | -end | -from-username | -from-password | -since | -rate | -slice | -patience | -keep | --http-bind) return ;;
     esac
     if [[ "$current" == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_silt_flags "$program")" -- "$current")
     elif [[ "$program" == *silt ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "import export migrate" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "import export migrate backup" -- "$current")
     elif [[ "$program" == *silt-inspect && $COMP_CWORD -eq 1 ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "verify report dump import-influxdb" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "verify report dump restore import-influxdb" -- "$current")
     elif [[ "$program" == *silt-inspect ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     fi
