@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """statements_random.py - random statements about databases, policies, users, continuous queries and subscriptions to siltd and to a
-real influxd, which start empty: each answer must be equal, and so must be what SHOW tells afterwards.
+real influxd, which start empty: each answer must be equal, and so must be what SHOW tells afterwards. At the end of a seed siltd is
+stopped or killed and started again: it has to show the same.
 
     statements_random.py [--seed N] [--seeds N] [--statements N] [--show N] [--coverage]
 
@@ -11,7 +12,9 @@ import argparse
 import collections
 import random
 import re
+import shutil
 import sys
+import tempfile
 
 import live
 from generator import compare, data as data_sets, grammar, mutate
@@ -45,8 +48,19 @@ class Run:
         self.own = {name: a for name, a in self.productions.items() if a is not selects.get(name)}
         self.hits = collections.Counter()
         self.passed = self.failed = 0
+        self.folder = tempfile.mkdtemp(prefix="silt-statements-")
         self.influxd = live.start_influxd(env=ENVIRONMENT)
-        self.siltd = live.start_siltd(env=ENVIRONMENT) if self.influxd else None
+        self.siltd = self.start_siltd() if self.influxd else None
+
+    def start_siltd(self):
+        return live.start_siltd(self.folder, env=ENVIRONMENT)
+
+    def stop(self):
+        """siltd's exit status"""
+        self.influxd.stop()
+        status = self.siltd.stop()
+        shutil.rmtree(self.folder)
+        return status
 
     def clients(self):
         return [compare.Client(server.port) for server in (self.influxd, self.siltd)]
@@ -60,11 +74,10 @@ class Run:
     def prepare(self, clients, data):
         """Both servers as at the beginning: nothing but two databases."""
         for client in clients:
-            names = re.findall(r'\["((?:\\.|[^"\\])*)"', client.query("SHOW DATABASES")[1].decode())
-            for name in names:
+            for name in self.names(client, "SHOW DATABASES"):
                 if name != "_internal":
                     client.query('DROP DATABASE "%s"' % name)
-            for name in re.findall(r'\["((?:\\.|[^"\\])*)",', client.query("SHOW USERS")[1].decode()):
+            for name in self.names(client, "SHOW USERS"):
                 client.query('DROP USER "%s"' % name)
             for name in (data.main, data.other):
                 client.query('CREATE DATABASE "%s"' % name)
@@ -102,6 +115,26 @@ class Run:
                 self.prepare(clients, data)
                 log = []
 
+    def names(self, client, q):
+        return re.findall(r'\["((?:\\.|[^"\\])*)"', client.query(q)[1].decode())
+
+    def whole_state(self):
+        client = compare.Client(self.siltd.port)
+        questions = list(STATE)
+        questions += ['SHOW RETENTION POLICIES ON "%s"' % name for name in self.names(client, "SHOW DATABASES")]
+        questions += ['SHOW GRANTS FOR "%s"' % name for name in self.names(client, "SHOW USERS")]
+        return [(q, client.query(q)) for q in questions]
+
+    def restart(self, kill):
+        before = self.whole_state()
+        self.siltd.kill() if kill else self.siltd.stop()
+        self.siltd = self.start_siltd()
+        for old, new in zip(before, self.whole_state()):
+            self.passed += old == new
+            self.failed += old != new
+            if old != new:
+                print("DIFFERENT after %s: %s\n  before %s\n  after  %s" % ("kill -9" if kill else "a restart", old[0], old[1], new[1]))
+
     def print_coverage(self):
         own = [a for alternatives in self.own.values() for a in alternatives]
         drawn = [a for a in own if a.name in self.hits]
@@ -128,12 +161,12 @@ def main():
     try:
         for seed in range(options.seed, options.seed + options.seeds):
             run.seed(seed, options.statements // options.seeds)
+            run.restart(kill=seed % 2 == 1)
     except Gone as gone:
         run.failed += 1
         print("a server is gone: %s" % gone)
     finally:
-        run.influxd.stop()
-        status = run.siltd.stop()
+        status = run.stop()
     run.print_coverage()
     run.failed += status != 0
     print("%d passed, %d failed, 0 skipped" % (run.passed, run.failed))

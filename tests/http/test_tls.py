@@ -52,6 +52,10 @@ class Tls(unittest.TestCase):
         rows = self.server.query_json("SELECT v FROM m", db="d", epoch="ns", chunked="false")
         self.assertEqual(len(rows["results"][0]["series"][0]["values"]), 2000)
 
+    def test_shown(self):
+        table = self.server.query_json("SHOW DIAGNOSTICS FOR 'config-httpd'")["results"][0]["series"][0]
+        self.assertIs(dict(zip(table["columns"], table["values"][0]))["https-enabled"], True)
+
     def test_versions(self):
         for version, wanted in ((ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")):
             with connect(self.server, minimum_version=version, maximum_version=version) as s:
