@@ -96,6 +96,7 @@ def check_page(page):
             else:
                 command_here = command.replace("127.0.0.1:8086", "127.0.0.1:%d" % server.port)
                 if old:
+                    command_here = command_here.replace("/var/lib/influxdb", old.folder)
                     command_here = command_here.replace("old:8086", "127.0.0.1:%d" % old.port)
                     command_here = command_here.replace("-host old -port 8086", "-host 127.0.0.1 -port %d" % old.port)
                 run = subprocess.run(["bash", "-c", command_here],

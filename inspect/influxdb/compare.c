@@ -19,9 +19,8 @@ struct totals { /* of a measurement, over the shards */
 
 /* ---------------------------------------------------------------- both sides */
 
-static void add_series(struct influx_sums *sums, struct influx_scan *scan)
+static void add_series(struct influx_sums *sums, struct influx_scan *scan, struct silt_arena *arena)
 {
-    struct silt_arena *arena = silt_arena_create(NULL);
     struct silt_str key, measurement;
     struct silt_tag *tags;
     size_t tag_count;
@@ -36,7 +35,7 @@ static void add_series(struct influx_sums *sums, struct influx_scan *scan)
                 influx_sums_add_values(sums, number, series, run.times, run.values, run.count);
         }
     }
-    silt_arena_destroy(arena);
+    silt_arena_reset(arena);
 }
 
 static enum silt_status add_source(struct influx_sums *sums, const struct influx_source_dir *source,
@@ -49,8 +48,10 @@ static enum silt_status add_source(struct influx_sums *sums, const struct influx
     if (rc != SILT_OK)
         return rc;
     struct influx_scan scan = {.shard = &files, .log = &log};
+    struct silt_arena *arena = silt_arena_create(NULL);
     while (influx_scan_next(&scan))
-        add_series(sums, &scan);
+        add_series(sums, &scan, arena);
+    silt_arena_destroy(arena);
     influx_scan_free(&scan);
     influx_shard_close(&files);
     return SILT_OK;

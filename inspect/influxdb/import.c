@@ -35,6 +35,7 @@ struct import {
     struct influx_log log;
     uint64_t fingerprint;
     uint64_t shards, checkpointed; /* values at the last checkpoint */
+    bool terminal; /* stderr: how far it is is told there */
     uint64_t began_ns, told_ns;
 };
 
@@ -89,18 +90,12 @@ static void tell(struct import *import, const struct influx_database *database, 
                  uint64_t shard)
 {
     uint64_t now = silt_clock_monotonic_ns();
-    if (now - import->told_ns < TELL_EVERY_NS || !isatty(STDERR_FILENO))
+    if (!import->terminal || now - import->told_ns < TELL_EVERY_NS)
         return;
     import->told_ns = now;
     uint64_t values = influx_writer_counts(import->writer)->values;
     fprintf(stderr, "\r%" PRIu64 " values, %.1f million a second; %.*s.%.*s shard %" PRIu64 "\033[K", values,
             (double)values / seconds_since(import->began_ns) / 1e6, SILT_FMT(database->name), SILT_FMT(policy->name), shard);
-}
-
-static void end_line(void)
-{
-    if (isatty(STDERR_FILENO))
-        fputs("\r\033[K", stderr);
 }
 
 static enum silt_status checkpoint(struct import *import, uint64_t shard, uint64_t series, struct silt_error *err)
@@ -183,7 +178,8 @@ static enum silt_status import_shards(struct import *import, struct silt_error *
     if (rc == SILT_OK)
         rc = note_done(import, waiting, waiting_count, err);
     silt_arena_destroy(arena);
-    end_line();
+    if (import->terminal)
+        fputs("\r\033[K", stderr);
     return rc;
 }
 
@@ -309,7 +305,7 @@ static int finish(struct import *import, enum silt_status rc, struct silt_error 
 
 int inspect_import_influxdb(int argc, char **argv)
 {
-    struct import import = {.checkpoint_values = CHECKPOINT_VALUES};
+    struct import import = {.checkpoint_values = CHECKPOINT_VALUES, .terminal = isatty(STDERR_FILENO)};
     struct silt_error err;
     int64_t number;
     bool good = true;

@@ -20,7 +20,7 @@
 #define BUSY_PAUSE_NS 5000000
 
 struct head { /* of a field */
-    struct influx_field *field;
+    struct influx_field *field; /* NULL at its end */
     struct influx_run run;
     size_t at;
 };
@@ -31,6 +31,7 @@ struct influx_writer {
     struct influx_writer_counts counts;
     /* The batch: */
     struct silt_arena *arena; /* texts, and what the store wants to keep for the call */
+    struct silt_arena *parsed; /* the key of one series */
     struct silt_layout layouts[LAYOUTS_MAX];
     uint32_t layout_count;
     struct silt_row *rows;
@@ -56,6 +57,7 @@ struct influx_writer *influx_writer_create(struct silt_storage *storage)
     struct influx_writer *writer = silt_calloc(1, sizeof(*writer));
     writer->storage = storage;
     writer->arena = silt_arena_create(NULL);
+    writer->parsed = silt_arena_create(NULL);
     writer->rows = silt_malloc(ROWS_MAX * sizeof(*writer->rows));
     writer->values = silt_malloc(VALUES_MAX * sizeof(*writer->values));
     pthread_mutex_init(&writer->lock, NULL);
@@ -67,6 +69,7 @@ void influx_writer_destroy(struct influx_writer *writer)
     if (!writer)
         return;
     silt_arena_destroy(writer->arena);
+    silt_arena_destroy(writer->parsed);
     free(writer->rows);
     free(writer->values);
     pthread_mutex_destroy(&writer->lock);
@@ -158,25 +161,27 @@ enum silt_status influx_writer_flush(struct influx_writer *writer, struct silt_e
 
 /* ---------------------------------------------------------------- layouts */
 
-static bool same_shape(const struct influx_writer *writer, struct silt_str measurement, const struct head *heads, unsigned count)
+static bool same_shape(const struct influx_writer *writer, struct silt_str measurement, const struct influx_field *fields,
+                       unsigned count)
 {
     if (writer->mask_count == 0 || writer->shape_fields != count || !silt_str_equal(writer->measurement, measurement))
         return false;
     for (unsigned i = 0; i < count; i++)
-        if (writer->shape[i].type != heads[i].field->type || !silt_str_equal(writer->shape[i].name, heads[i].field->name))
+        if (writer->shape[i].type != fields[i].type || !silt_str_equal(writer->shape[i].name, fields[i].name))
             return false;
     return true;
 }
 
-static void set_shape(struct influx_writer *writer, struct silt_str measurement, const struct head *heads, unsigned count)
+static void set_shape(struct influx_writer *writer, struct silt_str measurement, const struct influx_field *fields,
+                      unsigned count)
 {
-    if (same_shape(writer, measurement, heads, count))
+    if (same_shape(writer, measurement, fields, count))
         return;
     forget_shape(writer);
     writer->measurement = silt_arena_str(writer->arena, measurement);
     writer->shape_fields = count;
     for (unsigned i = 0; i < count; i++)
-        writer->shape[i] = (struct silt_field){heads[i].field->name, heads[i].field->type};
+        writer->shape[i] = (struct silt_field){fields[i].name, fields[i].type};
 }
 
 /* The batch's layout of these fields; there is room for one more. */
@@ -296,14 +301,12 @@ static enum silt_status add_group(struct influx_writer *writer, struct silt_str 
 {
     struct head heads[GROUP_FIELDS];
     uint64_t mask, hash = silt_hash(series.p, series.len);
-    struct head named[GROUP_FIELDS];
 
     for (unsigned i = 0; i < count; i++) {
         heads[i] = (struct head){.field = &fields[i]};
-        named[i] = heads[i]; /* heads forget theirs at the end */
         writer->counts.left_out += fields[i].other_types;
     }
-    set_shape(writer, measurement, named, count);
+    set_shape(writer, measurement, fields, count);
     for (size_t rows; (rows = next_rows(heads, count, &mask, log)) != 0;) {
         size_t width = (size_t)__builtin_popcountll(mask);
         if (writer->row_count == ROWS_MAX || writer->value_count + width > VALUES_MAX ||
@@ -311,7 +314,7 @@ static enum silt_status add_group(struct influx_writer *writer, struct silt_str 
             enum silt_status rc = influx_writer_flush(writer, err);
             if (rc != SILT_OK)
                 return rc;
-            set_shape(writer, measurement, named, count);
+            set_shape(writer, measurement, fields, count);
         }
         size_t row_room = ROWS_MAX - writer->row_count, value_room = (VALUES_MAX - writer->value_count) / width;
         rows = rows < row_room ? rows : row_room;
@@ -322,13 +325,13 @@ static enum silt_status add_group(struct influx_writer *writer, struct silt_str 
 
 enum silt_status influx_writer_add(struct influx_writer *writer, struct influx_scan *scan, struct silt_error *err)
 {
-    struct silt_arena *arena = silt_arena_create(NULL);
     struct silt_str key, measurement;
     struct silt_tag *tags;
     size_t tag_count;
     enum silt_status rc = SILT_OK;
 
-    const char *wrong = silt_series_key_parse(scan->series, arena, &key, &measurement, &tags, &tag_count);
+    silt_arena_reset(writer->parsed);
+    const char *wrong = silt_series_key_parse(scan->series, writer->parsed, &key, &measurement, &tags, &tag_count);
     if (wrong) {
         fprintf(stderr, "REFUSED series %.*s: %s\n", SILT_FMT(scan->series), wrong);
         writer->counts.rejected++;
@@ -338,6 +341,5 @@ enum silt_status influx_writer_add(struct influx_writer *writer, struct influx_s
         rc = add_group(writer, measurement, scan->series, scan->fields + f, (unsigned)count, scan->log, err);
     }
     writer->counts.series++;
-    silt_arena_destroy(arena);
     return rc;
 }
