@@ -8,6 +8,8 @@
 
 #include "silt/base.h"
 
+#define INFLUX_SEPARATOR "#!~#" /* in a key, between the series key and the field's name */
+
 struct influx_bytes {
     const uint8_t *p, *end;
     bool short_of; /* something was asked for that is not there */

@@ -40,9 +40,9 @@ static void add_series(struct influx_sums *sums, struct influx_scan *scan, struc
 
 static enum silt_status add_source(struct influx_sums *sums, const struct influx_source_dir *source,
                                    const struct influx_database *database, const struct influx_policy *policy,
-                                   uint64_t shard, struct silt_error *err)
+                                   uint64_t shard, uint64_t *damaged, struct silt_error *err)
 {
-    struct influx_log log = {.quiet = true}; /* damage was told when it was imported */
+    struct influx_log log = {.quiet = true};
     struct influx_shard files;
     enum silt_status rc = influx_source_shard(source, database, policy, shard, &log, &files, err);
     if (rc != SILT_OK)
@@ -54,6 +54,7 @@ static enum silt_status add_source(struct influx_sums *sums, const struct influx
     silt_arena_destroy(arena);
     influx_scan_free(&scan);
     influx_shard_close(&files);
+    *damaged += log.damaged;
     return SILT_OK;
 }
 
@@ -198,7 +199,7 @@ enum silt_status influx_compare(const struct influx_source_dir *source, const st
         silt_time end = shards[first].end;
         for (next = first; next < policy->shard_count && (next == first || shards[next].start < end) && rc == SILT_OK; next++) {
             end = shards[next].end > end ? shards[next].end : end;
-            rc = add_source(sums, source, database, policy, shards[next].id, err);
+            rc = add_source(sums, source, database, policy, shards[next].id, &found->damaged, err);
         }
         if (rc == SILT_OK)
             rc = add_target(sums, storage, database, policy, shards[first].start, end - 1, err);

@@ -9,6 +9,7 @@
 
 struct influx_comparison {
     uint64_t values;  /* of the source */
+    uint64_t damaged; /* places in the source: told when they were imported, counted again here */
     uint64_t differs; /* measurement, field, type and day that do not agree; the first are told on stderr */
 };
 

@@ -34,7 +34,10 @@ struct import {
     struct influx_progress *progress;
     struct influx_log log;
     uint64_t fingerprint;
-    uint64_t shards, checkpointed; /* values at the last checkpoint */
+    uint64_t shards;
+    uint64_t *through; /* shards that were read to their end since the last checkpoint: many small ones share one */
+    size_t through_count;
+    uint64_t checkpointed; /* values at the last checkpoint */
     bool terminal; /* stderr: how far it is is told there */
     uint64_t began_ns, told_ns;
 };
@@ -98,6 +101,7 @@ static void tell(struct import *import, const struct influx_database *database, 
             (double)values / seconds_since(import->began_ns) / 1e6, SILT_FMT(database->name), SILT_FMT(policy->name), shard);
 }
 
+/* All that was written is made safe and put down: shards that are through, and so many series of another one, if any. */
 static enum silt_status checkpoint(struct import *import, uint64_t shard, uint64_t series, struct silt_error *err)
 {
     enum silt_status rc = influx_writer_flush(import->writer, err);
@@ -105,10 +109,18 @@ static enum silt_status checkpoint(struct import *import, uint64_t shard, uint64
         rc = silt_storage_flush(import->storage, err);
     if (rc == SILT_OK)
         rc = influx_writer_flush(import->writer, err); /* nothing is left to write: what became of it on its way */
-    if (rc == SILT_OK)
+    for (size_t i = 0; i < import->through_count && rc == SILT_OK; i++)
+        rc = influx_progress_note(import->progress, import->through[i], INFLUX_SHARD_DONE, err);
+    if (rc == SILT_OK && series)
         rc = influx_progress_note(import->progress, shard, series, err);
+    import->through_count = 0;
     import->checkpointed = influx_writer_counts(import->writer)->values;
     return rc;
+}
+
+static bool checkpoint_due(const struct import *import)
+{
+    return influx_writer_counts(import->writer)->values - import->checkpointed >= import->checkpoint_values;
 }
 
 static enum silt_status import_shard(struct import *import, const struct influx_database *database,
@@ -127,7 +139,7 @@ static enum silt_status import_shard(struct import *import, const struct influx_
         if (series++ < skipped)
             continue;
         rc = influx_writer_add(import->writer, &scan, err);
-        if (rc == SILT_OK && influx_writer_counts(import->writer)->values - import->checkpointed >= import->checkpoint_values)
+        if (rc == SILT_OK && checkpoint_due(import))
             rc = checkpoint(import, shard, series, err);
         tell(import, database, policy, shard);
     }
@@ -136,27 +148,14 @@ static enum silt_status import_shard(struct import *import, const struct influx_
     influx_scan_free(&scan);
     influx_shard_close(&files);
     import->shards++;
-    return rc;
-}
-
-/* A shard is done when all of it is safe; to flush for each one would make many small files of many small shards. */
-static enum silt_status note_done(struct import *import, const uint64_t *shards, size_t count, struct silt_error *err)
-{
-    enum silt_status rc = silt_storage_flush(import->storage, err);
-    if (rc == SILT_OK)
-        rc = influx_writer_flush(import->writer, err);
-    for (size_t i = 0; i < count && rc == SILT_OK; i++)
-        rc = influx_progress_note(import->progress, shards[i], INFLUX_SHARD_DONE, err);
-    import->checkpointed = influx_writer_counts(import->writer)->values;
+    import->through = silt_realloc(import->through, (import->through_count + 1) * sizeof(*import->through));
+    import->through[import->through_count++] = shard;
     return rc;
 }
 
 static enum silt_status import_shards(struct import *import, struct silt_error *err)
 {
     const struct influx_meta *meta = &import->source.meta;
-    struct silt_arena *arena = silt_arena_create(NULL);
-    uint64_t *waiting = NULL;
-    size_t waiting_count = 0, capacity = 0;
     enum silt_status rc = SILT_OK;
 
     for (size_t d = 0; d < meta->database_count; d++) {
@@ -165,19 +164,13 @@ static enum silt_status import_shards(struct import *import, struct silt_error *
             const struct influx_policy *policy = &database->policies[p];
             for (size_t s = 0; s < policy->shard_count && rc == SILT_OK; s++) {
                 rc = import_shard(import, database, policy, policy->shards[s].id, err);
-                waiting = silt_arena_grow(arena, waiting, &capacity, waiting_count + 1, sizeof(*waiting));
-                waiting[waiting_count++] = policy->shards[s].id;
-                if (rc == SILT_OK &&
-                    influx_writer_counts(import->writer)->values - import->checkpointed >= import->checkpoint_values) {
-                    rc = note_done(import, waiting, waiting_count, err);
-                    waiting_count = 0;
-                }
+                if (rc == SILT_OK && checkpoint_due(import))
+                    rc = checkpoint(import, 0, 0, err);
             }
         }
     }
     if (rc == SILT_OK)
-        rc = note_done(import, waiting, waiting_count, err);
-    silt_arena_destroy(arena);
+        rc = checkpoint(import, 0, 0, err);
     if (import->terminal)
         fputs("\r\033[K", stderr);
     return rc;
@@ -283,9 +276,11 @@ static int finish(struct import *import, enum silt_status rc, struct silt_error 
         if (counts->left_out)
             fprintf(stderr, "%" PRIu64 " pieces of fields were left out: their values have another type than the newest\n",
                     counts->left_out);
-        if (import->log.damaged)
-            fprintf(stderr, "%" PRIu64 " damaged places in %s were left out\n", import->log.damaged, import->from);
-        if (counts->rejected || counts->left_out || import->log.damaged || found.differs)
+        /* An import that went on has not seen what it did before: the comparison has read it all. */
+        uint64_t damaged = import->unverified ? import->log.damaged : found.damaged;
+        if (damaged)
+            fprintf(stderr, "%" PRIu64 " damaged places in %s were left out\n", damaged, import->from);
+        if (counts->rejected || counts->left_out || damaged || found.differs)
             status = INSPECT_DAMAGED;
         rc = influx_progress_finish(import->progress, err);
     }
@@ -338,5 +333,6 @@ int inspect_import_influxdb(int argc, char **argv)
         status = finish(&import, rc, &err);
     }
     free(import.only);
+    free(import.through);
     return status;
 }

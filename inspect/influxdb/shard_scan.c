@@ -9,9 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SEPARATOR "#!~#" /* between series key and field */
-#define SEPARATOR_BYTES 4u
-
 /* ---------------------------------------------------------------- the files */
 
 static bool ends_in(const char *name, const char *suffix)
@@ -132,11 +129,12 @@ void influx_scan_free(struct influx_scan *scan)
 /* Where a key's series ends; false: it has no field. */
 static bool split(struct silt_str key, struct silt_str *series, struct silt_str *field)
 {
-    const char *at = memmem(key.p, key.len, SEPARATOR, SEPARATOR_BYTES);
+    const size_t separator = strlen(INFLUX_SEPARATOR);
+    const char *at = memmem(key.p, key.len, INFLUX_SEPARATOR, separator);
     if (!at)
         return false;
     *series = (struct silt_str){key.p, (size_t)(at - key.p)};
-    *field = (struct silt_str){at + SEPARATOR_BYTES, key.len - series->len - SEPARATOR_BYTES};
+    *field = (struct silt_str){at + separator, key.len - series->len - separator};
     return true;
 }
 

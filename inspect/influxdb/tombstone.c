@@ -33,17 +33,21 @@ static void add(struct influx_tombstones *out, size_t *capacity, struct silt_str
     out->items[out->count++] = (struct influx_tombstone){key, min, max};
 }
 
-static void parse_lines(struct influx_tombstones *out)
+static const char *parse_lines(struct influx_tombstones *out)
 {
     size_t capacity = 0;
     const char *at = out->text.p, *end = at + out->text.len;
     while (at < end) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
         line_end = line_end ? line_end : end;
-        if (line_end > at)
-            add(out, &capacity, (struct silt_str){at, (size_t)(line_end - at)}, INT64_MIN, INT64_MAX);
+        size_t len = (size_t)(line_end - at);
+        if (len && !memmem(at, len, INFLUX_SEPARATOR, strlen(INFLUX_SEPARATOR)))
+            return "neither tombstones of a known version nor keys";
+        if (len)
+            add(out, &capacity, (struct silt_str){at, len}, INT64_MIN, INT64_MAX);
         at = line_end + 1;
     }
+    return NULL;
 }
 
 static const char *parse_entries(struct influx_tombstones *out)
@@ -115,11 +119,8 @@ const char *influx_tombstones_parse(const uint8_t *bytes, size_t len, struct inf
     else if (len)
         silt_buffer_append(&out->text, bytes, len);
     if (out->text.len == 0)
-        return wrong;
-    if (magic == MAGIC_2 || magic == MAGIC_3 || magic == MAGIC_4)
-        wrong_entry = parse_entries(out);
-    else
-        parse_lines(out);
+        return wrong ? wrong : "a file without tombstones";
+    wrong_entry = magic == MAGIC_2 || magic == MAGIC_3 || magic == MAGIC_4 ? parse_entries(out) : parse_lines(out);
     if (out->count)
         qsort(out->items, out->count, sizeof(*out->items), by_key);
     return wrong ? wrong : wrong_entry;

@@ -179,6 +179,10 @@ START_TEST(tombstones)
     ck_assert_uint_eq(found.count, 2);
     influx_tombstones_free(&found);
 
+    for (size_t len = 0; len < 4; len++) {
+        ck_assert_ptr_nonnull(influx_tombstones_parse((const uint8_t *)bytes.p, len, &found));
+        influx_tombstones_free(&found);
+    }
     ck_assert_ptr_null(influx_tombstones_parse((const uint8_t *)"cpu#!~#v\nmem#!~#v\n", 18, &found));
     const struct influx_tombstone *all = influx_tombstones_find(&found, SILT_STR("mem#!~#v"), &count);
     ck_assert_uint_eq(count, 1);
