@@ -211,16 +211,17 @@ static int reserve_bytes(struct catalog *catalog, int wanted)
     return wanted;
 }
 
-/* Every page written anew, with a checksum. Needs as much room again; without it the catalog stays as it is. */
+/* Every page written anew, with a checksum. Needs as much room again, here and where SQLite has its temporary files; without it
+ * the catalog stays as it is. */
 static enum silt_status protect_pages(struct catalog *catalog, struct silt_error *err)
 {
     enum silt_status rc = run_script(catalog, "PRAGMA journal_mode=DELETE", err);
     reserve_bytes(catalog, CATALOG_RESERVED_BYTES);
     if (rc == SILT_OK)
         rc = run_script(catalog, "VACUUM; PRAGMA user_version=4", err);
-    if (rc != SILT_NO_SPACE)
+    if (rc == SILT_OK || rc == SILT_CORRUPT)
         return rc;
-    silt_log(SILT_LOG_WARN, "no room to give the catalog's pages checksums: the next start tries again", "error=\"%s\"", err->text);
+    silt_log(SILT_LOG_WARN, "the catalog's pages get no checksums: the next start tries again", "error=\"%s\"", err->text);
     return SILT_OK;
 }
 

@@ -161,8 +161,8 @@ static void act_read(struct sim *sim)
     check_policy(sim, below(sim, DATABASES), policy, min, max);
 }
 
-/* kind 0: a flush; 1: what is due; 2: merges of all. */
-static void upkeep(struct sim *sim, unsigned kind)
+/* kind 0: a flush; 1: what is due; 2: merges of all. Whether retention has done its work. */
+static bool upkeep(struct sim *sim, unsigned kind)
 {
     struct silt_error err;
     bool did;
@@ -174,7 +174,7 @@ static void upkeep(struct sim *sim, unsigned kind)
              : kind == 1 ? silt_storage_step(sim->storage, &did, &err)
                          : silt_storage_compact_all(sim->storage, &err);
     judge(sim, rc, &err);
-    sim->upkept = kind == 1 && rc == SILT_OK && !sim->background && !sim->doubtful && !sim->full;
+    return kind == 1 && rc == SILT_OK && !sim->background && !sim->doubtful && !sim->full;
 }
 
 static void change(struct sim *sim, unsigned database)
@@ -220,7 +220,6 @@ static void act_beside(struct sim *sim)
         else
             change(sim, 0);
     pthread_join(thread, NULL);
-    sim->upkept = false;
 }
 
 static void fill_disk(struct sim *sim)
@@ -243,7 +242,7 @@ void act(struct sim *sim)
     else if (chance < 690)
         sim->doing = "flush", upkeep(sim, 0);
     else if (chance < 770)
-        sim->doing = "step", upkeep(sim, 1);
+        sim->doing = "step", sim->upkept = upkeep(sim, 1);
     else if (chance < 790)
         sim->doing = "compact", upkeep(sim, 2);
     else if (chance < 870)

@@ -2,7 +2,7 @@
  * sim.c - the storage engine against a model, in one process, on files that fail, under a clock that jumps, its threads in turns
  * that a seed decides.
  *
- *     sim [--runs N] [--seconds S] [--points N] [--flips N] [--seed FIRST] [-v]
+ *     sim [--runs N] [--seconds S] [--points N] [--flips N] [--seed FIRST] [--sparse] [-v]
  *
  * A run is a store's lives, one after another, all that it meets chosen by a seed:
  *
@@ -28,10 +28,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LIVES = 6, FLIPS_A_LIFE = 200 };
+enum { LIVES = 6, FLIPS_A_LIFE = 200, SPARSE_ONE_IN = 1000 };
 
 struct totals totals;
 static bool verbose;
+static bool sparse; /* few crash points, so that more is done in between */
 static unsigned flips_a_life = 2;
 
 uint64_t sim_random(struct sim *sim)
@@ -179,7 +180,7 @@ static void live(struct sim *sim)
     sim->background = below(sim, 3) == 0;
     sim->upkept = false;
     totals.lives++;
-    points_watch(sim, flips_a_life == FLIPS_A_LIFE ? 1000 : one_in[below(sim, 4)]);
+    points_watch(sim, sparse ? SPARSE_ONE_IN : one_in[below(sim, 4)]);
     start(sim);
     unsigned actions = 10 + below(sim, 60);
     for (unsigned d = 0; d < DATABASES && !fault_vfs_crashed(sim->vfs); d++)
@@ -267,23 +268,20 @@ int main(int argc, char **argv)
 {
     uint64_t first = 1, runs = 0, seconds = 0, points = 0, flips = 0;
     for (int i = 1; i < argc; i++) {
-        uint64_t *number = NULL;
-        if (strcmp(argv[i], "-v") == 0)
-            verbose = true;
-        else if (strcmp(argv[i], "--runs") == 0)
-            number = &runs;
-        else if (strcmp(argv[i], "--seconds") == 0)
-            number = &seconds;
-        else if (strcmp(argv[i], "--points") == 0)
-            number = &points;
-        else if (strcmp(argv[i], "--flips") == 0)
-            number = &flips;
-        else if (strcmp(argv[i], "--seed") == 0)
-            number = &first;
+        uint64_t *number = strcmp(argv[i], "--runs") == 0      ? &runs
+                           : strcmp(argv[i], "--seconds") == 0 ? &seconds
+                           : strcmp(argv[i], "--points") == 0  ? &points
+                           : strcmp(argv[i], "--flips") == 0   ? &flips
+                           : strcmp(argv[i], "--seed") == 0    ? &first
+                                                               : NULL;
         if (number && i + 1 < argc) {
             *number = strtoull(argv[++i], NULL, 10);
-        } else if (!verbose || number) {
-            fprintf(stderr, "sim [--runs N] [--seconds S] [--points N] [--flips N] [--seed FIRST] [-v]\n");
+        } else if (strcmp(argv[i], "-v") == 0) {
+            verbose = true;
+        } else if (strcmp(argv[i], "--sparse") == 0) {
+            sparse = true;
+        } else {
+            fprintf(stderr, "sim [--runs N] [--seconds S] [--points N] [--flips N] [--seed FIRST] [--sparse] [-v]\n");
             return 2;
         }
     }
@@ -295,6 +293,7 @@ int main(int argc, char **argv)
         runs = seconds || points || flips ? UINT64_MAX : 20;
     if (flips)
         flips_a_life = FLIPS_A_LIFE;
+    sparse = sparse || flips;
     uint64_t begun = schedule_real_ns(), limit = seconds ? seconds * (uint64_t)NS_PER_S : UINT64_MAX;
     for (uint64_t i = 0; i < runs && schedule_real_ns() - begun < limit && (!points || crash_points() < points) &&
                          (!flips || flips_tried() < flips);

@@ -2,6 +2,7 @@
  * test_catalog.c - what was committed is there after a reopen; drops take all that belongs; series scan in order.
  */
 #include "storage/catalog.h"
+#include "tests/fault_vfs.h"
 
 #include <check.h>
 #include <sqlite3.h>
@@ -409,6 +410,40 @@ START_TEST(an_older_file_gets_checksums)
 }
 END_TEST
 
+/* Whole before, or whole after. */
+START_TEST(a_crash_while_pages_get_checksums)
+{
+    bool met = true;
+    for (uint64_t n = 1; met; n++) {
+        struct vfs *vfs = fault_vfs_create(n);
+        struct silt_error err;
+        struct catalog *catalog = NULL;
+        struct counted counted = {0};
+        uint32_t db;
+        snprintf(path, sizeof(path), "%s", vfs->ops->local_path(vfs, "meta.sqlite"));
+        catalog = reopen(NULL);
+        ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("a"), NULL, &db, &err), SILT_OK);
+        ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
+        put_series(catalog, db, 1, 300);
+        ck_assert_int_eq(catalog_commit(catalog, &err), SILT_OK);
+        catalog_close(catalog);
+        catalog = NULL;
+        run_sqlite("PRAGMA user_version=3"); /* written by somebody who knows of no checksums */
+        fault_vfs_crash_at(vfs, n);
+        if (catalog_open(path, &catalog, &err) == SILT_OK)
+            catalog_close(catalog);
+        met = fault_vfs_crashed(vfs);
+        fault_vfs_restart(vfs);
+        catalog = reopen(NULL);
+        ck_assert_int_eq(catalog_check(catalog, &err), SILT_OK);
+        ck_assert_int_eq(catalog_series(catalog, db, on_series, &counted, &err), SILT_OK);
+        ck_assert_uint_eq(counted.count, 300);
+        catalog_close(catalog);
+        fault_vfs_destroy(vfs);
+    }
+}
+END_TEST
+
 START_TEST(foreign_files_are_refused)
 {
     struct silt_error err;
@@ -434,6 +469,7 @@ int main(void)
     tcase_add_test(tcase, databases_of_other_programs_and_later_versions_are_refused);
     tcase_add_test(tcase, every_flipped_bit_is_found);
     tcase_add_test(tcase, an_older_file_gets_checksums);
+    tcase_add_test(tcase, a_crash_while_pages_get_checksums);
     tcase_add_test(tcase, foreign_files_are_refused);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
