@@ -6,7 +6,8 @@
 Writers send batches of rows whose value says which row it is; what was answered 204 is noted. Beside them a reader counts: what
 was noted before it asks must be in its answer. Small memtables see to flushes and merges meanwhile. Some rounds stop the process
 for a moment (SIGSTOP) and let it go on, or kill it as it stands. After the kill at a random moment every noted row must be there,
-once, with its value; rows never acknowledged may be there, but only whole.
+once, with its value; rows never acknowledged may be there, but only whole. Rows of the last two rounds are read one by one, older
+ones counted and added up, and now and then all are read.
 One store lives through all rounds, so that later kills meet flushed files, merges and recycled log segments. Every
 fifth round ends with a clean stop instead. Prints the seed, and `N passed, N failed`.
 """
@@ -27,12 +28,15 @@ import live
 HOSTS = 40
 ROWS = 100
 BASE = 1600000000
+ROUND_BATCHES = 1000000  # the first batch of a round is a multiple of it
+ROUNDS_AGAIN = 2         # rounds whose rows are read one by one again
+ALL_EVERY = 25           # so often all are
 
 
 def writer(port, number, round_number, acked, stop):
     """Batches of ROWS rows: row r of batch b of writer w has value w * 10^9 + b * ROWS + r in series h=r % HOSTS."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    batch = round_number * 1000000
+    batch = round_number * ROUND_BATCHES
     while not stop.is_set():
         lines = []
         for r in range(ROWS):
@@ -87,11 +91,30 @@ def pause(server, rng):
     return False
 
 
-def verify(server, acked):
-    """Problems found, as texts."""
+def first_time(batch):
+    return (BASE * 1000000 + batch * ROWS) * 1000
+
+
+def verify_old(server, number, settled, since):
+    """What is older than the last rounds was read row by row before, and must add up to the same."""
+    reply = json.loads(server.query("SELECT count(v), count(t), sum(v) FROM k WHERE w = '%d' AND time < %d"
+                                    % (number, first_time(since)), db="k"))
+    result = reply["results"][0]
+    found = result["series"][0]["values"][0][1:] if "series" in result else [0, 0, 0]
+    count = sum(part[0] for part in settled[number].values())
+    total = sum(part[1] for part in settled[number].values())
+    return [] if found == [count, count, total] else ["writer %d: %r in %d old rows, sum %d" % (number, found, count, total)]
+
+
+def verify(server, acked, settled, since):
+    """Problems found, as texts: row by row from batch `since` on, which settled then sums up by round."""
     problems = []
     for number, batches in acked.items():
-        reply = json.loads(server.query("SELECT v, t FROM k WHERE w = '%d'" % number, db="k", epoch="ns"))
+        settled[number] = {r: part for r, part in settled[number].items() if r * ROUND_BATCHES < since}
+        problems += verify_old(server, number, settled, since)
+        batches = [b for b in batches if b >= since]
+        reply = json.loads(server.query("SELECT v, t FROM k WHERE w = '%d' AND time >= %d" % (number, first_time(since)), db="k",
+                                        epoch="ns"))
         result = reply["results"][0]
         rows = result["series"][0]["values"] if "series" in result else []
         seen = {}
@@ -101,6 +124,9 @@ def verify(server, acked):
             if value in seen:
                 problems.append("writer %d: row %d twice" % (number, value))
             seen[value] = True
+            part = settled[number].setdefault(value // ROWS // ROUND_BATCHES, [0, 0])
+            part[0] += 1
+            part[1] += value
         lost = [b for b in batches if any(b * ROWS + r not in seen for r in range(ROWS))]
         if lost:
             problems.append("writer %d: %d acknowledged batches lost, first %d" % (number, len(lost), lost[0]))
@@ -121,6 +147,7 @@ def main():
     print("kill_test: seed %d, %d rounds" % (seed, rounds))
     folder = tempfile.mkdtemp(prefix="silt-kill-")
     acked = {n: [] for n in range(3)}
+    settled = {n: {} for n in acked}
     failed = passed = paused = 0
     slowest = merged = 0.0
     # Small memtables, so that flushes and merges happen under fire.
@@ -132,7 +159,8 @@ def main():
             begin = time.monotonic()
             server = live.start_siltd(folder, env=environment)
             slowest = max(slowest, time.monotonic() - begin)
-            problems = verify(server, acked)
+            again = ROUNDS_AGAIN if round_number % ALL_EVERY else round_number
+            problems = verify(server, acked, settled, max(0, round_number - again) * ROUND_BATCHES)
             for problem in problems:
                 print("round %d: %s" % (round_number, problem))
             failed, passed = failed + bool(problems), passed + (not problems)
@@ -166,7 +194,7 @@ def main():
             failed += bool(problems)
         else:
             with live.start_siltd(folder, env=environment) as server:
-                problems = verify(server, acked)
+                problems = verify(server, acked, settled, 0)
                 for problem in problems:
                     print("at the end: %s" % problem)
                 failed, passed = failed + bool(problems), passed + (not problems)
