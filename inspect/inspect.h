@@ -19,7 +19,12 @@
 #include "storage/manifest.h"
 #include "storage/vfs.h"
 
-enum { INSPECT_FINE = 0, INSPECT_DAMAGED = 1, INSPECT_FAILED = 2, INSPECT_USAGE = 3 /* main.c: the command line makes no sense */ };
+enum {
+    INSPECT_FINE = 0,
+    INSPECT_DAMAGED = 1,
+    INSPECT_FAILED = 2,
+    INSPECT_USAGE = 3, /* for main.c alone: the command line makes no sense */
+};
 
 struct inspect_measurement {
     struct silt_str name;

@@ -87,8 +87,9 @@ static bool has_data(struct silt_reader *reader, silt_series_id id)
     return false;
 }
 
-static enum silt_status add_measurement(struct influx_sums *sums, struct silt_reader *reader, struct silt_cursor *cursor,
-                                        struct silt_str measurement, silt_time min, silt_time max, struct silt_error *err)
+static enum silt_status add_measurement(struct influx_sums *sums, struct silt_reader *reader,
+                                        struct silt_cursor *cursor, struct silt_str measurement, silt_time min,
+                                        silt_time max, struct silt_error *err)
 {
     struct silt_arena *arena = silt_arena_create(NULL), *scratch = silt_arena_create(NULL);
     struct silt_field *fields;
@@ -152,7 +153,9 @@ static void tell_difference(const struct influx_database *database, const struct
 {
     char day[SILT_TIME_TEXT_MAX + 1];
     day[silt_write_rfc3339(day, sum->day, 0)] = '\0';
-    fprintf(stderr, "DIFFERS %.*s.%.*s %.*s, field %.*s (%s), %.10s: %" PRIu64 " values in InfluxDB, %" PRIu64 " in the store%s\n",
+    fprintf(stderr,
+            "DIFFERS %.*s.%.*s %.*s, field %.*s (%s), %.10s: %" PRIu64 " values in InfluxDB, %" PRIu64
+            " in the store%s\n",
             SILT_FMT(database->name), SILT_FMT(policy->name), SILT_FMT(sum->measurement), SILT_FMT(sum->field),
             silt_type_name(sum->type), day, sum->counts[INFLUX_SOURCE], sum->counts[INFLUX_TARGET],
             sum->counts[INFLUX_SOURCE] == sum->counts[INFLUX_TARGET] ? ", other ones" : "");
@@ -197,7 +200,8 @@ enum silt_status influx_compare(const struct influx_source_dir *source, const st
     for (size_t first = 0, next; first < policy->shard_count && rc == SILT_OK; first = next) {
         struct influx_sums *sums = influx_sums_create();
         silt_time end = shards[first].end;
-        for (next = first; next < policy->shard_count && (next == first || shards[next].start < end) && rc == SILT_OK; next++) {
+        for (next = first; next < policy->shard_count && (next == first || shards[next].start < end) && rc == SILT_OK;
+             next++) {
             end = shards[next].end > end ? shards[next].end : end;
             rc = add_source(sums, source, database, policy, shards[next].id, &found->damaged, err);
         }

@@ -15,7 +15,8 @@ static struct silt_policy_change shape_of(const struct influx_policy *policy)
     return (struct silt_policy_change){.has_duration = true,
                                        .has_shard_duration = true,
                                        .has_replication = true,
-                                       .shard_duration_ns = policy->shard_duration_ns > 0 ? policy->shard_duration_ns : HOUR_NS,
+                                       .shard_duration_ns =
+                                           policy->shard_duration_ns > 0 ? policy->shard_duration_ns : HOUR_NS,
                                        .replication = policy->replication ? policy->replication : 1};
 }
 
@@ -93,7 +94,8 @@ static enum silt_status grant(struct silt_storage *storage, const struct influx_
     return rc;
 }
 
-enum silt_status influx_define_users(struct silt_storage *storage, const struct influx_meta *meta, struct silt_error *err)
+enum silt_status influx_define_users(struct silt_storage *storage, const struct influx_meta *meta,
+                                     struct silt_error *err)
 {
     enum silt_status rc = SILT_OK;
     for (size_t i = 0; i < meta->user_count && rc == SILT_OK; i++) {

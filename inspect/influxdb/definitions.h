@@ -16,6 +16,7 @@ enum silt_status influx_finish_database(struct silt_storage *storage, const stru
                                         struct silt_error *err);
 /* Users with their passwords' hashes, and their privileges on databases that are there. One whose name is taken stays as
  * it is in the store. */
-enum silt_status influx_define_users(struct silt_storage *storage, const struct influx_meta *meta, struct silt_error *err);
+enum silt_status influx_define_users(struct silt_storage *storage, const struct influx_meta *meta,
+                                     struct silt_error *err);
 
 #endif

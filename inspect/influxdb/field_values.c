@@ -174,7 +174,8 @@ static size_t run_length(const struct influx_source *source, silt_time limit)
 }
 
 /* Others may begin at the same time: those that do lose their value for it. */
-static void lose_to(struct influx_field *field, const struct influx_source *best, silt_time first, struct influx_log *log)
+static void lose_to(struct influx_field *field, const struct influx_source *best, silt_time first,
+                    struct influx_log *log)
 {
     silt_time time;
     for (size_t i = 0; i < field->source_count; i++) {

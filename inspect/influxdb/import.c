@@ -38,7 +38,7 @@ struct import {
     uint64_t *through; /* shards that were read to their end since the last checkpoint: many small ones share one */
     size_t through_count;
     uint64_t checkpointed; /* values at the last checkpoint */
-    bool terminal; /* stderr: how far it is is told there */
+    bool terminal;         /* stderr: how far it is is told there */
     uint64_t began_ns, told_ns;
 };
 
@@ -49,7 +49,8 @@ static bool wanted(const struct import *import, struct silt_str name)
     for (size_t i = 0; i < import->only_count; i++)
         if (silt_str_equal(silt_str_from(import->only[i]), name))
             return true;
-    return import->only_count == 0 && !silt_str_equal(name, SILT_STR("_internal")); /* InfluxDB's statistics of itself */
+    return import->only_count == 0 &&
+           !silt_str_equal(name, SILT_STR("_internal")); /* InfluxDB's statistics of itself */
 }
 
 static enum silt_status check_wanted(const struct import *import, struct silt_error *err)
@@ -75,7 +76,8 @@ static enum silt_status check_free(const struct import *import, struct silt_erro
     for (size_t i = 0; rc == SILT_OK && i < count; i++)
         for (size_t d = 0; rc == SILT_OK && d < import->source.meta.database_count; d++)
             if (silt_str_equal(import->source.meta.databases[d].name, names[i]) && wanted(import, names[i]))
-                rc = silt_fail(err, SILT_CONFLICT, "database \"%.*s\" is in %s already: choose others with --database, or drop it",
+                rc = silt_fail(err, SILT_CONFLICT,
+                               "database \"%.*s\" is in %s already: choose others with --database, or drop it",
                                SILT_FMT(names[i]), import->into);
     silt_arena_destroy(arena);
     return rc;
@@ -98,7 +100,8 @@ static void tell(struct import *import, const struct influx_database *database, 
     import->told_ns = now;
     uint64_t values = influx_writer_counts(import->writer)->values;
     fprintf(stderr, "\r%" PRIu64 " values, %.1f million a second; %.*s.%.*s shard %" PRIu64 "\033[K", values,
-            (double)values / seconds_since(import->began_ns) / 1e6, SILT_FMT(database->name), SILT_FMT(policy->name), shard);
+            (double)values / seconds_since(import->began_ns) / 1e6, SILT_FMT(database->name), SILT_FMT(policy->name),
+            shard);
 }
 
 /* All that was written is made safe and put down: shards that are through, and so many series of another one, if any. */
@@ -180,7 +183,8 @@ static enum silt_status import_shards(struct import *import, struct silt_error *
 
 static enum silt_status each_database(struct import *import,
                                       enum silt_status (*fn)(struct silt_storage *storage,
-                                                             const struct influx_database *database, struct silt_error *err),
+                                                             const struct influx_database *database,
+                                                             struct silt_error *err),
                                       struct silt_error *err)
 {
     const struct influx_meta *meta = &import->source.meta;
@@ -238,13 +242,16 @@ static enum silt_status run(struct import *import, struct silt_error *err)
     if (rc == SILT_OK)
         rc = influx_source_fingerprint(&import->source, &fingerprint, err);
     if (rc == SILT_OK && fingerprint != import->fingerprint)
-        rc = silt_fail(err, SILT_CONFLICT, "%s: files changed while they were read: stop influxd, remove the target, begin again",
+        rc = silt_fail(err, SILT_CONFLICT,
+                       "%s: files changed while they were read: stop influxd, remove the target, begin again",
                        import->from);
     if (rc == SILT_OK) {
         const struct influx_writer_counts *counts = influx_writer_counts(import->writer);
         double seconds = seconds_since(import->began_ns);
-        printf("imported %" PRIu64 " values in %" PRIu64 " rows of %" PRIu64 " shards in %.1f s, %.2f million a second\n",
-               counts->values, counts->rows, import->shards, seconds, (double)counts->values / (seconds > 0 ? seconds : 1) / 1e6);
+        printf("imported %" PRIu64 " values in %" PRIu64 " rows of %" PRIu64
+               " shards in %.1f s, %.2f million a second\n",
+               counts->values, counts->rows, import->shards, seconds,
+               (double)counts->values / (seconds > 0 ? seconds : 1) / 1e6);
     }
     return rc;
 }
@@ -255,8 +262,10 @@ static enum silt_status verify(struct import *import, struct influx_comparison *
     uint64_t began = silt_clock_monotonic_ns();
     enum silt_status rc = SILT_OK;
     for (size_t d = 0; d < meta->database_count; d++)
-        for (size_t p = 0; p < meta->databases[d].policy_count && wanted(import, meta->databases[d].name) && rc == SILT_OK; p++)
-            rc = influx_compare(&import->source, &meta->databases[d], &meta->databases[d].policies[p], import->storage, found, err);
+        for (size_t p = 0;
+             p < meta->databases[d].policy_count && wanted(import, meta->databases[d].name) && rc == SILT_OK; p++)
+            rc = influx_compare(&import->source, &meta->databases[d], &meta->databases[d].policies[p], import->storage,
+                                found, err);
     if (rc == SILT_OK)
         printf("verified %" PRIu64 " values in %.1f s: %s\n", found->values, seconds_since(began),
                found->differs ? "NOT EQUAL" : "equal");
@@ -274,7 +283,8 @@ static int finish(struct import *import, enum silt_status rc, struct silt_error 
         if (counts->rejected)
             fprintf(stderr, "%" PRIu64 " rows were refused\n", counts->rejected);
         if (counts->left_out)
-            fprintf(stderr, "%" PRIu64 " pieces of fields were left out: their values have another type than the newest\n",
+            fprintf(stderr,
+                    "%" PRIu64 " pieces of fields were left out: their values have another type than the newest\n",
                     counts->left_out);
         /* An import that went on has not seen what it did before: the comparison has read it all. */
         uint64_t damaged = import->unverified ? import->log.damaged : found.damaged;

@@ -48,7 +48,8 @@ static enum silt_status read_lines(struct influx_progress *progress, const char 
     uint64_t found, shard, series;
     int used = 0;
     if (strncmp(text, HEAD, strlen(HEAD)) != 0 ||
-        sscanf(text + strlen(HEAD), "source %" SCNx64 "%n", &found, &used) != 1 || text[strlen(HEAD) + (size_t)used] != '\n')
+        sscanf(text + strlen(HEAD), "source %" SCNx64 "%n", &found, &used) != 1 ||
+        text[strlen(HEAD) + (size_t)used] != '\n')
         return silt_fail(err, SILT_CORRUPT, "%s: not the progress of an import", progress->path);
     if (found != fingerprint)
         return silt_fail(err, SILT_CONFLICT,
@@ -96,14 +97,15 @@ static enum silt_status read_file(struct influx_progress *progress, struct silt_
     return SILT_OK;
 }
 
-enum silt_status influx_progress_open(const char *target, uint64_t fingerprint, struct influx_progress **out, bool *resumed,
-                                      struct silt_error *err)
+enum silt_status influx_progress_open(const char *target, uint64_t fingerprint, struct influx_progress **out,
+                                      bool *resumed, struct silt_error *err)
 {
     struct influx_progress *progress = silt_calloc(1, sizeof(*progress));
     struct silt_buffer text = {0};
     enum silt_status rc = SILT_OK;
 
-    if (snprintf(progress->path, sizeof(progress->path), "%s/import-influxdb.progress", target) >= (int)sizeof(progress->path))
+    if (snprintf(progress->path, sizeof(progress->path), "%s/import-influxdb.progress", target) >=
+        (int)sizeof(progress->path))
         rc = silt_fail(err, SILT_INVALID, "%s: the path is too long", target);
     progress->fd = rc == SILT_OK ? open(progress->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
     if (rc == SILT_OK && progress->fd < 0)

@@ -18,8 +18,8 @@
 struct influx_progress;
 
 /* *resumed: the file was there, of the same source. SILT_CONFLICT: it is of another one. */
-enum silt_status influx_progress_open(const char *target, uint64_t fingerprint, struct influx_progress **out, bool *resumed,
-                                      struct silt_error *err);
+enum silt_status influx_progress_open(const char *target, uint64_t fingerprint, struct influx_progress **out,
+                                      bool *resumed, struct silt_error *err);
 void influx_progress_close(struct influx_progress *progress); /* NULL is fine */
 /* How many series of the shard are there: 0 or more, INFLUX_SHARD_DONE. */
 uint64_t influx_progress_of(const struct influx_progress *progress, uint64_t shard);

@@ -19,7 +19,7 @@
 #define REJECTIONS_SHOWN 20u
 #define BUSY_PAUSE_NS 5000000
 
-struct head { /* of a field */
+struct head {                   /* of a field */
     struct influx_field *field; /* NULL at its end */
     struct influx_run run;
     size_t at;
@@ -30,7 +30,7 @@ struct influx_writer {
     struct silt_str database, policy;
     struct influx_writer_counts counts;
     /* The batch: */
-    struct silt_arena *arena; /* texts, and what the store wants to keep for the call */
+    struct silt_arena *arena;  /* texts, and what the store wants to keep for the call */
     struct silt_arena *parsed; /* the key of one series */
     struct silt_layout layouts[LAYOUTS_MAX];
     uint32_t layout_count;
@@ -161,8 +161,8 @@ enum silt_status influx_writer_flush(struct influx_writer *writer, struct silt_e
 
 /* ---------------------------------------------------------------- layouts */
 
-static bool same_shape(const struct influx_writer *writer, struct silt_str measurement, const struct influx_field *fields,
-                       unsigned count)
+static bool same_shape(const struct influx_writer *writer, struct silt_str measurement,
+                       const struct influx_field *fields, unsigned count)
 {
     if (writer->mask_count == 0 || writer->shape_fields != count || !silt_str_equal(writer->measurement, measurement))
         return false;
@@ -268,8 +268,8 @@ static void put_column(struct influx_writer *writer, const union silt_value *fro
     }
 }
 
-static void put_rows(struct influx_writer *writer, struct silt_str series, uint64_t hash, struct head *heads, uint64_t mask,
-                     size_t rows)
+static void put_rows(struct influx_writer *writer, struct silt_str series, uint64_t hash, struct head *heads,
+                     uint64_t mask, size_t rows)
 {
     uint32_t layout = layout_of(writer, mask);
     size_t width = (size_t)__builtin_popcountll(mask), column = 0;
@@ -310,7 +310,8 @@ static enum silt_status add_group(struct influx_writer *writer, struct silt_str 
     for (size_t rows; (rows = next_rows(heads, count, &mask, log)) != 0;) {
         size_t width = (size_t)__builtin_popcountll(mask);
         if (writer->row_count == ROWS_MAX || writer->value_count + width > VALUES_MAX ||
-            writer->text_bytes > TEXT_BYTES_MAX || writer->layout_count == LAYOUTS_MAX || writer->mask_count == MASKS_MAX) {
+            writer->text_bytes > TEXT_BYTES_MAX || writer->layout_count == LAYOUTS_MAX ||
+            writer->mask_count == MASKS_MAX) {
             enum silt_status rc = influx_writer_flush(writer, err);
             if (rc != SILT_OK)
                 return rc;

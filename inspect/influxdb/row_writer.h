@@ -18,8 +18,8 @@ struct influx_writer;
 
 struct influx_writer_counts {
     uint64_t series, rows, values;
-    uint64_t rejected;  /* rows that the store would not take; the first are told on stderr */
-    uint64_t left_out;  /* fields of which older values have another type */
+    uint64_t rejected; /* rows that the store would not take; the first are told on stderr */
+    uint64_t left_out; /* fields of which older values have another type */
 };
 
 struct influx_writer *influx_writer_create(struct silt_storage *storage);

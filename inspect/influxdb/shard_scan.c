@@ -23,7 +23,8 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Paths of a folder's files with such an ending, by name; to be freed. A folder that is not there has none. */
-static enum silt_status list(const char *folder, const char *suffix, char ***paths, size_t *count, struct silt_error *err)
+static enum silt_status list(const char *folder, const char *suffix, char ***paths, size_t *count,
+                             struct silt_error *err)
 {
     *paths = NULL;
     *count = 0;

@@ -33,7 +33,8 @@ static enum silt_status check_names(const struct influx_meta *meta, struct silt_
         for (size_t p = 0; p < database->policy_count && good; p++)
             good = is_folder_name(database->policies[p].name);
         if (!good)
-            return silt_fail(err, SILT_CORRUPT, "database \"%.*s\" or a policy of it has a name that no folder can have",
+            return silt_fail(err, SILT_CORRUPT,
+                             "database \"%.*s\" or a policy of it has a name that no folder can have",
                              SILT_FMT(database->name));
     }
     return SILT_OK;
@@ -41,7 +42,8 @@ static enum silt_status check_names(const struct influx_meta *meta, struct silt_
 
 enum silt_status influx_source_open(const char *path, struct influx_source_dir *out, struct silt_error *err)
 {
-    static const char *const parts[] = {"data", "wal", "meta/meta.db"}; /* without a log, the newest points would be missed */
+    static const char *const parts[] = {"data", "wal",
+                                        "meta/meta.db"}; /* without a log, the newest points would be missed */
     char name[PATH_MAX];
     const uint8_t *bytes;
     size_t len;
@@ -79,15 +81,16 @@ enum silt_status influx_source_shard(const struct influx_source_dir *source, con
     char folders[2][PATH_MAX];
     static const char *const roots[] = {"data", "wal"};
     for (size_t i = 0; i < 2; i++) {
-        int len = snprintf(folders[i], PATH_MAX, "%s/%s/%.*s/%.*s/%llu", source->path, roots[i], SILT_FMT(database->name),
-                           SILT_FMT(policy->name), (unsigned long long)shard);
+        int len = snprintf(folders[i], PATH_MAX, "%s/%s/%.*s/%.*s/%llu", source->path, roots[i],
+                           SILT_FMT(database->name), SILT_FMT(policy->name), (unsigned long long)shard);
         if (len >= PATH_MAX)
             return silt_fail(err, SILT_INVALID, "%s: the path is too long", source->path);
     }
     return influx_shard_open(folders[0], folders[1], &log_budget, log, out, err);
 }
 
-enum silt_status influx_source_fingerprint(const struct influx_source_dir *source, uint64_t *out, struct silt_error *err)
+enum silt_status influx_source_fingerprint(const struct influx_source_dir *source, uint64_t *out,
+                                           struct silt_error *err)
 {
     char *path = silt_strdup(silt_str_from(source->path));
     char *paths[] = {path, NULL};

@@ -22,6 +22,7 @@ enum silt_status influx_source_shard(const struct influx_source_dir *source, con
                                      const struct influx_policy *policy, uint64_t shard, struct influx_log *log,
                                      struct influx_shard *out, struct silt_error *err);
 /* Another number whenever a file came, went, grew or was written: names, sizes and times of all there are. */
-enum silt_status influx_source_fingerprint(const struct influx_source_dir *source, uint64_t *out, struct silt_error *err);
+enum silt_status influx_source_fingerprint(const struct influx_source_dir *source, uint64_t *out,
+                                           struct silt_error *err);
 
 #endif

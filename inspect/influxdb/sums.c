@@ -79,7 +79,8 @@ static void grow_numbers(struct influx_sums *sums)
         *find_number(sums, &sums->fields[i]) = i + 1;
 }
 
-uint32_t influx_sums_field(struct influx_sums *sums, struct silt_str measurement, struct silt_str name, enum silt_type type)
+uint32_t influx_sums_field(struct influx_sums *sums, struct silt_str measurement, struct silt_str name,
+                           enum silt_type type)
 {
     struct field field = {measurement, name, type};
     uint32_t *number = find_number(sums, &field);
@@ -245,13 +246,13 @@ const struct influx_sum *influx_sums_list(struct influx_sums *sums, size_t *coun
         if (!slot->field)
             continue;
         const struct field *field = &sums->fields[slot->field - 1];
-        sums->list[(*count)++] = (struct influx_sum){
-            .measurement = field->measurement,
-            .field = field->name,
-            .type = field->type,
-            .day = slot->day >= INT64_MIN / DAY_NS ? slot->day * DAY_NS : INT64_MIN,
-            .counts = {slot->counts[0], slot->counts[1]},
-            .sums = {slot->sums[0], slot->sums[1]}};
+        sums->list[(*count)++] =
+            (struct influx_sum){.measurement = field->measurement,
+                                .field = field->name,
+                                .type = field->type,
+                                .day = slot->day >= INT64_MIN / DAY_NS ? slot->day * DAY_NS : INT64_MIN,
+                                .counts = {slot->counts[0], slot->counts[1]},
+                                .sums = {slot->sums[0], slot->sums[1]}};
     }
     qsort(sums->list, *count, sizeof(*sums->list), by_name);
     return sums->list;

@@ -15,7 +15,8 @@ struct influx_sums;
 struct influx_sums *influx_sums_create(void);
 void influx_sums_destroy(struct influx_sums *sums);
 /* The number of a field of a measurement; texts are copied. */
-uint32_t influx_sums_field(struct influx_sums *sums, struct silt_str measurement, struct silt_str field, enum silt_type type);
+uint32_t influx_sums_field(struct influx_sums *sums, struct silt_str measurement, struct silt_str field,
+                           enum silt_type type);
 /* Values of one series, whose canonical key has this silt_hash; by rising time. */
 void influx_sums_add_values(struct influx_sums *sums, uint32_t field, uint64_t series, const silt_time *times,
                             const union silt_value *values, size_t count);
@@ -25,7 +26,7 @@ void influx_sums_add_column(struct influx_sums *sums, uint32_t field, uint64_t s
 struct influx_sum {
     struct silt_str measurement, field;
     enum silt_type type;
-    silt_time day; /* its start, UTC */
+    silt_time day;               /* its start, UTC */
     uint64_t counts[2], sums[2]; /* of INFLUX_SOURCE, INFLUX_TARGET */
 };
 /* Every one, by measurement, field, type and day; valid until something is added. */

@@ -54,7 +54,8 @@ static enum silt_status open_tombstones(struct influx_tsm *file, struct influx_l
     return SILT_OK;
 }
 
-enum silt_status influx_tsm_open(const char *path, struct influx_log *log, struct influx_tsm **out, struct silt_error *err)
+enum silt_status influx_tsm_open(const char *path, struct influx_log *log, struct influx_tsm **out,
+                                 struct silt_error *err)
 {
     struct influx_tsm *file = silt_calloc(1, sizeof(*file));
     const uint8_t *bytes;

@@ -42,7 +42,8 @@ struct influx_entry {
 /* Of bytes that outlive it. NULL, or what is wrong with it as a whole. */
 const char *influx_tsm_init(struct influx_tsm *file, const uint8_t *bytes, size_t len);
 /* The file and its tombstones; damage is told. SILT_CORRUPT: nothing of it can be read. */
-enum silt_status influx_tsm_open(const char *path, struct influx_log *log, struct influx_tsm **out, struct silt_error *err);
+enum silt_status influx_tsm_open(const char *path, struct influx_log *log, struct influx_tsm **out,
+                                 struct silt_error *err);
 void influx_tsm_close(struct influx_tsm *file); /* NULL is fine */
 
 /* The key at an offset below index_end, or what is wrong with it: then nothing behind it can be read. */

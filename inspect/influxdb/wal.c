@@ -84,7 +84,8 @@ static struct influx_wal_key *make_key(struct influx_wal *wal, struct silt_str k
     return &wal->keys[wal->count - 1];
 }
 
-static enum silt_status make_room(struct influx_wal *wal, struct influx_wal_key *key, size_t more, struct silt_error *err)
+static enum silt_status make_room(struct influx_wal *wal, struct influx_wal_key *key, size_t more,
+                                  struct silt_error *err)
 {
     if (key->capacity - key->count >= more)
         return SILT_OK;
@@ -125,7 +126,8 @@ static enum silt_status add_write(struct influx_wal *wal, struct influx_bytes *i
         enum silt_type type = number < sizeof(types) / sizeof(types[0]) ? types[number] : SILT_TYPE_NONE;
         struct silt_str name = influx_take_str(in, influx_take16(in));
         uint32_t count = influx_take32(in);
-        if (in->short_of || type == SILT_TYPE_NONE || count > influx_left(in) / 9) { /* a value takes 9 bytes at least */
+        if (in->short_of || type == SILT_TYPE_NONE ||
+            count > influx_left(in) / 9) { /* a value takes 9 bytes at least */
             *wrong = "a write that makes no sense";
             return SILT_OK;
         }

@@ -21,7 +21,7 @@ struct influx_wal_key {
 };
 
 struct influx_wal {
-    struct silt_arena *arena; /* keys and strings */
+    struct silt_arena *arena;    /* keys and strings */
     struct influx_wal_key *keys; /* after influx_wal_finish: rising, each with values */
     size_t count, capacity;
     uint32_t *slots; /* hash table of indexes into keys, plus 1 */

@@ -197,7 +197,8 @@ END_TEST
 /* ---------------------------------------------------------------- files and the log, together */
 
 /* One key with blocks of consecutive times; each block's values are `base` + time. */
-static void put_file(struct silt_buffer *out, const char *key, const int64_t (*ranges)[2], size_t range_count, int64_t base)
+static void put_file(struct silt_buffer *out, const char *key, const int64_t (*ranges)[2], size_t range_count,
+                     int64_t base)
 {
     uint64_t offsets[8];
     uint32_t sizes[8];
@@ -258,7 +259,8 @@ static void put_log_write(struct silt_buffer *out, const char *key, int64_t from
 
 START_TEST(newest_wins)
 {
-    static const int64_t old_ranges[][2] = {{0, 9}, {10, 19}, {30, 39}}, new_ranges[][2] = {{5, 12}, {36, 45}, {40, 41}};
+    static const int64_t old_ranges[][2] = {{0, 9}, {10, 19}, {30, 39}},
+                         new_ranges[][2] = {{5, 12}, {36, 45}, {40, 41}};
     const char *key = "cpu,host=a#!~#v";
     struct silt_buffer old = {0}, new = {0}, log = {0}, plain = {0}, tombs = {0};
     struct influx_tsm old_file = {.path = "old"}, new_file = {.path = "new"}, *files[] = {&old_file, &new_file};
@@ -287,7 +289,8 @@ START_TEST(newest_wins)
     silt_buffer_append(&plain, key, strlen(key));
     put_log_entry(&log, 3, &plain);
     put_log_write(&log, key, 55, 59, 5000);
-    ck_assert_int_eq(influx_wal_add(&shard.wal, "log", (const uint8_t *)log.p, log.len - 3, true, &damage, &err), SILT_OK);
+    ck_assert_int_eq(influx_wal_add(&shard.wal, "log", (const uint8_t *)log.p, log.len - 3, true, &damage, &err),
+                     SILT_OK);
     influx_wal_finish(&shard.wal);
 
     memset(expected, -1, sizeof(expected));
