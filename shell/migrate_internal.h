@@ -86,7 +86,8 @@ struct migrate {
     struct session source;
     const struct options *options;
     const char *url;
-    silt_time since, began; /* of the first run: later points are not promised */
+    silt_time since, until; /* until not included */
+    silt_time began;        /* the first run: later points are not promised */
     double patience_seconds;
     uint64_t slice_values;
     struct rate rate;

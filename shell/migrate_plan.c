@@ -15,7 +15,7 @@
 
 #define SERIES_MAX 50000
 #define SERIES_LIMIT_NONE 1000000000u /* InfluxDB takes SOFFSET without SLIMIT for SLIMIT 0 */
-#define VALUES_PER_SERIES 40 /* of a field: fewer in a slice, and opening costs more than reading */
+#define VALUES_PER_SERIES 40          /* of a field: fewer in a slice, and opening costs more than reading */
 #define SLICE_NS_MIN 1000000000ll
 
 /* ---------------------------------------------------------------- counting */

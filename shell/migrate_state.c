@@ -1,7 +1,7 @@
 /*
  * migrate_state.c - the journal of a migration, journal.h's records:
  *
- *     migrate    1 URL TARGET DATABASE POLICY SINCE   the first: what it is of
+ *     migrate    1 URL TARGET DATABASE POLICY SINCE UNTIL   the first: what it is of
  *     began      TIME                                 when the first run started
  *     unlimited  DATABASE POLICY                      made without a duration, which it gets at the end
  *     unit       N DATABASE POLICY MEASUREMENT START END      N: the journal's own number
@@ -143,7 +143,7 @@ static void record_of_unit(struct migrate_state *s, const struct silt_str *f, si
     }
 }
 
-static size_t head_fields(const struct migrate *m, struct silt_str *f, char *since)
+static size_t head_fields(const struct migrate *m, struct silt_str *f, char *since, char *until)
 {
     f[0] = SILT_STR("migrate");
     f[1] = SILT_STR("1");
@@ -152,7 +152,8 @@ static size_t head_fields(const struct migrate *m, struct silt_str *f, char *sin
     f[4] = silt_str_from(m->options->database);
     f[5] = silt_str_from(m->options->rp);
     f[6] = (struct silt_str){since, silt_write_int(since, m->since)};
-    return 7;
+    f[7] = (struct silt_str){until, silt_write_int(until, m->until)};
+    return 8;
 }
 
 static void add_unlimited(struct migrate_state *s, struct silt_str database, struct silt_str policy)
@@ -167,9 +168,9 @@ static void take_record(void *context, const struct silt_str *f, size_t count)
     struct migrate_state *s = context;
     if (!s->begun) {
         struct silt_str head[8];
-        char since[24];
+        char since[24], until[24];
         s->begun = true;
-        s->foreign = count != head_fields(s->migrate, head, since);
+        s->foreign = count != head_fields(s->migrate, head, since, until);
         for (size_t i = 0; !s->foreign && i < count; i++)
             s->foreign = !silt_str_equal(f[i], head[i]);
     } else if (!s->foreign && silt_str_equal(f[0], SILT_STR("began")) && count == 2) {
@@ -225,10 +226,11 @@ bool migrate_state_open(struct migrate *m, const char *path)
         return false;
     }
     if (s->foreign) {
-        migrate_stop(m,
-                     "%s is of another migration: other servers, or another -database, -rp or -since; name another "
-                     "file by -state",
-                     path);
+        migrate_stop(
+            m,
+            "%s is of another migration: other servers, or another -database, -rp, -since or -until; name another "
+            "file by -state",
+            path);
         return false;
     }
     if (s->next_number < s->count)
@@ -236,8 +238,8 @@ bool migrate_state_open(struct migrate *m, const char *path)
     index_units(s);
     if (!s->begun) {
         struct silt_str head[8];
-        char since[24];
-        journal_add(s->journal, head, head_fields(m, head, since));
+        char since[24], until[24];
+        journal_add(s->journal, head, head_fields(m, head, since, until));
     }
     if (!m->began) {
         m->began = silt_clock_now();

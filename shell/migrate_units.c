@@ -165,6 +165,7 @@ static void add_unit(struct migrate *m, struct table *table, silt_time start, si
         start = last_day;
     }
     start = start > m->since ? start : m->since;
+    end = end < m->until ? end : m->until;
     start = start > table->oldest ? start : table->oldest;
     if (start >= end || !table->field_count)
         return;

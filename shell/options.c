@@ -69,7 +69,8 @@ const char options_usage[] =
     "  -users 'how'             New passwords: ask, random (shown once), none (no users), or a file of NAME:PASSWORD, "
     "mode 0600.\n"
     "  -database, -rp 'name'    This database or policy only.\n"
-    "  -since 'time'            Points from this time on only, as 2020-01-01T00:00:00Z or nanoseconds.\n"
+    "  -since, -until 'time'    Points from this time on, and before that one, only; as 2020-01-01T00:00:00Z or "
+    "nanoseconds.\n"
     "  -rate 'n'                At most so many rows a second, or bytes, as 5MB (kB, MB, GB).\n"
     "  -jobs 'n'                Queries under way at once (4).\n"
     "  -slice 'n'               Values of one query, about (1000000).\n"
@@ -128,6 +129,7 @@ static const struct flag flags[] = {
     FLAG("from-password", from_password, TEXT),
     FLAG("users", users, TEXT),
     FLAG("since", since, TEXT),
+    FLAG("until", until, TEXT),
     FLAG("rate", rate, TEXT),
     FLAG("slice", slice, TEXT),
     FLAG("patience", patience, TEXT),
@@ -202,6 +204,7 @@ enum silt_status options_parse(struct options *o, int argc, char **argv, struct 
                           .from_password = "",
                           .users = "",
                           .since = "",
+                          .until = "",
                           .rate = "",
                           .slice = "",
                           .patience = "",

@@ -16,7 +16,7 @@ struct options {
     const char *credentials; /* file; "" for the usual one */
     const char *type, *pps, *path;
     const char *rp, *start, *end, *output, *jobs, *from_line, *csv; /* of import, export and migrate */
-    const char *from_username, *from_password, *users, *since, *rate, *slice, *patience, *state,
+    const char *from_username, *from_password, *users, *since, *until, *rate, *slice, *patience, *state,
         *report; /* of migrate */
     const char *keep; /* of backup */
     unsigned port;

@@ -22,7 +22,7 @@ _silt() {
         migrate) mapfile -t COMPREPLY < <(compgen -W "http:// https://" -- "$current"); return ;;
         -host) mapfile -t COMPREPLY < <(compgen -A hostname -- "$current"); return ;;
         -database | export) mapfile -t COMPREPLY < <(compgen -W "$(_silt_databases "$program")" -- "$current"); return ;;
-        --database | --checkpoint | -execute | -username | -password | -port | -rp | -jobs | -pps | -from-line | -start | -end | -from-username | -from-password | -since | -rate | -slice | -patience | -keep | --http-bind) return ;;
+        --database | --checkpoint | -execute | -username | -password | -port | -rp | -jobs | -pps | -from-line | -start | -end | -from-username | -from-password | -since | -until | -rate | -slice | -patience | -keep | --http-bind) return ;;
     esac
     if [[ "$current" == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_silt_flags "$program")" -- "$current")

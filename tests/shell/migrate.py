@@ -11,12 +11,15 @@ import collections
 import csv
 import itertools
 import os
+import pty
 import resource
+import select
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 import common
@@ -256,6 +259,12 @@ def whole(judge, old, home):
         judge.same("the report stays", migration.report(), before)
         out, err, status = migration.run("-users", "none", "-since", "2020-01-01")
         judge.true("another migration's state", status == 0, (out, err))  # its own file
+        with common.live.start_siltd() as part:
+            out, err, status = Migration(old, part, home, "-database", "odd", "-rp", "autogen", "-since", str(NEW_YEAR), "-until",
+                                         "2020-01-01T00:00:10Z", "-state", "part.state", "-report", "part.csv").run()
+            judge.same("a part", (status, part.query("SELECT count(usage) FROM cpu", db="odd"), part.query("SELECT count(v) FROM early", db="odd")),
+                       (0, '{"results":[{"statement_id":0,"series":[{"name":"cpu","columns":["time","count"],"values":[[0,3]]}]}]}\n'.replace(
+                           "[0,", '["1970-01-01T00:00:00Z",'), '{"results":[{"statement_id":0}]}\n'))
         out, err, status = migration.run("-users", "none", "-rp", "autogen")
         judge.true("state of another migration", status == 1 and "is of another migration" in err, (out, err))
 
@@ -361,6 +370,30 @@ def gone(judge, home):
             judge.true("not there", migration.run()[2] == 1)
 
 
+def typed(migration, *answers):
+    """Runs it at a terminal: (prompt, answer) in turn. What was shown, and the exit status."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(migration.argv, env=migration.env, cwd=migration.home, stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    shown, at, waiting = b"", 0, list(answers)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if waiting and shown.find(waiting[0][0], at) >= 0:
+            prompt, answer = waiting.pop(0)
+            at = shown.find(prompt, at) + len(prompt)
+            while termios.tcgetattr(master)[3] & termios.ECHO:  # the password would be seen, and thrown away
+                time.sleep(0.005)
+            os.write(master, answer + b"\n")
+        if select.select([master], [], [], 0.2)[0]:
+            try:
+                shown += os.read(master, 65536)
+            except OSError:  # it has ended
+                break
+    process.wait(60)
+    os.close(master)
+    return shown, process.returncode
+
+
 def names_and_passwords(judge, home):
     old = common.live.start_influxd(settings="  auth-enabled = true\n")
     with old, common.live.start_siltd() as new:
@@ -375,6 +408,16 @@ def names_and_passwords(judge, home):
             migration.env.update(env)
             out, err, status = migration.run("-users", "none", *words)
             judge.true("wrong password", status == 1 and ("authoriz" in err or "authentic" in err), (out, err, status))
+        with common.live.start_siltd() as asked:
+            migration.env.update({"SILT_FROM_USERNAME": "root"})
+            migration.env.pop("SILT_FROM_PASSWORD", None)
+            at_terminal = Migration(old, asked, home, "-state", "asked.state")
+            at_terminal.env = migration.env
+            shown, status = typed(at_terminal, (b"at the old server: ", b"secret"), (b"of root: ", b"one"), (b"again: ", b"two"), (b"of root: ", b"three"),
+                                  (b"again: ", b"three"), (b"of reader: ", b"four"), (b"again: ", b"four"))
+            judge.true("at a terminal", status == 0 and b"these two differ" in shown and b"three" not in shown and b"secret" not in shown,
+                       (shown, status))
+            judge.same("users by it", sorted(asked.query_json("SHOW USERS")["results"][0]["series"][0]["values"]), [["reader", False], ["root", True]])
         path = os.path.join(home, "passwords")
         with open(path, "w", encoding="utf-8") as f:
             f.write("reader:it's new\n")
