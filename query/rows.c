@@ -156,8 +156,10 @@ static void heap_up(struct rows *rows, size_t at)
 
 static struct row_stream *heap_pop(struct rows *rows)
 {
-    swap(rows, 0, rows->heap_count - 1);
-    heap_down(rows, 0, rows->heap_count - 1);
+    if (rows->heap_count > 1) {
+        swap(rows, 0, rows->heap_count - 1);
+        heap_down(rows, 0, rows->heap_count - 1);
+    }
     return &rows->layout.streams[rows->heap[--rows->heap_count].stream];
 }
 
