@@ -101,7 +101,7 @@ static size_t write_up_to_eight(char *out, uint64_t value)
     return count;
 }
 
-void silt_write_eight_digits(char *out, uint64_t value)
+static void write_eight(char *out, uint64_t value)
 {
     uint64_t group = eight_digits(value);
     memcpy(out, &group, 8);
@@ -118,10 +118,10 @@ size_t silt_write_uint(char *out, uint64_t value)
         count = write_up_to_eight(out, value / eight);
     } else {
         count = write_up_to_eight(out, value / (eight * eight));
-        silt_write_eight_digits(out + count, value / eight % eight);
+        write_eight(out + count, value / eight % eight);
         count += 8;
     }
-    silt_write_eight_digits(out + count, value % eight);
+    write_eight(out + count, value % eight);
     return count + 8;
 }
 

@@ -1,12 +1,12 @@
 /*
  * inspect.h - silt-inspect: what can be told about a data directory while no server runs on it.
  *
- *     main -> store (SQLite's facts, read once) -> verify | report | dump
+ *     main -> store (SQLite's facts, read once) -> verify | report | dump | repair
  *          -> restore
  *          -> influxdb/import
  *
  * Each command prints to stdout and gives the exit status: 0 all is well, 1 damage was found, 2 it could not be done.
- * Nothing is changed, but by a restore or an import, and for what any start tidies up: files that a crash left unfinished.
+ * Nothing is changed, but by a repair, a restore or an import, and for what any start tidies up: files that a crash left unfinished.
  *
  * Threads: one; an import has those of the store, too.
  */
@@ -59,15 +59,20 @@ void inspect_close(struct inspect_store *store);
 /* NULL: none of that number. */
 struct inspect_database *inspect_database(const struct inspect_store *store, uint32_t id);
 const struct catalog_policy *inspect_policy(const struct inspect_store *store, uint32_t id);
+const struct catalog_shard *inspect_shard(const struct inspect_store *store, uint64_t id);
 /* Every series of a database, by id. */
 enum silt_status inspect_each_series(const struct inspect_store *store, const struct inspect_database *database,
                                      catalog_series_fn each, void *arg, struct silt_error *err);
 /* The manifest of a shard; free with manifest_deinit. */
 enum silt_status inspect_manifest(const struct inspect_store *store, const struct catalog_shard *shard,
                                   struct manifest *out, struct silt_error *err);
+/* SILT_OK: its list of tombstones can be read, or it has none. */
+enum silt_status inspect_tombstones(const struct inspect_store *store, const struct manifest *manifest, struct silt_error *err);
 
 /* verify.c: every file of every kind: checksums, formats, order, and each against what the others say of it. */
 int inspect_verify(const char *directory);
+/* repair.c: damaged files go to DIR/quarantine, what is sound in them stays. */
+int inspect_repair(const char *directory);
 /* report.c: databases, policies, shards, files, bytes a value by type and codec, the tags with most values. */
 int inspect_report(const char *directory);
 /* dump.c: what stands in one file, as text. name: relative to the directory. */

@@ -13,6 +13,7 @@ static const char usage[] =
     "    silt-inspect verify DIR        check every file: checksums, formats, and that they agree\n"
     "    silt-inspect report DIR        databases, policies, shards, files, bytes a value, tags with most values\n"
     "    silt-inspect dump DIR NAME     what stands in one file: a .tsm, .wal, .tomb or MANIFEST, named from DIR\n"
+    "    silt-inspect repair DIR        damaged files go to DIR/quarantine, what is sound in them stays; tells what is lost\n"
     "    silt-inspect restore BACKUP DIR\n"
     "                                   a backup (of `silt backup`, or POST /backup unpacked) into DIR, which must not be there;\n"
     "                                   every file is compared with its checksum, and DIR is verified\n"
@@ -24,7 +25,7 @@ static const char usage[] =
     "DIR is siltd's data.dir. An import that is cut short goes on when it is called again: how far it is, is put down after\n"
     "every 50 million values, or as many as --checkpoint says. At the end both sides are read again and compared, unless\n"
     "--no-verify says not to. --database, as often as needed, names what is imported: else all but _internal.\n"
-    "Exit status: 0 all is well, 1 damage was found, or something was left out, 2 it could not be done.\n";
+    "Exit status: 0 all is well, 1 damage was found (and repaired), or something was left out, 2 it could not be done.\n";
 
 static int run(int argc, char **argv)
 {
@@ -42,6 +43,8 @@ static int run(int argc, char **argv)
         return inspect_verify(argv[2]);
     if (argc == 3 && strcmp(command, "report") == 0)
         return inspect_report(argv[2]);
+    if (argc == 3 && strcmp(command, "repair") == 0)
+        return inspect_repair(argv[2]);
     if (argc == 4 && strcmp(command, "dump") == 0)
         return inspect_dump(argv[2], argv[3]);
     if (argc == 4 && strcmp(command, "restore") == 0)

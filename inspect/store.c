@@ -4,6 +4,7 @@
 #include "inspect/inspect.h"
 
 #include "storage/shard.h"
+#include "storage/tombstone.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,14 @@ const struct catalog_policy *inspect_policy(const struct inspect_store *store, u
     return NULL;
 }
 
+const struct catalog_shard *inspect_shard(const struct inspect_store *store, uint64_t id)
+{
+    for (size_t i = 0; i < store->shard_count; i++)
+        if (store->shards[i].id == id)
+            return &store->shards[i];
+    return NULL;
+}
+
 enum silt_status inspect_each_series(const struct inspect_store *store, const struct inspect_database *database,
                                      catalog_series_fn each, void *arg, struct silt_error *err)
 {
@@ -157,4 +166,31 @@ enum silt_status inspect_manifest(const struct inspect_store *store, const struc
     char folder[VFS_NAME_BYTES_MAX];
     shard_folder(shard->id, folder);
     return manifest_load(store->vfs, folder, UINT64_MAX, out, err);
+}
+
+enum silt_status inspect_tombstones(const struct inspect_store *store, const struct manifest *manifest, struct silt_error *err)
+{
+    char name[VFS_NAME_BYTES_MAX];
+    struct vfs_blob *blob;
+    struct tombstone **tombstones;
+    size_t count;
+    if (!manifest->tombstone_id)
+        return SILT_OK;
+    manifest_tombstone_name(manifest, manifest->tombstone_id, name);
+    enum silt_status rc = vfs_blob_open(store->vfs, name, &blob, err);
+    if (rc != SILT_OK)
+        return rc;
+    size_t len = vfs_blob_bytes(blob);
+    void *bytes = silt_malloc(len + 1);
+    rc = vfs_blob_read(blob, 0, bytes, len, err);
+    if (rc == SILT_OK)
+        rc = tombstone_decode(name, bytes, len, &tombstones, &count, err);
+    if (rc == SILT_OK) {
+        for (size_t i = 0; i < count; i++)
+            tombstone_release(tombstones[i]);
+        free(tombstones);
+    }
+    free(bytes);
+    vfs_blob_close(blob);
+    return rc;
 }

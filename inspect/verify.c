@@ -10,7 +10,6 @@
 
 #include "silt/text.h"
 #include "storage/record.h"
-#include "storage/tombstone.h"
 #include "storage/tsm_read.h"
 #include "storage/wal.h"
 
@@ -184,35 +183,6 @@ static void verify_file(struct verify *v, const struct catalog_shard *shard, con
     tsm_close(file);
 }
 
-static void verify_tombstones(struct verify *v, const struct manifest *manifest)
-{
-    char name[VFS_NAME_BYTES_MAX];
-    struct vfs_blob *blob;
-    struct silt_error err;
-    struct tombstone **tombstones;
-    size_t count;
-    if (!manifest->tombstone_id)
-        return;
-    manifest_tombstone_name(manifest, manifest->tombstone_id, name);
-    enum silt_status rc = vfs_blob_open(v->store.vfs, name, &blob, &err);
-    if (rc == SILT_OK) {
-        size_t len = vfs_blob_bytes(blob);
-        void *bytes = silt_malloc(len + 1);
-        rc = vfs_blob_read(blob, 0, bytes, len, &err);
-        if (rc == SILT_OK)
-            rc = tombstone_decode(name, bytes, len, &tombstones, &count, &err);
-        if (rc == SILT_OK) {
-            for (size_t i = 0; i < count; i++)
-                tombstone_release(tombstones[i]);
-            free(tombstones);
-        }
-        free(bytes);
-        vfs_blob_close(blob);
-    }
-    if (rc != SILT_OK)
-        damaged(v, name, err.text);
-}
-
 static void verify_shard(struct verify *v, const struct catalog_shard *shard)
 {
     struct manifest manifest;
@@ -228,7 +198,11 @@ static void verify_shard(struct verify *v, const struct catalog_shard *shard)
             damaged(v, where, "its files do not stand in the order of their age");
         verify_file(v, shard, &manifest, &manifest.files[i]);
     }
-    verify_tombstones(v, &manifest);
+    if (inspect_tombstones(&v->store, &manifest, &err) != SILT_OK) {
+        char name[VFS_NAME_BYTES_MAX];
+        manifest_tombstone_name(&manifest, manifest.tombstone_id, name);
+        damaged(v, name, err.text);
+    }
     manifest_deinit(&manifest);
 }
 

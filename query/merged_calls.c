@@ -138,7 +138,6 @@ struct merged_walk {
     silt_time *times;
     uint64_t *values;
     size_t room;
-    bool finished;
 };
 
 static enum silt_status open_merged(const struct scan *scan, const struct plan_call *call, const struct scan_group *group,
@@ -166,39 +165,26 @@ enum silt_status merged_walk_open(const struct scan *scan, const struct plan_cal
     return running_create(scan->plan, call, &walk->running, err);
 }
 
-static enum silt_status walk_reserve(struct merged_walk *walk, size_t room, struct silt_error *err)
-{
-    if (room <= walk->room)
-        return SILT_OK;
-    walk->times = silt_arena_try_alloc(walk->arena, room * sizeof(*walk->times));
-    walk->values = silt_arena_try_alloc(walk->arena, room * sizeof(*walk->values));
-    if (!walk->times || !walk->values)
-        return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
-    walk->room = room;
-    return SILT_OK;
-}
-
 enum silt_status merged_walk_next(struct merged_walk *walk, const silt_time **times, const uint64_t **values, size_t *count,
                                   bool *more, struct silt_error *err)
 {
     struct merged_batch batch = {0};
-    enum silt_status rc = SILT_OK;
+    enum silt_status rc = walk->merged ? merged_next(walk->merged, &batch, err) : SILT_OK;
 
-    *more = !walk->finished;
+    *more = batch.count > 0;
     *count = 0;
-    if (walk->finished)
-        return SILT_OK;
-    if (walk->merged)
-        rc = merged_next(walk->merged, &batch, err);
-    if (rc != SILT_OK || (rc = walk_reserve(walk, batch.count ? batch.count : 1, err)) != SILT_OK)
+    if (rc != SILT_OK || !*more)
         return rc;
+    if (batch.count > walk->room) {
+        walk->times = silt_arena_try_alloc(walk->arena, batch.count * sizeof(*walk->times));
+        walk->values = silt_arena_try_alloc(walk->arena, batch.count * sizeof(*walk->values));
+        if (!walk->times || !walk->values)
+            return silt_fail(err, SILT_LIMIT, "query memory limit exceeded");
+        walk->room = batch.count;
+    }
     *times = walk->times;
     *values = walk->values;
-    if (batch.count)
-        return running_feed(walk->running, batch.times, batch.u64, batch.count, walk->times, walk->values, count, err);
-    walk->finished = true;
-    *count = running_finish(walk->running, walk->times, walk->values);
-    return SILT_OK;
+    return running_feed(walk->running, batch.times, batch.u64, batch.count, walk->times, walk->values, count, err);
 }
 
 void merged_walk_close(struct merged_walk *walk)

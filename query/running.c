@@ -1,6 +1,5 @@
 /* running.c - implements running.h. The order of operations is the imitated server's, for its digits. */
 #include "query/running.h"
-#include "query/integral.h"
 
 #include <stdlib.h>
 
@@ -15,7 +14,6 @@ struct running {
     uint64_t value; /* the number before; the sum so far */
     uint64_t *ring; /* moving_average: the last n numbers, or as many as there were */
     size_t held, next, ring_room;
-    struct integral integral;
 };
 
 static inline double as_float(uint64_t bits)
@@ -37,7 +35,6 @@ bool running_is(const struct plan_call *call)
     case FN_NON_NEGATIVE_DIFFERENCE:
     case FN_ELAPSED:
     case FN_CUMULATIVE_SUM:
-    case FN_INTEGRAL:
     case FN_MOVING_AVERAGE: return true;
     default: return false;
     }
@@ -55,7 +52,6 @@ enum silt_status running_create(const struct plan *plan, const struct plan_call 
     **out = (struct running){.exec = plan->exec, .id = call->function->id, .type = call->in,
                              .argument = call->count_argument,
                              .unit = plan->compiled->descending ? -(double)call->count_argument : (double)call->count_argument};
-    integral_init(&(*out)->integral, plan->compiled, call->in, (double)call->count_argument);
     return SILT_OK;
 }
 
@@ -219,16 +215,9 @@ enum silt_status running_feed(struct running *r, const silt_time *times, const u
 
     if (r->id == FN_CUMULATIVE_SUM)
         *given = cumulative_sum(r, times, values, count, times_out, values_out);
-    else if (r->id == FN_INTEGRAL)
-        *given = integral_feed(&r->integral, times, values, count, times_out, values_out);
     else if (r->id != FN_MOVING_AVERAGE)
         *given = neighbours(r, times, values, count, times_out, values_out);
     else if ((rc = grow_ring(r, count, err)) == SILT_OK)
         *given = moving_average(r, times, values, count, times_out, values_out);
     return rc;
-}
-
-size_t running_finish(struct running *r, silt_time *times_out, uint64_t *values_out)
-{
-    return r->id == FN_INTEGRAL ? integral_finish(&r->integral, times_out, values_out) : 0;
 }

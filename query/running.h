@@ -1,6 +1,6 @@
 /*
  * running.h - calls that see one number after the other and give at most one for each, without looking at the rest:
- * derivative, difference, their non-negative forms, elapsed, cumulative_sum, moving_average, integral.
+ * derivative, difference, their non-negative forms, elapsed, cumulative_sum, moving_average.
  */
 #ifndef QUERY_RUNNING_H
 #define QUERY_RUNNING_H
@@ -16,8 +16,6 @@ enum silt_status running_create(const struct plan *plan, const struct plan_call 
  * type call->out, goes to room for as many as come in, which may be the very arrays that they come in. */
 enum silt_status running_feed(struct running *r, const silt_time *times, const uint64_t *values, size_t count,
                               silt_time *times_out, uint64_t *values_out, size_t *given, struct silt_error *err);
-/* Behind the last number: how many it still gives, at most one. */
-size_t running_finish(struct running *r, silt_time *times_out, uint64_t *values_out);
 void running_destroy(struct running *r); /* NULL is fine */
 
 #endif

@@ -291,8 +291,7 @@ static enum silt_status put_batch(struct answer *answer, const struct silt_row_b
                 rc = output_put(output, tag_texts_run(&s->tags, tags, run++));
                 c = tag_run_end(batch, c);
             } else {
-                struct silt_cell cell;
-                silt_batch_cell(&batch->columns[c++], r, &cell);
+                struct silt_cell cell = silt_batch_cell(&batch->columns[c++], r);
                 rc = put_cell(s, &cell);
             }
             if (rc != SILT_OK)

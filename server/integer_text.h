@@ -27,18 +27,6 @@ static inline char *put_integer(char *to, int64_t value)
     return to + silt_write_int(to, value);
 }
 
-/* Finite, as JSON has it; many are whole. There must be room for 32 bytes. */
-static inline char *put_double(char *to, double value)
-{
-    double size = value < 0 ? -value : value;
-
-    if (size >= 1 && size < 1000 && (double)(int64_t)size == size) {
-        *to = '-';
-        return put_integer(to + (value < 0), (int64_t)size);
-    }
-    return to + silt_write_double_json(to, value);
-}
-
 /* Columns that put_integers() takes. */
 static inline bool is_plain_integer(const struct silt_batch_column *column)
 {
@@ -64,46 +52,20 @@ static inline enum silt_status put_integers(struct output *output, const struct 
     return SILT_OK;
 }
 
-/*
- * A time as an integer. Rows that are merged from many series often have the time of the row before, and those of one
- * series all but the last eight digits.
- *
- *     14516064 00120000
- *         head            text: all of it
- */
+/* A time as an integer. Rows that are merged from many series often have the time of the row before. */
 struct epoch_text {
     silt_time time;
-    uint64_t head;
-    uint8_t len, head_len; /* 0: none yet */
-    char head_text[16], text[32];
+    uint8_t len; /* 0: none yet */
+    char text[32];
 };
 
-/* There must be room for 32 bytes. */
 static inline char *epoch_text_put(struct epoch_text *last, char *to, silt_time time, int64_t epoch_ns)
 {
-    const uint64_t eight = 100000000;
-
-    if (last->len && last->time == time) {
-        memcpy(to, last->text, sizeof(last->text));
-        return to + last->len;
+    if (last->len == 0 || last->time != time) {
+        last->time = time;
+        last->len = (uint8_t)silt_write_int(last->text, time / epoch_ns);
     }
-    int64_t count = time / epoch_ns;
-    uint64_t head = (uint64_t)count / eight;
-    last->time = time;
-    if (count < (int64_t)eight) {
-        last->len = (uint8_t)silt_write_int(last->text, count);
-        memcpy(to, last->text, sizeof(last->text));
-        return to + last->len;
-    }
-    if (last->head_len == 0 || last->head != head) {
-        last->head = head;
-        last->head_len = (uint8_t)silt_write_uint(last->head_text, head);
-    }
-    memcpy(to, last->head_text, sizeof(last->head_text)); /* and not `text`, whose parts are still on their way */
-    silt_write_eight_digits(to + last->head_len, (uint64_t)count % eight);
-    memcpy(last->text, last->head_text, sizeof(last->head_text));
-    memcpy(last->text + last->head_len, to + last->head_len, 8);
-    last->len = last->head_len + 8;
+    memcpy(to, last->text, sizeof(last->text));
     return to + last->len;
 }
 

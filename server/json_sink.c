@@ -386,7 +386,7 @@ static inline enum silt_status put_cell(struct json_sink *s, const struct silt_c
             to += 4;
             break;
         }
-        to = put_double(to, cell->f64);
+        to += silt_write_double_json(to, cell->f64);
         break;
     case SILT_CELL_TIME:
         to = put_time(s, to, cell->i64);
@@ -493,8 +493,7 @@ static enum silt_status put_batch_rows(struct json_sink *s, const struct silt_ro
                 rc = output_put(output, tag_texts_run(&s->tags, tags, run++));
                 c = tag_run_end(batch, c);
             } else {
-                struct silt_cell cell;
-                silt_batch_cell(&batch->columns[c++], r, &cell);
+                struct silt_cell cell = silt_batch_cell(&batch->columns[c++], r);
                 rc = put_cell(s, &cell);
             }
             if (rc != SILT_OK)

@@ -99,8 +99,12 @@ static int run(const struct silt_server_options *options, int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &awaited, NULL); /* threads made from here on inherit it */
 
     silt_log_set_level(options->log_level);
-    if (silt_server_start(options, &server, &err) != SILT_OK) {
+    enum silt_status rc = silt_server_start(options, &server, &err);
+    if (rc != SILT_OK) {
         fprintf(stderr, "siltd: %s\n", err.text);
+        if (rc == SILT_CORRUPT)
+            fprintf(stderr, "siltd: `silt-inspect verify %s` names all that is damaged, `silt-inspect repair %s` sets it aside and tells"
+                            " what is lost\n", options->data_dir, options->data_dir);
         return 1;
     }
     silt_log(SILT_LOG_INFO, "listening", "version=" SILT_VERSION " bind=\"%s\" port=%u data=\"%s\"",

@@ -105,6 +105,31 @@ enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epo
     return rc;
 }
 
+bool manifest_salvage(struct vfs *vfs, const char *folder, struct manifest *out)
+{
+    char name[VFS_NAME_BYTES_MAX];
+    struct vfs_blob *blob;
+    struct silt_error ignored;
+    *out = (struct manifest){.vfs = vfs};
+    if (register_name(folder, name, &ignored) != SILT_OK || vfs_blob_open(vfs, name, &blob, &ignored) != SILT_OK)
+        return false;
+    /* What stands in front of the value is the file layer's, and less than an entry. */
+    const size_t frame = sizeof(struct disk_head) + 4;
+    uint64_t len = vfs_blob_bytes(blob), front = len >= frame ? (len - frame) % sizeof(struct disk_file) : 0;
+    out->file_count = len >= frame && len <= VFS_REGISTER_BYTES_MAX ? (len - frame - front) / sizeof(struct disk_file) : 0;
+    out->files = silt_calloc(out->file_count + 1, sizeof(*out->files));
+    bool read = len >= frame;
+    for (size_t i = 0; i < out->file_count && read; i++) {
+        struct disk_file file;
+        read = vfs_blob_read(blob, front + sizeof(struct disk_head) + i * sizeof(file), &file, sizeof(file), &ignored) == SILT_OK;
+        if (read)
+            out->files[i] = (struct manifest_file){.file_id = file.file_id, .seq = file.seq, .bytes = file.bytes,
+                                                   .rows = file.rows, .min = file.min, .max = file.max, .level = file.level};
+    }
+    vfs_blob_close(blob);
+    return read;
+}
+
 void manifest_deinit(struct manifest *manifest)
 {
     free(manifest->files);

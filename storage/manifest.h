@@ -36,6 +36,8 @@ struct manifest {
 enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epoch, struct manifest *out,
                                struct silt_error *err);
 void manifest_deinit(struct manifest *manifest);
+/* For a repair: the entries of a damaged one, as far as they can be read; nothing in them is to be believed. */
+bool manifest_salvage(struct vfs *vfs, const char *folder, struct manifest *out);
 
 struct manifest_edit {
     const struct manifest_file *add; /* takes the place of the first removed file, else goes to the end */

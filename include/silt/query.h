@@ -68,18 +68,19 @@ struct silt_batch_column {
     };
 };
 
-/* Member by member into *out: a cell handed over as a whole would wait for its parts to be stored. */
-static inline void silt_batch_cell(const struct silt_batch_column *column, size_t row, struct silt_cell *out)
+static inline struct silt_cell silt_batch_cell(const struct silt_batch_column *column, size_t row)
 {
-    out->kind = column->kind;
+    struct silt_cell cell = {.kind = column->kind};
+
     if (column->valid && !(column->valid[row / 64] >> (row % 64) & 1))
-        out->kind = SILT_CELL_NULL;
+        cell.kind = SILT_CELL_NULL;
     else if (column->kind == SILT_CELL_STRING)
-        out->string = column->string[row];
-    else if (column->kind == SILT_CELL_BOOLEAN)
-        out->boolean = column->u64[row] != 0;
+        cell.string = column->string[row];
     else
-        out->u64 = column->u64[row];
+        cell.u64 = column->u64[row];
+    if (cell.kind == SILT_CELL_BOOLEAN)
+        cell.boolean = column->u64[row] != 0;
+    return cell;
 }
 
 /* Stored rows by column, of one series or merged from many. */

@@ -34,7 +34,6 @@ void silt_buffer_url(struct silt_buffer *buffer, struct silt_str url);
 /* Each writes at `out`, returns the byte count, writes no NUL. */
 size_t silt_write_int(char *out, int64_t value);
 size_t silt_write_uint(char *out, uint64_t value);
-void silt_write_eight_digits(char *out, uint64_t value); /* value < 10^8, zeros in front */
 /* The shortest decimal that reads back to the same double (Ryu-like: own implementation of a published algorithm). */
 /* JSON: plain notation for 1e-6 <= |x| < 1e21, else exponent without leading zeros (1e-7, 1e+21); -0 is "-0".
  * NaN and infinities are the caller's business: asserted. */
