@@ -153,12 +153,12 @@ struct silt_cell eval_binary(enum expr_op op, struct silt_cell left, struct silt
             return float_op(op, as_float(&left), as_float(&right));
         if (left.kind == SILT_CELL_INTEGER && right.kind == SILT_CELL_INTEGER)
             return integer_op(op, left.i64, right.i64, filter);
-        if (is_comparison(op)) { /* a negative integer is below every unsigned one */
+        if (is_comparison(op) && op != OP_EQ && op != OP_NE) { /* a negative integer is below every unsigned one, */
             if (left.kind == SILT_CELL_INTEGER && left.i64 < 0)
-                return cell_bool(op == OP_NE || op == OP_LT || op == OP_LE);
+                return cell_bool(op == OP_LT || op == OP_LE);
             if (right.kind == SILT_CELL_INTEGER && right.i64 < 0)
-                return cell_bool(op == OP_NE || op == OP_GT || op == OP_GE);
-        }
+                return cell_bool(op == OP_GT || op == OP_GE);
+        } /* and yet equal to the one that has its bits */
         return unsigned_op(op, left.u64, right.u64, filter);
     }
     if (left.kind == SILT_CELL_STRING && right.kind == SILT_CELL_STRING) {
