@@ -243,17 +243,15 @@ def make_source(seed, index, full):
     settings = dict(EAGER, INFLUXDB_DATA_INDEX_VERSION=index)
     if full:
         settings["INFLUXDB_DATA_COMPACT_FULL_WRITE_COLD_DURATION"] = "1s"
-    server = live.start_influxd(env=settings)
-    server.keep = True
-    first_files(server, rng)
-    settle(server)
-    later_files(server, rng)
-    settle(server)
-    define(server)
-    server.stop()
-    server = restart(server.folder, {"INFLUXDB_DATA_INDEX_VERSION": index, "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": "1h"})
-    log_only(server, rng)
-    server.stop()
+    with live.start_influxd(env=settings) as server:
+        first_files(server, rng)
+        settle(server)
+        later_files(server, rng)
+        settle(server)
+        define(server)
+        server.keep = True # from here on it is the caller's
+    with restart(server.folder, {"INFLUXDB_DATA_INDEX_VERSION": index, "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": "1h"}) as server:
+        log_only(server, rng)
     return server.folder
 
 
