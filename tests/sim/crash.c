@@ -8,6 +8,7 @@
  * The machine's crash tears or loses what was not synced, the process's keeps it. Some of the copies are crashed once more,
  * while the store starts on them; some live on for a while: what was read once must stay.
  */
+#include "tests/sim/schedule.h"
 #include "tests/sim/sim.h"
 
 #include <stdlib.h>
@@ -25,10 +26,12 @@ static void before_operation(void *arg, struct vfs *vfs)
     struct sim *sim = arg;
     if (sim->point_count == POINTS_MAX || draw(&sim->point_random) % sim->point_one_in != 0)
         return;
+    unsigned one_in = schedule_one_in(0); /* nobody sees half a point */
     struct crash_point *point = &sim->points[sim->point_count++];
     point->power = draw(&sim->point_random) % 4 != 0;
     point->operation = fault_vfs_operations_locked(vfs) + 1;
     point->vfs = fault_vfs_snapshot(vfs, draw(&sim->point_random), point->power);
+    schedule_one_in(one_in);
 }
 
 void points_watch(struct sim *sim, unsigned one_in)
