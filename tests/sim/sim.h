@@ -20,7 +20,7 @@
 #define DURATION (10 * DAY) /* of policy r; its groups are days */
 #define START (1577836800 * NS_PER_S)
 
-enum { DATABASES = 2, POLICIES = 2, MEASUREMENTS = 2, SERIES = 8, FIELDS = 5, BATCH_ROWS_MAX = 30, SHARDS_MAX = 400 };
+enum { DATABASES = 2, POLICIES = 2, MEASUREMENTS = 2, SERIES = 8, FIELDS = 5, BATCH_ROWS_MAX = 30 };
 enum { POINTS_MAX = 96, EFFECTS_MAX = 4096, FLIP_KINDS = 5 };
 
 /* What an action changes. Until it ended it may have happened or not; its points are looked at meanwhile. */
