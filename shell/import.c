@@ -403,14 +403,7 @@ static size_t sender_count(const struct options *options)
 
 static void run_senders(struct import *import, struct import_reader *reader, size_t count)
 {
-    struct session *s = import->session;
-    struct client_config config = {.host = s->host.p,
-                                   .port = s->port,
-                                   .socket = s->socket.p,
-                                   .ssl = s->ssl,
-                                   .unsafe_ssl = s->unsafe_ssl,
-                                   .username = s->username.p,
-                                   .password = s->password.p};
+    struct client_config config = session_client_config(import->session);
     struct sender *senders = silt_calloc(count, sizeof *senders);
     for (size_t i = 0; i < count; i++) {
         senders[i].import = import;

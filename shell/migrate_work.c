@@ -195,21 +195,10 @@ static void *worker_main(void *argument)
 
 /* ---------------------------------------------------------------- all of them */
 
-static struct client_config config_of(const struct session *s)
-{
-    return (struct client_config){.host = s->host.p,
-                                  .port = s->port,
-                                  .socket = s->socket.p,
-                                  .ssl = s->ssl,
-                                  .unsafe_ssl = s->unsafe_ssl,
-                                  .username = s->username.p,
-                                  .password = s->password.p};
-}
-
 /* Speaks with the same server as `like`, over a connection of its own. */
 static void init_session(struct session *s, const struct session *like, struct migrate *m)
 {
-    struct client_config config = config_of(like);
+    struct client_config config = session_client_config(like);
     *s = (struct session){.out = stderr, .cancel = &m->stopping};
     s->client = client_create(&config);
     client_set_cancel(s->client, &m->stopping);
@@ -258,7 +247,7 @@ void migrate_work(struct migrate *m)
     struct work work = {.migrate = m, .open_max = count + 2};
     work.open = silt_calloc(work.open_max, sizeof *work.open);
     struct worker *workers = silt_calloc(count, sizeof *workers);
-    struct client_config target = config_of(m->target);
+    struct client_config target = session_client_config(m->target);
     for (size_t i = 0; i < m->unit_count; i++)
         if (m->units[i]->stage == UNIT_DONE) {
             m->units_done++;

@@ -47,15 +47,20 @@ void session_deinit(struct session *s)
         silt_buffer_free(members[i]);
 }
 
+struct client_config session_client_config(const struct session *s)
+{
+    return (struct client_config){.host = s->host.p,
+                                  .port = s->port,
+                                  .socket = s->socket.p,
+                                  .ssl = s->ssl,
+                                  .unsafe_ssl = s->unsafe_ssl,
+                                  .username = s->username.p,
+                                  .password = s->password.p};
+}
+
 enum silt_status session_connect(struct session *s, struct silt_error *err)
 {
-    struct client_config config = {.host = s->host.p,
-                                   .port = s->port,
-                                   .socket = s->socket.p,
-                                   .ssl = s->ssl,
-                                   .unsafe_ssl = s->unsafe_ssl,
-                                   .username = s->username.p,
-                                   .password = s->password.p};
+    struct client_config config = session_client_config(s);
     struct client_reply reply;
     client_destroy(s->client);
     s->client = client_create(&config);

@@ -46,6 +46,8 @@ void session_init(struct session *session, const struct options *options);
 void session_deinit(struct session *session);
 void session_set(struct silt_buffer *member, struct silt_str value);
 
+/* What a client of its own to the same server needs; borrowed from the session. */
+struct client_config session_client_config(const struct session *session);
 /* Makes a client for what is set and pings it. */
 enum silt_status session_connect(struct session *session, struct silt_error *err);
 
