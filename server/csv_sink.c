@@ -318,7 +318,7 @@ static void deinit(struct answer *answer)
     silt_buffer_free(&s->head);
     silt_buffer_free(&s->prefix);
     silt_buffer_free(&s->text);
-    tag_texts_deinit(&s->tags);
+    tag_texts_reset(&s->tags);
 }
 
 void csv_sink_init(struct csv_sink *sink, const struct answer_options *options, struct output *output)

@@ -587,7 +587,7 @@ static void deinit(struct answer *answer)
     silt_buffer_free(&s->head);
     silt_buffer_free(&s->text);
     silt_buffer_free(&s->error);
-    tag_texts_deinit(&s->tags);
+    tag_texts_reset(&s->tags);
 }
 
 void json_sink_init(struct json_sink *sink, const struct answer_options *options, struct output *output)

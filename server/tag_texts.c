@@ -15,11 +15,6 @@ void tag_texts_reset(struct tag_texts *texts)
     *texts = (struct tag_texts){0};
 }
 
-void tag_texts_deinit(struct tag_texts *texts)
-{
-    tag_texts_reset(texts);
-}
-
 void tag_texts_start(struct tag_texts *texts, const struct silt_row_batch *batch)
 {
     texts->run_count = 0;

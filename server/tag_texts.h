@@ -27,9 +27,8 @@ struct tag_texts {
     size_t run_count;
 };
 
-/* Other columns come. */
+/* Before other columns come, and at the end. */
 void tag_texts_reset(struct tag_texts *texts);
-void tag_texts_deinit(struct tag_texts *texts);
 /* Before runs of a batch are asked for. */
 void tag_texts_start(struct tag_texts *texts, const struct silt_row_batch *batch);
 const struct tag_text *tag_texts_make(struct tag_texts *texts, const struct silt_row_batch *batch, uint32_t series,

@@ -71,7 +71,7 @@ START_TEST(of_the_series_asked_for)
         }
         ck_assert_uint_eq(wrong, 0);
         ck_assert_uint_lt(most, (size_t)5 << 20);
-        tag_texts_deinit(&texts);
+        tag_texts_reset(&texts);
     }
 }
 END_TEST
