@@ -202,7 +202,7 @@ static enum silt_status print_record(void *arg, uint64_t seq, uint8_t kind, cons
  * is read, and what stands in this segment is shown. */
 static enum silt_status dump_wal(const struct inspect_store *store, const char *name, struct silt_error *err)
 {
-    struct wal_options options = {0};
+    struct wal_options options = {.read_only = true};
     struct log_dump dump = {UINT64_MAX, 0}; /* nothing yet */
     struct wal *wal;
     unsigned long long number;

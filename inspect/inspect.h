@@ -2,6 +2,7 @@
  * inspect.h - silt-inspect: what can be told about a data directory while no server runs on it.
  *
  *     main -> store (SQLite's facts, read once) -> verify | report | dump | repair
+ *          -> export
  *          -> restore
  *          -> influxdb/import
  *
@@ -73,6 +74,8 @@ enum silt_status inspect_tombstones(const struct inspect_store *store, const str
 int inspect_verify(const char *directory);
 /* repair.c: damaged files go to DIR/quarantine, what is sound in them stays. */
 int inspect_repair(const char *directory);
+/* export.c: a database's points as line protocol, to stdout; argv is what follows the command. */
+int inspect_export(int argc, char **argv);
 /* report.c: databases, policies, shards, files, bytes a value by type and codec, the tags with most values. */
 int inspect_report(const char *directory);
 /* dump.c: what stands in one file, as text. name: relative to the directory. */

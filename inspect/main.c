@@ -14,6 +14,9 @@ static const char usage[] =
     "    silt-inspect report DIR        databases, policies, shards, files, bytes a value, tags with most values\n"
     "    silt-inspect dump DIR NAME     what stands in one file: a .tsm, .wal, .tomb or MANIFEST, named from DIR\n"
     "    silt-inspect repair DIR        damaged files go to DIR/quarantine, what is sound in them stays; tells what is lost\n"
+    "    silt-inspect export DIR DATABASE [--rp POLICY] [--start TIME] [--end TIME]\n"
+    "                                   its points as line protocol, as `silt export` writes them, to standard output: all, or\n"
+    "                                   those of --rp, from --start on, up to --end; times as RFC 3339 or nanoseconds\n"
     "    silt-inspect restore BACKUP DIR\n"
     "                                   a backup (of `silt backup`, or POST /backup unpacked) into DIR, which must not be there;\n"
     "                                   every file is compared with its checksum, and DIR is verified\n"
@@ -49,7 +52,11 @@ static int run(int argc, char **argv)
         return inspect_dump(argv[2], argv[3]);
     if (argc == 4 && strcmp(command, "restore") == 0)
         return inspect_restore(argv[2], argv[3]);
-    int status = argc > 1 && strcmp(command, "import-influxdb") == 0 ? inspect_import_influxdb(argc - 2, argv + 2) : INSPECT_USAGE;
+    int status = INSPECT_USAGE;
+    if (argc > 1 && strcmp(command, "export") == 0)
+        status = inspect_export(argc - 2, argv + 2);
+    else if (argc > 1 && strcmp(command, "import-influxdb") == 0)
+        status = inspect_import_influxdb(argc - 2, argv + 2);
     if (status != INSPECT_USAGE)
         return status;
     fputs(usage, stderr);

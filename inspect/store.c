@@ -165,7 +165,7 @@ enum silt_status inspect_manifest(const struct inspect_store *store, const struc
 {
     char folder[VFS_NAME_BYTES_MAX];
     shard_folder(shard->id, folder);
-    return manifest_load(store->vfs, folder, UINT64_MAX, out, err);
+    return manifest_load(store->vfs, folder, MANIFEST_READER, out, err);
 }
 
 enum silt_status inspect_tombstones(const struct inspect_store *store, const struct manifest *manifest, struct silt_error *err)

@@ -113,7 +113,7 @@ static enum silt_status read_record(void *arg, uint64_t seq, uint8_t kind, const
 
 static void verify_log(struct verify *v)
 {
-    struct wal_options options = {0};
+    struct wal_options options = {.read_only = true};
     struct wal *wal = NULL;
     struct silt_error err;
     struct wal_stats stats = {0};

@@ -32,7 +32,6 @@ struct export
     struct policies policies;
     struct silt_str *measurements;
     size_t measurement_count, measurement_capacity;
-    struct schema schema;
     FILE *out;
     gzFile packed;
     char *path, *part_path; /* NULL: standard output */
@@ -82,14 +81,14 @@ static bool look_around(struct export *e)
         session_set(&e->session->failure, SILT_STR("there is no such retention policy"));
         return false;
     }
-    return session_schema(e->session, e->database, SILT_STR(""), SILT_STR(""), &e->schema);
+    return true;
 }
 
 /* InfluxDB can hold a field in several types, one per shard; a SELECT gives one of them. */
-static void warn_of_types(const struct export *e)
+static void warn_of_types(const struct schema *schema)
 {
-    for (size_t i = 1; i < e->schema.count; i++) {
-        const struct schema_entry *a = &e->schema.entries[i - 1], *b = &e->schema.entries[i];
+    for (size_t i = 1; i < schema->count; i++) {
+        const struct schema_entry *a = &schema->entries[i - 1], *b = &schema->entries[i];
         if (a->kind == SCHEMA_FIELD && b->kind == SCHEMA_FIELD && silt_str_equal(a->key, b->key) &&
             silt_str_equal(a->measurement, b->measurement))
             fprintf(
@@ -151,8 +150,15 @@ static void tick(void *context, double seconds, size_t rows)
 static bool put_measurement(struct export *e, struct silt_str policy, size_t index)
 {
     struct silt_buffer text = {0};
-    struct printer_options options = {.out = e->out, .schema = &e->schema};
+    struct schema schema;
+    struct printer_options options = {.out = e->out, .schema = &schema};
     bool first = true;
+    /* Of this policy: without one, the server tells of the default policy's fields alone. */
+    if (!session_schema(e->session, e->database, policy, e->measurements[index], &schema)) {
+        fprintf(stderr, "ERR: %.*s\n", SILT_FMT(words_view(&e->session->failure)));
+        return false;
+    }
+    warn_of_types(&schema);
     e->what.len = 0;
     silt_buffer_printf(&e->what, "measurement %zu of %zu, %.*s: ", index + 1, e->measurement_count,
                        SILT_FMT(e->measurements[index]));
@@ -169,6 +175,7 @@ static bool put_measurement(struct export *e, struct silt_str policy, size_t ind
     e->lines += e->printer->rows;
     e->unwritable += e->printer->unwritable;
     e->printer->destroy(e->printer);
+    schema_deinit(&schema);
     silt_buffer_free(&text);
     return ok && !ferror(e->out);
 }
@@ -260,7 +267,6 @@ static bool close_output(struct export *e, bool ok)
 
 static void release(struct export *e)
 {
-    schema_deinit(&e->schema);
     silt_arena_destroy(e->arena);
     policies_deinit(&e->policies);
     free(e->measurements);
@@ -280,7 +286,6 @@ int export_run(struct session *s, const struct options *options, const char *dat
         release(&e);
         return 1;
     }
-    warn_of_types(&e);
     bool ok = open_output(&e);
     if (ok) {
         progress_begin(&e.progress, stderr);

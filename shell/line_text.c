@@ -23,12 +23,17 @@ void line_key(struct silt_buffer *out, struct silt_str key)
     escaped(out, key, ",= ");
 }
 
+void line_string(struct silt_buffer *out, struct silt_str text)
+{
+    silt_buffer_char(out, '"');
+    escaped(out, text, "\"\\");
+    silt_buffer_char(out, '"');
+}
+
 void line_value(struct silt_buffer *out, const struct cell *cell, enum silt_type type)
 {
     if (cell->kind == CELL_STRING) {
-        silt_buffer_char(out, '"');
-        escaped(out, cell->text, "\"\\");
-        silt_buffer_char(out, '"');
+        line_string(out, cell->text);
         return;
     }
     silt_buffer_str(out, cell->text);

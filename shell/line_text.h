@@ -10,6 +10,7 @@
 
 void line_measurement(struct silt_buffer *out, struct silt_str name);
 void line_key(struct silt_buffer *out, struct silt_str key); /* tag keys, tag values, field keys */
+void line_string(struct silt_buffer *out, struct silt_str text); /* with its quotes */
 /* A value as JSON gave it; type SILT_TYPE_NONE: a number is a float. */
 void line_value(struct silt_buffer *out, const struct cell *cell, enum silt_type type);
 

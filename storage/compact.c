@@ -336,9 +336,13 @@ enum silt_status compact_step(struct silt_storage *storage, bool *did, struct si
     struct shard **shards;
     enum silt_status rc = SILT_OK;
     size_t count = all_shards(storage, &shards);
-    for (size_t i = 0; i < count; i++) {
-        if (rc == SILT_OK)
-            rc = compact_shard(storage, shards[i], false, did, err);
+    for (size_t i = 0; i < count; i++) { /* one with a damaged file must not keep the others waiting */
+        struct silt_error why;
+        enum silt_status status = compact_shard(storage, shards[i], false, did, &why);
+        if (status != SILT_OK && rc == SILT_OK) {
+            rc = status;
+            *err = why;
+        }
         shard_release(shards[i]);
     }
     free(shards);

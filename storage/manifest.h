@@ -12,6 +12,9 @@
 #include "silt/base.h"
 #include "storage/vfs.h"
 
+/* Epoch of who only reads: every owner's manifest will do, and nothing is written or removed. */
+#define MANIFEST_READER UINT64_MAX
+
 struct manifest_file {
     uint64_t file_id; /* its name is this number, see manifest_file_name */
     uint64_t seq;     /* of the youngest data in it; files stand in the order of seq, then of file_id */

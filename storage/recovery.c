@@ -396,7 +396,7 @@ enum silt_status recover(struct silt_storage *storage, struct silt_error *err)
     struct recovery r = {.storage = storage, .arena = silt_arena_create(NULL)};
     uint64_t begun = silt_clock_monotonic_ns();
     enum silt_status rc = load_catalog(&r, err);
-    if (rc == SILT_OK)
+    if (rc == SILT_OK && !storage->options.read_only)
         rc = sweep_folders(storage, err);
     uint64_t loaded = silt_clock_monotonic_ns();
     if (rc == SILT_OK) {
@@ -416,7 +416,7 @@ enum silt_status recover(struct silt_storage *storage, struct silt_error *err)
     }
     free(r.loaded);
     silt_arena_destroy(r.arena);
-    if (rc == SILT_OK)
+    if (rc == SILT_OK && !storage->options.read_only)
         rc = wal_start(storage->wal, next, err);
     if (rc == SILT_OK && r.records > 0)
         silt_log(SILT_LOG_INFO, "the log was replayed",

@@ -348,7 +348,7 @@ enum silt_status shard_open(struct database *owner, struct vfs *vfs, struct wal 
     shard->version->generations[shard->version->generation_count++] = shard->active;
 
     enum silt_status rc = manifest_load(vfs, folder, epoch, &shard->manifest, err);
-    if (rc == SILT_OK)
+    if (rc == SILT_OK && epoch != MANIFEST_READER)
         rc = manifest_sweep(&shard->manifest, NULL, err);
     if (rc == SILT_OK)
         rc = load_tombstones(shard, &tombstones, &tombstone_count, err);

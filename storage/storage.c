@@ -215,6 +215,7 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     struct silt_storage *storage = silt_calloc(1, sizeof(*storage));
     enum silt_status rc = SILT_OK;
     storage->options = *options;
+    storage->options.background_off = options->background_off || options->read_only;
     init_locks(storage);
     users_init(storage);
     source_init(storage);
@@ -235,11 +236,12 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     }
     if (rc == SILT_OK)
         rc = catalog_open(storage->vfs->ops->local_path(storage->vfs, "meta.sqlite"), &storage->catalog, err);
-    if (rc == SILT_OK)
+    storage->epoch = MANIFEST_READER;
+    if (rc == SILT_OK && !options->read_only)
         rc = catalog_next_epoch(storage->catalog, &storage->epoch, err);
     if (rc == SILT_OK) {
         struct wal_options wal = {.sync_mode = options->sync_mode, .sync_interval_ms = options->sync_interval_ms,
-                                  .epoch = storage->epoch, .segment_bytes = options->wal_segment_bytes};
+                                  .epoch = storage->epoch, .read_only = options->read_only, .segment_bytes = options->wal_segment_bytes};
         rc = wal_open(storage->vfs, &wal, &storage->wal, err);
     }
     if (rc == SILT_OK)
@@ -249,11 +251,11 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     storage->drops_open = storage->drops_left;
     if (rc == SILT_OK)
         rc = index_start(storage, err);
-    if (rc == SILT_OK && !options->background_off)
+    if (rc == SILT_OK && !storage->options.background_off)
         rc = start_thread(&storage->flusher, run_flusher, storage, err);
-    if (rc == SILT_OK && !options->background_off)
+    if (rc == SILT_OK && !storage->options.background_off)
         rc = start_thread(&storage->compactor, run_compactor, storage, err);
-    if (rc == SILT_OK && !options->background_off)
+    if (rc == SILT_OK && !storage->options.background_off)
         rc = start_thread(&storage->retention, run_retention, storage, err);
     if (rc != SILT_OK) {
         stop_threads(storage);

@@ -48,6 +48,7 @@ struct wal_options {
     uint32_t sync_interval_ms;
     uint64_t epoch;          /* of the owner; stands in every segment */
     uint64_t segment_bytes;  /* 0: WAL_SEGMENT_BYTES */
+    bool read_only;          /* a replay removes nothing; wal_start must not come */
     uint32_t spare_segments; /* kept for recycling; 0: 4 */
 };
 

@@ -117,8 +117,10 @@ static enum silt_status survey(struct wal *wal, struct silt_error *err)
         if (!holds) {
             if (i + 1 < wal->live_count)
                 return silt_fail(err, SILT_CORRUPT, "%s: damaged header", name);
-            if ((rc = check_never_used(wal, wal->live[i].number, err)) != SILT_OK ||
-                (rc = vfs_segment_remove(wal->vfs, name, err)) != SILT_OK)
+            rc = check_never_used(wal, wal->live[i].number, err);
+            if (rc == SILT_OK && !wal->options.read_only)
+                rc = vfs_segment_remove(wal->vfs, name, err);
+            if (rc != SILT_OK)
                 return rc;
             continue;
         }

@@ -46,6 +46,47 @@ def fill(server):
     server.query("DROP SERIES FROM cpu WHERE host = 'h4'", db="d")
 
 
+def points(server):
+    """All of database d, with the types."""
+    found = set()
+    for source in "cpu", "short.mem":
+        for series in server.query_json("SELECT * FROM %s GROUP BY host, dc" % source, db="d", epoch="ns")["results"][0].get("series", []):
+            found |= {(series["name"], *sorted(series["tags"].items()), *zip(series["columns"], row)) for row in series["values"]}
+    return found, server.query("SHOW FIELD KEYS ON d"), server.query("SHOW RETENTION POLICIES ON d")
+
+
+def exported(folder, data, server):
+    """What is exported of a stopped directory is what its server has: imported into a fresh one, and beside `silt export`."""
+    wanted = points(server)
+    silt = os.path.join(os.path.dirname(live.siltd_path()), "silt")
+    text = subprocess.run([silt, "-port", str(server.port), "export", "d"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    server.kill() # much is in the log alone
+    before = {name: os.path.getmtime(os.path.join(data, "wal", name)) for name in os.listdir(os.path.join(data, "wal"))}
+    status, out, err = inspect("export", data, "d")
+    check("an export", status == 0 and "points written" in err, (status, out[:300], err))
+    check("nothing is changed by it", before == {name: os.path.getmtime(os.path.join(data, "wal", name))
+                                                 for name in os.listdir(os.path.join(data, "wal"))}, before)
+    check("it is what silt export gives", sorted(out.splitlines()) == sorted(text.decode().splitlines()),
+          (len(out), len(text), sorted(set(out.splitlines()) ^ set(text.decode().splitlines()))[:4]))
+    name = os.path.join(folder, "export.txt")
+    with open(name, "w") as f:
+        f.write(out)
+    with live.start_siltd() as fresh:
+        done = subprocess.run([silt, "-port", str(fresh.port), "import", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        check("it is imported", done.returncode == 0, done.stdout[-500:])
+        check("imported, it is the same", points(fresh) == wanted)
+    status, out, err = inspect("export", data, "d", "--rp", "short")
+    check("of one policy", status == 0 and [line for line in out.splitlines() if line[0] != "#" and not line.startswith("CREATE")]
+          and "cpu" not in out, (status, out[:300], err))
+    status, out, err = inspect("export", data, "d", "--start", "1970-01-01T01:00:00Z", "--end", "7200000000000")
+    times = {int(line.rsplit(" ", 1)[1]) for line in out.splitlines() if line.startswith("cpu,")}
+    check("of a time", status == 0 and times == {3600 * 10**9, 7200 * 10**9}, (status, sorted(times)[:5], err))
+    for args, told in ((("export", data), "usage"), (("export", data, "d", "--start", "never"), "usage"),
+                       (("export", data, "nothing"), "database not found"), (("export", data, "d", "--rp", "x"), "no such retention")):
+        status, out, err = inspect(*args)
+        check(" ".join(args), status == 2 and (told in err or told == "usage" and "silt-inspect export" in err), (status, out, err))
+
+
 def flip(path, seed):
     """One bit somewhere in the file's used part."""
     with open(path, "r+b") as f:
@@ -68,13 +109,16 @@ def main():
         status, out, err = inspect("verify", data)
         check("sound after a kill", status == 0 and "no damage found" in out, (status, out, err))
         check("the log's rows are counted", "0 rows" not in out.split("log ")[1].split("\n")[0], out)
-        segment = sorted(glob.glob(os.path.join(data, "wal", "*.wal")))[-1]
+        segment = [name for name in sorted(glob.glob(os.path.join(data, "wal", "*.wal")))
+                   if open(name, "rb").read(8) == b"siltWAL1"][-1] # not one that is made ready
         status, out, err = inspect("dump", data, os.path.relpath(segment, data))
         check("a log's dump", status == 0 and "series 1 cpu,dc=d0,host=h0" in out and "rows, 1970-01-01T00:00:00Z" in out,
               (status, out[:600], err))
         server = live.start_siltd(folder)
         check("the server goes on", server.query_json("SELECT count(total) FROM cpu WHERE host = 'h5'", db="d")["results"][0]
               ["series"][0]["values"][0][1] == ROWS)
+        exported(folder, data, server)
+        server = live.start_siltd(folder)
         check("it stops", server.stop() == 0)
         status, out, err = inspect("verify", data)
         check("sound after a stop", status == 0 and "no damage found" in out, (status, out, err))

@@ -72,7 +72,7 @@ class Completion(unittest.TestCase):
 
     def test_words(self):
         self.assertEqual(self.offered("silt", "-format", "c"), {"column", "csv"})
-        self.assertEqual(self.offered("silt-inspect", ""), {"verify", "report", "dump", "repair", "restore", "import-influxdb"})
+        self.assertEqual(self.offered("silt-inspect", ""), {"verify", "report", "dump", "repair", "export", "restore", "import-influxdb"})
         self.assertLessEqual({"import", "export", "migrate"}, self.offered("silt", ""))
         self.assertEqual(self.offered("silt", "-users", "r"), {"random"})
         self.assertIn("/etc/", {name + "/" for name in self.offered("siltd", "--data-dir", "/et")})

@@ -148,6 +148,31 @@ def tsm_cases(folder, stopped, before):
     check("a missing file: the rest", rows <= before, len(rows - before))
 
 
+def running_case(folder, stopped, before):
+    """Damage under a running server: what needs it fails with file and place, all else goes on."""
+    case = Case(folder, "a running server", stopped)
+    path = max(case.files("shards/*/*.tsm"), key=os.path.getsize)
+    flip(path, 32 + 2000)
+    status, out, err = inspect("repair", case.data)
+    series = re.search(r"lost: (m[01]),host=(h\d+)", out).groups()
+    shutil.rmtree(case.data)
+    shutil.copytree(stopped, case.data)
+    flip(path, 32 + 2000)
+    server = live.start_siltd(case.folder)
+    answer = server.query_json("SELECT * FROM %s WHERE host = '%s'" % series, db="d")["results"][0]
+    check("running: the error names file and place", re.match(re.escape(os.path.relpath(path, case.data)) +
+                                                              ": checksum of a block at offset [0-9]+$", answer.get("error", "")),
+          str(answer)[:300])
+    for host in range(HOSTS):
+        if "h%d" % host != series[1]:
+            rows = server.query_json("SELECT count(total) FROM %s WHERE host = 'h%d'" % (series[0], host), db="d")
+            check("running: other series", rows["results"][0]["series"][0]["values"][0][1] == ROWS, rows)
+    check("running: writes go on", server.write("m0,host=new total=1i 1", db="d", precision="s").status == 204)
+    check("running: it is well", server.request("GET", "/health").status == 200)
+    check("running: it stops", server.stop() == 0)
+    shutil.rmtree(case.folder)
+
+
 def shard_cases(folder, stopped, before):
     for at in (3, 40, 90, 120):
         case = Case(folder, "a manifest, byte %d" % at, stopped)
@@ -293,6 +318,7 @@ def main():
         assert server.stop() == 0
         shutil.copytree(os.path.join(home, "data"), deleted)
         tsm_cases(folder, stopped, before)
+        running_case(folder, stopped, before)
         shard_cases(folder, stopped, before)
         tombstone_case(folder, deleted, after)
         log_cases(folder, killed, before)

@@ -37,6 +37,7 @@ struct silt_storage_options {
     uint32_t compact_files_max;        /* files a shard may have before a merge is due; 0: default 6 */
     bool retention_off;                /* shard groups stay however old they are */
     uint64_t retention_interval_ms;    /* between two looks for shard groups whose time is over; 0: default, half an hour */
+    bool read_only;                    /* to look into a directory: no threads, no new log, nothing is removed; writes must not come */
     bool background_off;               /* tests: no threads but the WAL's; call silt_storage_step yourself */
     silt_time (*now)(void *arg);       /* NULL: silt_clock_now */
     void *now_arg;

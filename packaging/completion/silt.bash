@@ -29,7 +29,7 @@ _silt() {
     elif [[ "$program" == *silt ]]; then
         mapfile -t COMPREPLY < <(compgen -W "import export migrate backup" -- "$current")
     elif [[ "$program" == *silt-inspect && $COMP_CWORD -eq 1 ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "verify report dump repair restore import-influxdb" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "verify report dump repair export restore import-influxdb" -- "$current")
     elif [[ "$program" == *silt-inspect ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     fi
