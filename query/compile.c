@@ -493,34 +493,6 @@ static enum silt_status compile_dimensions(struct compiler *c)
     return SILT_OK;
 }
 
-static enum silt_status check_condition(struct compiler *c, const struct expr *expr)
-{
-    enum silt_status rc;
-
-    switch (expr->kind) {
-    case EXPR_BINARY:
-        if ((rc = check_condition(c, expr->binary.left)) != SILT_OK)
-            return rc;
-        return check_condition(c, expr->binary.right);
-    case EXPR_PAREN: return SILT_OK; /* nobody looks in there */
-    case EXPR_CALL: {
-        enum math_function function = math_function_of(expr->call.name);
-        /* log is taken for a function of one argument here: a defect that answers depend on */
-        size_t expected = function == MATH_ATAN2 || function == MATH_POW ? 2 : 1;
-        if (function == MATH_NONE)
-            return REFUSE("invalid function call in condition: %.*s", SILT_FMT(text_of(c, expr)));
-        if (expr->call.arg_count != expected)
-            return REFUSE("invalid number of arguments for %.*s, expected %zu, got %zu", SILT_FMT(expr->call.name),
-                          expected, expr->call.arg_count);
-        for (size_t i = 0; i < expr->call.arg_count; i++)
-            if ((rc = check_condition(c, expr->call.args[i])) != SILT_OK)
-                return rc;
-        return SILT_OK;
-    }
-    default: return SILT_OK;
-    }
-}
-
 static enum silt_status inherit(struct compiler *c)
 {
     const struct compiled *parent = c->out->parent;
@@ -586,7 +558,7 @@ enum silt_status select_compile(struct exec *exec, const struct select *select, 
         out->condition.max = exec->options->range_max;
         out->condition.has_min = out->condition.has_max = true;
     }
-    if (out->condition.rest && (rc = check_condition(c, out->condition.rest)) != SILT_OK)
+    if (out->condition.rest && (rc = condition_check(exec, out->condition.rest, err)) != SILT_OK)
         return rc;
     if (parent && condition) { /* what has passed is folded as a whole: `OR true` takes times with it */
         out->condition = (struct condition){0};

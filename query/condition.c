@@ -466,3 +466,35 @@ enum silt_status condition_split(struct exec *exec, const struct expr *expr, con
         out->max = SILT_TIME_MAX;
     return SILT_OK;
 }
+
+/* ---------------------------------------------------------------- calls */
+
+enum silt_status condition_check(struct exec *exec, const struct expr *expr, struct silt_error *err)
+{
+    enum silt_status rc;
+
+    switch (expr->kind) {
+    case EXPR_BINARY:
+        if ((rc = condition_check(exec, expr->binary.left, err)) != SILT_OK)
+            return rc;
+        return condition_check(exec, expr->binary.right, err);
+    case EXPR_PAREN: return SILT_OK; /* nobody looks in there */
+    case EXPR_CALL: {
+        enum math_function function = math_function_of(expr->call.name);
+        /* log is taken for a function of one argument here: a defect that answers depend on */
+        size_t expected = function == MATH_ATAN2 || function == MATH_POW ? 2 : 1;
+        if (function == MATH_NONE) {
+            struct silt_str text = expr_text(expr, exec->arena);
+            return silt_fail(err, SILT_INVALID, "invalid function call in condition: %.*s", SILT_FMT(text));
+        }
+        if (expr->call.arg_count != expected)
+            return silt_fail(err, SILT_INVALID, "invalid number of arguments for %.*s, expected %zu, got %zu",
+                             SILT_FMT(expr->call.name), expected, expr->call.arg_count);
+        for (size_t i = 0; i < expr->call.arg_count; i++)
+            if ((rc = condition_check(exec, expr->call.args[i], err)) != SILT_OK)
+                return rc;
+        return SILT_OK;
+    }
+    default: return SILT_OK;
+    }
+}

@@ -21,6 +21,8 @@ struct condition {
 /* Folds literals, now() and time strings; the tree given is not changed. */
 enum silt_status condition_split(struct exec *exec, const struct expr *expr, const struct silt_zone *zone,
                                  struct condition *out, struct silt_error *err);
+/* Refuses calls that a statement over rows does not know; SHOW SERIES and counts are such. */
+enum silt_status condition_check(struct exec *exec, const struct expr *expr, struct silt_error *err);
 /* A copy with constant parts folded. zone is for time strings; calls but now() stay. */
 struct expr *expr_reduce(struct exec *exec, const struct expr *expr, const struct silt_zone *zone);
 /* As expr_reduce(), but now() stays the call that it is: a field has no use for it. */

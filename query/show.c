@@ -287,6 +287,9 @@ static enum silt_status places_open(struct show *show, struct place_list *places
     if ((rc = show_split(show)) != SILT_OK)
         return rc;
     bool rows = series && expr_mentions_time(statement->condition); /* InfluxDB looks at rows then */
+    if (series && (rows || statement->source_count == 0) && show->condition.rest &&
+        (rc = condition_check(show->exec, show->condition.rest, show->err)) != SILT_OK)
+        return rc;
     if (series && !rows) {
         show->condition.min = SILT_TIME_MIN;
         show->condition.max = SILT_TIME_MAX;

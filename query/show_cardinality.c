@@ -437,6 +437,8 @@ enum silt_status show_cardinality(struct exec *exec, const struct statement *sta
 
     if ((rc = condition_split(exec, show->condition, NULL, &condition, err)) != SILT_OK)
         return rc;
+    if (condition.rest && (rc = condition_check(exec, condition.rest, err)) != SILT_OK)
+        return rc;
     c.scratch = silt_arena_create(&exec->budget);
     rc = open_places(&c, whole, condition.min, condition.max);
     if (rc == SILT_NOT_FOUND && whole) { /* an unknown database holds nothing */
