@@ -134,6 +134,18 @@ def order_inside(d):
 
 # -- which of equal ones
 
+def two_types(d):
+    """rows of a measurement and of a subquery that have a name with two types: a column has one here"""
+    if not any("" in sources(s) and len(sources(s)) > 1 for s in every_select(d.query)):
+        return False
+    if not same_but(d, lambda columns, values: len(values)):
+        return False
+    cells = [(x, y) for (_, a), (_, b) in zip(tables(d.want[1]), tables(d.got[1]))
+             for v, w in zip(a["values"], b["values"]) for x, y in zip(v, w)]
+    fills = (None, 0) if re.search(r"\bfill\s*\(", d.query, re.I) else (None,)
+    return all(x == y or y in fills for x, y in cells)
+
+
 def named_twice(d):
     """a measurement that FROM names twice, or in two policies: which of two points at the same time comes first"""
     def twice(names):
@@ -193,7 +205,8 @@ def tag_and_field(d):
 
 def chande_of_one(d):
     """chande_momentum_oscillator(x, 1) without a warm-up, of which influxd dies where there is data"""
-    return b"chande_momentum_oscillator period must be greater than or equal to 2 without a warmup type" in d.got[1]
+    return b"chande_momentum_oscillator period must be greater than or equal to 2 without a warmup type" in d.got[1] or (
+        b"not executed" in d.got[1] and re.search(r"chande_momentum_oscillator\s*\([^()]*,\s*1\s*\)", d.query, re.I) is not None)
 
 
 def same_tag_twice(d):
@@ -221,7 +234,7 @@ def series_offset(d):
 
 
 RULES = (timed_out, panicked, sample, merge_order, partial, moving_now, unstable, chande_of_one, show_descending, series_offset,
-         ties_inside, mixed_fill, companions, filled_inside, limit_inside, torn_inside, order_inside, named_twice, integral_groups,
+         ties_inside, mixed_fill, two_types, companions, filled_inside, limit_inside, torn_inside, order_inside, named_twice, integral_groups,
          empty_ends, same_tag_twice, tag_or_field, tag_and_field)
 
 
