@@ -139,7 +139,7 @@ def main():
                 if attempt == "running":
                     server.kill()
                     begin = time.monotonic()
-                    server = live.start_siltd(folder, group=group)
+                    server = live.start_siltd(folder, group=group, patience=600)
                     print("     started in %.1f s after the kill" % (time.monotonic() - begin))
             check("not killed later either", group.kills() == 0)
             server.stop()

@@ -31,15 +31,16 @@ def free_port():
 class Server:
     """A running server; use as a context manager."""
 
-    def __init__(self, argv, port, folder, env=None, keep=False, trusted=None, group=None):
-        """trusted: the certificate file of a server that speaks TLS. group: where it enters a control group (churn.py)."""
+    def __init__(self, argv, port, folder, env=None, keep=False, trusted=None, group=None, patience=60):
+        """trusted: the certificate file of a server that speaks TLS. group: the control group it enters (churn.py). patience: seconds
+        until it has to answer."""
         self.port, self.folder, self.keep, self.trusted = port, folder, keep, trusted
         self.log_path = os.path.join(folder, "log")
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
                                         preexec_fn=group and (lambda: group.put("cgroup.procs", os.getpid())))
         log.close()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError("server ended at start: " + open(self.log_path, errors="replace").read()[-2000:])
@@ -114,7 +115,7 @@ def make_certificate(folder, name, serial=1):
     return certificate, key
 
 
-def start_siltd(folder=None, args=(), env=None, trusted=None, group=None):
+def start_siltd(folder=None, args=(), env=None, trusted=None, group=None, patience=60):
     """A siltd on a free port. A folder given is kept at stop, so that it can be started on again. It does not write
     statistics into _internal, which would come and go in answers, unless env says so."""
     keep = folder is not None
@@ -122,7 +123,7 @@ def start_siltd(folder=None, args=(), env=None, trusted=None, group=None):
     port = free_port()
     argv = [siltd_path(), "--http-bind", "127.0.0.1:%d" % port, "--data-dir", os.path.join(folder, "data"), *args]
     return Server(argv, port, folder, env={"SILT_MONITOR_STORE_ENABLED": "false", **os.environ, **(env or {})}, keep=keep,
-                  trusted=trusted, group=group)
+                  trusted=trusted, group=group, patience=patience)
 
 
 def find_peer(package, binary):
