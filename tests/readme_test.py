@@ -17,7 +17,7 @@ import live
 sys.path.insert(0, os.path.join(live.ROOT, "tests", "shell"))
 import terminal  # noqa: E402
 
-PAGES = ("README.md", "docs/shell.md", "docs/getting-started.md", "docs/operations.md", "docs/migrating.md")
+PAGES = ("README.md", "docs/shell.md", "docs/getting-started.md", "docs/operations.md", "docs/migrating.md", "docs/http_api.md")
 
 
 # What the server at http://old:8086 has, where a page speaks of one.
