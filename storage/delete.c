@@ -36,9 +36,8 @@ void delete_apply(struct silt_storage *storage, struct database *database, const
                 continue;
             if (replay && boundary <= shard->manifest.flushed_seq)
                 continue;
-            shard_rotate(shard, boundary - 1, boundary);
             struct tombstone *tombstone = tombstone_create(boundary, what->min, what->max, roaring_bitmap_copy(what->series));
-            shard_add_tombstone(shard, tombstone);
+            shard_rotate(shard, boundary - 1, boundary, tombstone);
             tombstone_release(tombstone);
         }
     }

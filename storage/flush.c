@@ -204,7 +204,7 @@ enum silt_status flush_shard(struct silt_storage *storage, struct shard *shard, 
     enum silt_status rc = SILT_OK;
     pthread_mutex_lock(&shard->flush_lock);
     if (rotate)
-        shard_rotate(shard, 0, 0);
+        shard_rotate(shard, 0, 0, NULL);
     while (rc == SILT_OK && !atomic_load(&shard->dropped)) {
         struct version *version = shard_pin(shard);
         bool more = version->generation_count > 1;

@@ -152,7 +152,15 @@ static struct version *version_copy(const struct version *from)
     return to;
 }
 
-bool shard_rotate(struct shard *shard, uint64_t mark_seq, uint64_t boundary)
+static bool has_tombstone(const struct version *version, uint64_t seq)
+{
+    for (size_t i = 0; i < version->tombstone_count; i++)
+        if (version->tombstones[i]->seq == seq)
+            return true;
+    return false;
+}
+
+bool shard_rotate(struct shard *shard, uint64_t mark_seq, uint64_t boundary, struct tombstone *tombstone)
 {
     struct generation *fresh = generation_create(shard);
     pthread_mutex_lock(&shard->lock);
@@ -169,6 +177,8 @@ bool shard_rotate(struct shard *shard, uint64_t mark_seq, uint64_t boundary)
     wal_unlock(shard->wal);
     if (rotates) {
         version->generations[version->generation_count++] = fresh;
+        if (tombstone && !has_tombstone(version, tombstone->seq)) /* a replay may meet one again */
+            version->tombstones[version->tombstone_count++] = tombstone_acquire(tombstone);
         shard->version = version;
     }
     pthread_mutex_unlock(&shard->lock);
@@ -179,23 +189,6 @@ bool shard_rotate(struct shard *shard, uint64_t mark_seq, uint64_t boundary)
         generation_release(fresh);
     }
     return rotates;
-}
-
-void shard_add_tombstone(struct shard *shard, struct tombstone *tombstone)
-{
-    pthread_mutex_lock(&shard->lock);
-    struct version *old = shard->version;
-    bool known = false;
-    for (size_t i = 0; i < old->tombstone_count; i++)
-        known = known || old->tombstones[i]->seq == tombstone->seq;
-    if (!known) {
-        struct version *version = version_copy(old);
-        version->tombstones[version->tombstone_count++] = tombstone_acquire(tombstone);
-        shard->version = version;
-    }
-    pthread_mutex_unlock(&shard->lock);
-    if (!known)
-        version_release(old);
 }
 
 static bool is_removed(const struct version_change *change, const struct data_file *file)

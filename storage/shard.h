@@ -120,10 +120,9 @@ void generation_release(struct generation *generation);
 
 /* The active generation becomes an old one and a new one begins. mark_seq 0: only when there is something in it; else the
  * record of this number counts as in it (a delete, which must be kept in the log until it is flushed). boundary 0: the
- * log's next number. Returns whether there was a rotation. */
-bool shard_rotate(struct shard *shard, uint64_t mark_seq, uint64_t boundary);
-/* Puts a tombstone whose seq is known into the version. */
-void shard_add_tombstone(struct shard *shard, struct tombstone *tombstone);
+ * log's next number. tombstone, or NULL: comes into the same version, for whoever flushes the old generation says that the
+ * delete is on disk. Returns whether there was a rotation. */
+bool shard_rotate(struct shard *shard, uint64_t mark_seq, uint64_t boundary, struct tombstone *tombstone);
 
 /* What a finished flush or merge changes, in one swap. With manifest_lock held; the edit is durable. */
 struct version_change {

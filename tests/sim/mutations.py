@@ -73,6 +73,9 @@ MUTATIONS = [
      "struct manifest_edit edit = {.remove = ids, .remove_count = 0};"),
     ("a flush does not wait for writers in the middle of it", "storage/flush.c",
      "while (atomic_load_explicit(&generation->pins, memory_order_acquire) != 0)\n        sched_yield();", ""),
+    ("a delete's tombstone comes after its rotation", "storage/delete.c",
+     "shard_rotate(shard, boundary - 1, boundary, tombstone);",
+     "shard_rotate(shard, boundary - 1, boundary, NULL);\n            shard_rotate(shard, boundary - 1, boundary, tombstone);"),
     ("a database is made before its policy", "storage/policy.c",
      "catalog_create_database(storage->catalog, name, &want, &id, err)) != SILT_OK)\n        return rc;",
      "catalog_create_database(storage->catalog, name, NULL, &id, err)) != SILT_OK)\n        return rc;\n"
