@@ -203,8 +203,12 @@ enum silt_status flush_shard(struct silt_storage *storage, struct shard *shard, 
 {
     enum silt_status rc = SILT_OK;
     pthread_mutex_lock(&shard->flush_lock);
-    if (rotate)
+    if (rotate) {
+        /* Not between a delete's record and its own rotation: rows from before it would count as younger. */
+        pthread_rwlock_rdlock(&storage->meta_lock);
         shard_rotate(shard, 0, 0, NULL);
+        pthread_rwlock_unlock(&storage->meta_lock);
+    }
     while (rc == SILT_OK && !atomic_load(&shard->dropped)) {
         struct version *version = shard_pin(shard);
         bool more = version->generation_count > 1;

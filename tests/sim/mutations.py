@@ -21,7 +21,7 @@ DAMAGE = {"the checksum of a log record is not looked at", "a block's checksum i
           "a catalog page's checksum is not looked at", "the log is closed without a seal"}
 
 # Seen by threads that meet in a rare order.
-RACES = {"a flush does not wait for writers in the middle of it"}
+RACES = {"a flush does not wait for writers in the middle of it", "a flush rotates in the middle of a delete"}
 
 # name, file, what stands there, what stands there instead
 MUTATIONS = [
@@ -76,6 +76,9 @@ MUTATIONS = [
     ("a delete's tombstone comes after its rotation", "storage/delete.c",
      "shard_rotate(shard, boundary - 1, boundary, tombstone);",
      "shard_rotate(shard, boundary - 1, boundary, NULL);\n            shard_rotate(shard, boundary - 1, boundary, tombstone);"),
+    ("a flush rotates in the middle of a delete", "storage/flush.c",
+     "pthread_rwlock_rdlock(&storage->meta_lock);\n        shard_rotate(shard, 0, 0, NULL);\n"
+     "        pthread_rwlock_unlock(&storage->meta_lock);", "shard_rotate(shard, 0, 0, NULL);"),
     ("a database is made before its policy", "storage/policy.c",
      "catalog_create_database(storage->catalog, name, &want, &id, err)) != SILT_OK)\n        return rc;",
      "catalog_create_database(storage->catalog, name, NULL, &id, err)) != SILT_OK)\n        return rc;\n"

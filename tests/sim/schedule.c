@@ -55,7 +55,7 @@ _Static_assert(sizeof(struct rwlock) <= sizeof(pthread_rwlock_t), "a lock has ro
 
 static struct thread threads[THREADS_MAX] = {{.state = THREAD_READY}}; /* the first is main */
 static struct thread *current = threads;
-static unsigned thread_count = 1; /* places ever used */
+static unsigned thread_count = 1; /* places used in this run */
 static uint64_t now_ns = 1000000000, seed_state = 1;
 static unsigned one_in_now;
 
@@ -81,6 +81,10 @@ void schedule_seed(uint64_t seed, unsigned one_in)
     seed_state = seed * 0x9e3779b97f4a7c15u | 1;
     one_in_now = one_in;
     now_ns = 1000000000;
+    for (unsigned i = 1; i < thread_count; i++)
+        silt_assert(threads[i].state == THREAD_FREE);
+    thread_count = 1; /* what earlier runs left must not matter */
+    threads[0].stalled = 0;
 }
 
 unsigned schedule_one_in(unsigned one_in)
