@@ -546,8 +546,11 @@ enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, str
                                          DROP_DATABASE};
     /* The database goes first: series without one are never loaded. Their rows follow; a crash leaves them to the next
      * start. */
+    struct silt_error late;
     enum silt_status rc = drop_in_one(catalog, all, sizeof(all) / sizeof(all[0]), id, err);
-    return rc == SILT_OK ? drop_series_of(catalog, id, err) : rc;
+    if (rc == SILT_OK && drop_series_of(catalog, id, &late) != SILT_OK)
+        silt_log(SILT_LOG_WARN, "series of a dropped database stay until the next start", "error=\"%s\"", late.text);
+    return rc;
 }
 
 /* Finds one series per database, so it costs nothing where nothing is left over. */

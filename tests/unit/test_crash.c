@@ -234,6 +234,39 @@ START_TEST(crash_in_create_database)
 }
 END_TEST
 
+/* A DROP DATABASE that fails has not happened: what is written afterwards stays. */
+START_TEST(fail_in_drop_database)
+{
+    uint64_t seed = seed_given();
+    bool met = true;
+    silt_log_set_level(SILT_LOG_ERROR + 1);
+    for (uint64_t n = 1; met; n++) {
+        struct run run = {.vfs = fault_vfs_create(seed + n)};
+        struct silt_error err;
+        ck_assert_int_eq(open_store(&run, &err), SILT_OK);
+        ck_assert_int_eq(silt_storage_create_database(run.storage, SILT_STR("d"), SILT_STR(""), NULL, &err), SILT_OK);
+        write_batch(&run, 1);
+        ck_assert_int_eq(silt_storage_flush(run.storage, &err), SILT_OK);
+        fault_vfs_fail_at(run.vfs, n, SILT_IO);
+        uint64_t before = fault_vfs_operations(run.vfs);
+        enum silt_status rc = silt_storage_drop_database(run.storage, SILT_STR("d"), &err);
+        met = fault_vfs_operations(run.vfs) - before >= n;
+        fault_vfs_fail_at(run.vfs, 0, SILT_OK);
+        if (rc == SILT_OK)
+            ck_assert_int_eq(silt_storage_create_database(run.storage, SILT_STR("d"), SILT_STR(""), NULL, &err), SILT_OK);
+        run.deletes[1] = UNKNOWN;
+        write_batch(&run, 2);
+        ck_assert_int_eq(run.batches[2], ACKNOWLEDGED);
+        ck_assert_int_eq(silt_storage_close(run.storage, false, &err), SILT_OK);
+        fault_vfs_restart(run.vfs);
+        ck_assert_int_eq(open_store(&run, &err), SILT_OK);
+        verify(&run, "fault in DROP DATABASE", n);
+        ck_assert_int_eq(silt_storage_close(run.storage, false, &err), SILT_OK);
+        fault_vfs_destroy(run.vfs);
+    }
+}
+END_TEST
+
 /* Every operation with LONG set; else about every fifth, others each time. */
 static uint64_t next_operation(uint64_t seed, uint64_t n)
 {
@@ -268,6 +301,7 @@ int main(void)
     TCase *tc = tcase_create("crash");
     tcase_set_timeout(tc, 600);
     tcase_add_test(tc, crash_in_create_database);
+    tcase_add_test(tc, fail_in_drop_database);
     tcase_add_test(tc, crash_everywhere);
     tcase_add_test(tc, fail_everywhere);
     suite_add_tcase(suite, tc);
