@@ -295,6 +295,18 @@ static bool choose(struct silt_storage *storage, struct shard *shard, const stru
     return worth;
 }
 
+/* What a merge leaves out for a tombstone is gone for good: so the delete has to be, too. What the manifest says is flushed is. */
+static enum silt_status wait_for_deletes(struct silt_storage *storage, const struct compaction *c, struct silt_error *err)
+{
+    pthread_mutex_lock(&c->shard->manifest_lock);
+    uint64_t flushed = c->shard->manifest.flushed_seq;
+    pthread_mutex_unlock(&c->shard->manifest_lock);
+    for (size_t i = 0; i < c->version->tombstone_count; i++)
+        if (c->version->tombstones[i]->seq > flushed)
+            return log_wait_durable(storage, err);
+    return SILT_OK;
+}
+
 enum silt_status compact_shard(struct silt_storage *storage, struct shard *shard, bool full, bool *did,
                                struct silt_error *err)
 {
@@ -309,7 +321,9 @@ enum silt_status compact_shard(struct silt_storage *storage, struct shard *shard
         c.merge = merge_create(NULL);
         c.arena = silt_arena_create(NULL);
         c.pending.texts = silt_arena_create(NULL);
-        rc = carry_out(&c, &file, err);
+        rc = wait_for_deletes(storage, &c, err);
+        if (rc == SILT_OK)
+            rc = carry_out(&c, &file, err);
         if (rc == SILT_OK)
             rc = replace(&c, file, err);
         merge_destroy(c.merge);

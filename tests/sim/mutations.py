@@ -79,6 +79,8 @@ MUTATIONS = [
     ("a flush rotates in the middle of a delete", "storage/flush.c",
      "pthread_rwlock_rdlock(&storage->meta_lock);\n        shard_rotate(shard, 0, 0, NULL);\n"
      "        pthread_rwlock_unlock(&storage->meta_lock);", "shard_rotate(shard, 0, 0, NULL);"),
+    ("a merge does not wait for the deletes that it carries out", "storage/compact.c",
+     "if (c->version->tombstones[i]->seq > flushed)", "if (c->version->tombstones[i]->seq == 0 && flushed)"),
     ("a database is made before its policy", "storage/policy.c",
      "catalog_create_database(storage->catalog, name, &want, &id, err)) != SILT_OK)\n        return rc;",
      "catalog_create_database(storage->catalog, name, NULL, &id, err)) != SILT_OK)\n        return rc;\n"
