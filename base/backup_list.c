@@ -3,11 +3,28 @@
  */
 #include "silt/backup_list.h"
 
-#include "silt/text.h"
-
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define HEAD "silt backup 1 "
+
+static const char *const kinds[SILT_BACKUP_KINDS] = {"blob", "register", "catalog"};
+
+void silt_backup_store_text(uint64_t store_id, char *out)
+{
+    snprintf(out, SILT_BACKUP_STORE_BYTES, "%016" PRIx64, store_id);
+}
+
+void silt_backup_put_head(struct silt_buffer *out, uint64_t store_id)
+{
+    silt_buffer_printf(out, HEAD "%016" PRIx64 "\n", store_id);
+}
+
+void silt_backup_put_file(struct silt_buffer *out, enum silt_backup_kind kind, uint64_t bytes, const char *name, bool had)
+{
+    silt_buffer_printf(out, "%s %" PRIu64 " %s%s\n", kinds[kind], bytes, name, had ? " had" : "");
+}
 
 /* The next line, without its end; false: there is none. */
 static bool next_line(struct silt_str *text, struct silt_str *line)
@@ -66,13 +83,25 @@ static bool parse_number(struct silt_str text, uint64_t *out)
     return text.len > 0;
 }
 
+/* 16 hexadecimal digits. */
+static bool parse_store(struct silt_str text, uint64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.p[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+        *out = *out << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return text.len == SILT_BACKUP_STORE_BYTES - 1;
+}
+
 static bool parse_file(struct silt_str line, struct silt_arena *arena, struct silt_backup_file *out)
 {
-    static const char *const kinds[] = {"blob", "register", "catalog"};
     struct silt_str kind = next_word(&line), bytes = next_word(&line), name = next_word(&line);
     int found = -1;
 
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < SILT_BACKUP_KINDS; i++)
         if (silt_str_equal(kind, silt_str_from(kinds[i])))
             found = i;
     if (found < 0 || !is_safe(name) || (line.len && !silt_str_equal(line, SILT_STR("had"))))
@@ -97,7 +126,8 @@ enum silt_status silt_backup_read_files(struct silt_str text, struct silt_arena 
         return silt_fail(err, SILT_CORRUPT, "%s does not begin with \"%s\"", SILT_BACKUP_FILES, HEAD);
     line.p += strlen(HEAD);
     line.len -= strlen(HEAD);
-    out->store = silt_arena_str(arena, line);
+    if (!parse_store(line, &out->store_id))
+        return silt_fail(err, SILT_CORRUPT, "%s: \"%.*s\" is no number of a store", SILT_BACKUP_FILES, SILT_FMT(line));
     while (next_line(&text, &line)) {
         out->files = silt_arena_grow(arena, out->files, &room, out->count + 1, sizeof(*out->files));
         if (!parse_file(line, arena, &out->files[out->count++]))

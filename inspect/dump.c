@@ -250,19 +250,9 @@ static enum silt_status dump_manifest(const struct inspect_store *store, const c
 static enum silt_status dump_tombstones(const struct inspect_store *store, const char *name, struct silt_error *err)
 {
     char min[SILT_TIME_TEXT_MAX + 1], max[SILT_TIME_TEXT_MAX + 1];
-    struct vfs_blob *blob;
-    struct tombstone **tombstones = NULL;
-    size_t count = 0;
-    enum silt_status rc = vfs_blob_open(store->vfs, name, &blob, err);
-    if (rc != SILT_OK)
-        return rc;
-    size_t len = vfs_blob_bytes(blob);
-    void *bytes = silt_malloc(len + 1);
-    rc = vfs_blob_read(blob, 0, bytes, len, err);
-    if (rc == SILT_OK)
-        rc = tombstone_decode(name, bytes, len, &tombstones, &count, err);
-    free(bytes);
-    vfs_blob_close(blob);
+    struct tombstone **tombstones;
+    size_t count;
+    enum silt_status rc = tombstone_load(store->vfs, name, &tombstones, &count, err);
     if (rc != SILT_OK)
         return rc;
     printf("%zu tombstones\n", count);

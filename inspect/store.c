@@ -171,26 +171,16 @@ enum silt_status inspect_manifest(const struct inspect_store *store, const struc
 enum silt_status inspect_tombstones(const struct inspect_store *store, const struct manifest *manifest, struct silt_error *err)
 {
     char name[VFS_NAME_BYTES_MAX];
-    struct vfs_blob *blob;
     struct tombstone **tombstones;
     size_t count;
     if (!manifest->tombstone_id)
         return SILT_OK;
     manifest_tombstone_name(manifest, manifest->tombstone_id, name);
-    enum silt_status rc = vfs_blob_open(store->vfs, name, &blob, err);
+    enum silt_status rc = tombstone_load(store->vfs, name, &tombstones, &count, err);
     if (rc != SILT_OK)
         return rc;
-    size_t len = vfs_blob_bytes(blob);
-    void *bytes = silt_malloc(len + 1);
-    rc = vfs_blob_read(blob, 0, bytes, len, err);
-    if (rc == SILT_OK)
-        rc = tombstone_decode(name, bytes, len, &tombstones, &count, err);
-    if (rc == SILT_OK) {
-        for (size_t i = 0; i < count; i++)
-            tombstone_release(tombstones[i]);
-        free(tombstones);
-    }
-    free(bytes);
-    vfs_blob_close(blob);
-    return rc;
+    for (size_t i = 0; i < count; i++)
+        tombstone_release(tombstones[i]);
+    free(tombstones);
+    return SILT_OK;
 }

@@ -16,23 +16,14 @@
  * silt-inspect restore.
  */
 #include "server/authorize.h"
-#include "server/stream.h"
+#include "server/query_job.h"
 #include "server/tar.h"
-#include "silt/digest.h"
 #include "silt/snapshot.h"
 #include "silt/text.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define PIECE_BYTES ((size_t)256 << 10)
-#define STORE_TEXT_BYTES 18
-
-struct backup_job {
-    struct silt_job job;
-    struct http_server *server;
-    struct stream *stream;
-};
 
 struct backup {
     struct silt_snapshot *snapshot;
@@ -73,34 +64,30 @@ static struct silt_str *read_names(struct silt_str body, size_t *count, struct s
 static void note_had(struct backup *backup, struct silt_str body, struct silt_arena *arena)
 {
     size_t count;
-    char store[STORE_TEXT_BYTES];
+    char store[SILT_BACKUP_STORE_BYTES];
+    const size_t digits = SILT_BACKUP_STORE_BYTES - 1;
 
-    snprintf(store, sizeof(store), "%016llx\n", (unsigned long long)silt_snapshot_store_id(backup->snapshot));
-    if (body.len < strlen(store) || memcmp(body.p, store, strlen(store)) != 0)
+    silt_backup_store_text(silt_snapshot_store_id(backup->snapshot), store);
+    if (body.len <= digits || memcmp(body.p, store, digits) != 0 || body.p[digits] != '\n')
         return;
-    body.p += strlen(store);
-    body.len -= strlen(store);
+    body.p += digits + 1;
+    body.len -= digits + 1;
     struct silt_str *names = read_names(body, &count, arena);
     for (size_t i = 0; i < backup->count; i++) {
         struct silt_str name = silt_str_from(backup->files[i].name);
-        backup->had[i] = backup->files[i].kind == SILT_SNAPSHOT_BLOB && count &&
+        backup->had[i] = backup->files[i].kind == SILT_BACKUP_BLOB && count &&
                          bsearch(&name, names, count, sizeof(*names), compare_texts);
     }
 }
 
 static enum silt_status send_list(struct backup *backup)
 {
-    static const char *const kinds[] = {
-        [SILT_SNAPSHOT_BLOB] = "blob", [SILT_SNAPSHOT_REGISTER] = "register", [SILT_SNAPSHOT_CATALOG] = "catalog"};
     struct silt_buffer text = {0};
 
-    silt_buffer_printf(&text, "silt backup 1 %016llx\n", (unsigned long long)silt_snapshot_store_id(backup->snapshot));
-    for (size_t i = 0; i < backup->count; i++) {
-        const struct silt_snapshot_file *file = &backup->files[i];
-        silt_buffer_printf(&text, "%s %llu %s%s\n", kinds[file->kind], (unsigned long long)file->bytes, file->name,
-                           backup->had[i] ? " had" : "");
-    }
-    enum silt_status rc = tar_file(backup->output, "backup.files", (struct silt_str){text.p, text.len}, backup->now_s);
+    silt_backup_put_head(&text, silt_snapshot_store_id(backup->snapshot));
+    for (size_t i = 0; i < backup->count; i++)
+        silt_backup_put_file(&text, backup->files[i].kind, backup->files[i].bytes, backup->files[i].name, backup->had[i]);
+    enum silt_status rc = tar_file(backup->output, SILT_BACKUP_FILES, (struct silt_str){text.p, text.len}, backup->now_s);
     silt_buffer_free(&text);
     return rc;
 }
@@ -137,7 +124,7 @@ static enum silt_status send_all(struct backup *backup, struct silt_error *err)
         if (!backup->had[i])
             rc = send_file(backup, i, piece, digest, err);
     if (rc == SILT_OK)
-        rc = tar_file(backup->output, "backup.sums", (struct silt_str){backup->sums.p, backup->sums.len}, backup->now_s);
+        rc = tar_file(backup->output, SILT_BACKUP_SUMS, (struct silt_str){backup->sums.p, backup->sums.len}, backup->now_s);
     if (rc == SILT_OK)
         rc = tar_end(backup->output);
     if (rc == SILT_OK)
@@ -147,55 +134,49 @@ static enum silt_status send_all(struct backup *backup, struct silt_error *err)
     return rc;
 }
 
-static void run_on_worker(struct silt_job *base)
+static void send_backup(struct query_job *job, struct backup *backup)
 {
-    struct backup_job *job = H2O_STRUCT_FROM_MEMBER(struct backup_job, job, base);
-    struct backup backup = {.now_s = silt_clock_now() / 1000000000};
     struct silt_error err = {0};
+    struct silt_arena *arena = silt_arena_create(&job->server->query_budget);
     uint64_t begin_ns = silt_clock_monotonic_ns();
+
+    backup->count = silt_snapshot_files(backup->snapshot, &backup->files);
+    backup->had = silt_calloc(backup->count + 1, sizeof(*backup->had));
+    note_had(backup, http_str(stream_request(job->stream)->entity), arena);
+    silt_arena_destroy(arena);
+    stream_set_type(job->stream, "application/x-tar", NULL);
+    backup->output = stream_output(job->stream);
+    enum silt_status rc = send_all(backup, &err);
+    if (rc == SILT_OK)
+        stream_finish(job->stream);
+    else
+        stream_abort(job->stream);
+    silt_log(rc == SILT_OK ? SILT_LOG_INFO : SILT_LOG_WARN, rc == SILT_OK ? "backup sent" : "a backup was broken off",
+             "files=%zu bytes=%llu ms=%llu error=\"%s\"", backup->count, (unsigned long long)backup->bytes,
+             (unsigned long long)((silt_clock_monotonic_ns() - begin_ns) / 1000000),
+             rc == SILT_OK ? "" : rc == SILT_CANCELLED ? "the client left" : err.text);
+    silt_buffer_free(&backup->sums);
+    free(backup->had);
+}
+
+static void answer_backup(struct query_job *job)
+{
+    struct backup backup = {.now_s = silt_clock_now() / 1000000000};
+    struct silt_error err;
     enum silt_status rc = silt_snapshot_take(job->server->storage, &backup.snapshot, &err);
 
-    if (rc != SILT_OK) {
+    if (rc == SILT_OK)
+        send_backup(job, &backup);
+    else
         stream_reply(job->stream, rc == SILT_NO_SPACE || rc == SILT_BUSY ? 503 : 500, silt_error_text(&err));
-    } else {
-        struct silt_arena *arena = silt_arena_create(&job->server->query_budget);
-        backup.count = silt_snapshot_files(backup.snapshot, &backup.files);
-        backup.had = silt_calloc(backup.count + 1, sizeof(*backup.had));
-        note_had(&backup, http_str(stream_request(job->stream)->entity), arena);
-        silt_arena_destroy(arena);
-        stream_set_type(job->stream, "application/x-tar", NULL);
-        backup.output = stream_output(job->stream);
-        rc = send_all(&backup, &err);
-        if (rc == SILT_OK)
-            stream_finish(job->stream);
-        else
-            stream_abort(job->stream);
-        silt_log(rc == SILT_OK ? SILT_LOG_INFO : SILT_LOG_WARN, rc == SILT_OK ? "backup sent" : "a backup was broken off",
-                 "files=%zu bytes=%llu ms=%llu error=\"%s\"", backup.count, (unsigned long long)backup.bytes,
-                 (unsigned long long)((silt_clock_monotonic_ns() - begin_ns) / 1000000),
-                 rc == SILT_OK ? "" : rc == SILT_CANCELLED ? "the client left" : err.text);
-        silt_snapshot_release(backup.snapshot);
-        silt_buffer_free(&backup.sums);
-        free(backup.had);
-    }
-    free(job);
+    silt_snapshot_release(backup.snapshot);
 }
 
 void handle_backup(struct http_loop *loop, h2o_req_t *req)
 {
-    struct http_server *server = loop->server;
-
-    if (!authorize_admin(server, http_user(req))) {
+    if (!authorize_admin(loop->server, http_user(req))) {
         http_error(req, 403, SILT_STR("error authorizing admin access"));
         return;
     }
-    if (silt_pool_queued(server->query_pool) >= server->options->query_queue_max) {
-        http_error(req, 503, SILT_STR("too many queries are waiting"));
-        return;
-    }
-    struct backup_job *job = silt_calloc(1, sizeof(*job));
-    job->job.run = run_on_worker;
-    job->server = server;
-    job->stream = stream_create(req);
-    silt_pool_submit(server->query_pool, &job->job);
+    query_job_submit(loop, req, answer_backup, NULL);
 }

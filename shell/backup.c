@@ -170,8 +170,11 @@ static void read_latest(struct backup *b)
 
 static void list_had(const struct backup *b, struct silt_buffer *out)
 {
+    char store[SILT_BACKUP_STORE_BYTES];
+
+    silt_backup_store_text(b->before.store_id, store);
     if (b->before.count)
-        silt_buffer_printf(out, "%.*s\n", SILT_FMT(b->before.store));
+        silt_buffer_printf(out, "%s\n", store);
     for (size_t i = 0; i < b->before.count; i++)
         if (b->before.files[i].kind == SILT_BACKUP_BLOB && *b->before.files[i].sum)
             silt_buffer_printf(out, "%s\n", b->before.files[i].name.p);
@@ -210,13 +213,11 @@ static enum silt_status put_text(struct backup *b, const char *name, const struc
 /* The list again, whole: what was left out of the archive is in the backup. */
 static enum silt_status put_lists(struct backup *b, struct silt_error *err)
 {
-    static const char *const kinds[] = {"blob", "register", "catalog"};
     struct silt_buffer text = {0};
 
-    silt_buffer_printf(&text, "silt backup 1 %.*s\n", SILT_FMT(b->list.store));
+    silt_backup_put_head(&text, b->list.store_id);
     for (size_t i = 0; i < b->list.count; i++)
-        silt_buffer_printf(&text, "%s %llu %s\n", kinds[b->list.files[i].kind], (unsigned long long)b->list.files[i].bytes,
-                           b->list.files[i].name.p);
+        silt_backup_put_file(&text, b->list.files[i].kind, b->list.files[i].bytes, b->list.files[i].name.p, false);
     enum silt_status rc = put_text(b, SILT_BACKUP_FILES, &text, err);
     silt_buffer_free(&text);
     return rc == SILT_OK ? put_text(b, SILT_BACKUP_SUMS, &b->sums, err) : rc;

@@ -288,23 +288,12 @@ static enum silt_status load_tombstones(struct shard *shard, struct tombstone **
                                         struct silt_error *err)
 {
     char name[VFS_NAME_BYTES_MAX];
-    struct vfs_blob *blob;
     *tombstones = NULL;
     *count = 0;
     if (shard->manifest.tombstone_id == 0)
         return SILT_OK;
     manifest_tombstone_name(&shard->manifest, shard->manifest.tombstone_id, name);
-    enum silt_status rc = vfs_blob_open(shard->vfs, name, &blob, err);
-    if (rc != SILT_OK)
-        return rc;
-    size_t len = vfs_blob_bytes(blob);
-    void *bytes = silt_malloc(len + 1);
-    rc = vfs_blob_read(blob, 0, bytes, len, err);
-    if (rc == SILT_OK)
-        rc = tombstone_decode(name, bytes, len, tombstones, count, err);
-    free(bytes);
-    vfs_blob_close(blob);
-    return rc;
+    return tombstone_load(shard->vfs, name, tombstones, count, err);
 }
 
 enum silt_status shard_open(struct database *owner, struct vfs *vfs, struct wal *wal, struct silt_budget *memory,

@@ -31,7 +31,7 @@ struct silt_snapshot {
     uint64_t store_id;
 };
 
-static struct source *add(struct silt_snapshot *snapshot, enum silt_snapshot_kind kind, const char *name, uint64_t bytes)
+static struct source *add(struct silt_snapshot *snapshot, enum silt_backup_kind kind, const char *name, uint64_t bytes)
 {
     if (snapshot->count == snapshot->room) {
         snapshot->room = snapshot->room ? 2 * snapshot->room : 64;
@@ -61,18 +61,18 @@ static enum silt_status pin_shard(struct silt_snapshot *snapshot, struct shard *
     enum silt_status rc = shard->vfs->ops->register_read(shard->vfs, name, &bytes, &len, &version_number, err);
     if (rc != SILT_OK)
         return rc;
-    add(snapshot, SILT_SNAPSHOT_REGISTER, name, len)->bytes = bytes;
+    add(snapshot, SILT_BACKUP_REGISTER, name, len)->bytes = bytes;
     if (manifest->tombstone_id) {
         manifest_tombstone_name(manifest, manifest->tombstone_id, name);
         if ((rc = vfs_blob_open(shard->vfs, name, &tombstones, err)) != SILT_OK)
             return rc;
-        add(snapshot, SILT_SNAPSHOT_BLOB, name, vfs_blob_bytes(tombstones))->own = tombstones;
+        add(snapshot, SILT_BACKUP_BLOB, name, vfs_blob_bytes(tombstones))->own = tombstones;
     }
     struct version *version = shard_pin(shard);
     snapshot->versions[snapshot->version_count++] = version;
     for (size_t i = 0; i < version->file_count; i++) {
         struct vfs_blob *blob = tsm_blob(version->files[i]->tsm);
-        add(snapshot, SILT_SNAPSHOT_BLOB, version->files[i]->name, vfs_blob_bytes(blob))->pinned = blob;
+        add(snapshot, SILT_BACKUP_BLOB, version->files[i]->name, vfs_blob_bytes(blob))->pinned = blob;
     }
     return SILT_OK;
 }
@@ -113,7 +113,7 @@ static enum silt_status copy_catalog(struct silt_snapshot *snapshot, struct silt
     if (rc != SILT_OK)
         close(fd);
     else
-        add(snapshot, SILT_SNAPSHOT_CATALOG, "meta.sqlite", (uint64_t)bytes)->fd = fd;
+        add(snapshot, SILT_BACKUP_CATALOG, "meta.sqlite", (uint64_t)bytes)->fd = fd;
     return rc;
 }
 

@@ -159,3 +159,22 @@ size_t tombstone_visible(struct tombstone *const *tombstones, size_t count, uint
     }
     return used;
 }
+
+enum silt_status tombstone_load(struct vfs *vfs, const char *name, struct tombstone ***tombstones, size_t *count,
+                                struct silt_error *err)
+{
+    struct vfs_blob *blob;
+    *tombstones = NULL;
+    *count = 0;
+    enum silt_status rc = vfs_blob_open(vfs, name, &blob, err);
+    if (rc != SILT_OK)
+        return rc;
+    size_t len = vfs_blob_bytes(blob);
+    void *bytes = silt_malloc(len + 1);
+    rc = vfs_blob_read(blob, 0, bytes, len, err);
+    if (rc == SILT_OK)
+        rc = tombstone_decode(name, bytes, len, tombstones, count, err);
+    free(bytes);
+    vfs_blob_close(blob);
+    return rc;
+}

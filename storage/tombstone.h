@@ -15,6 +15,7 @@
 
 #include "silt/base.h"
 #include "silt/text.h"
+#include "storage/vfs.h"
 
 #include <roaring/roaring.h>
 
@@ -39,6 +40,9 @@ void tombstone_encode(struct silt_buffer *out, struct tombstone *const *tombston
 /* *tombstones is malloc'd, each has one reference. SILT_CORRUPT: name says where. */
 enum silt_status tombstone_decode(const char *name, const void *bytes, size_t len, struct tombstone ***tombstones,
                                   size_t *count, struct silt_error *err);
+/* The same of a blob. SILT_NOT_FOUND, SILT_IO. */
+enum silt_status tombstone_load(struct vfs *vfs, const char *name, struct tombstone ***tombstones, size_t *count,
+                                struct silt_error *err);
 
 struct tombstone_span {
     silt_time min, max;

@@ -171,7 +171,7 @@ class Backup(unittest.TestCase):
                 shutil.rmtree(target, ignore_errors=True)
             with open(path, "wb") as f:
                 f.write(whole)
-        for text in ("", "silt backup 1 x\nblob 5 ../../etc/passwd\n", "silt backup 1 x\nblob 5 a\nblob 5 a\n", "silt backup 1 x\nblob x a\n"):
+        for text in ("", "silt backup 1 0123456789abcdef\nblob 5 ../../etc/passwd\n", "silt backup 1 0123456789abcdef\nblob 5 a\nblob 5 a\n", "silt backup 1 0123456789abcdef\nblob x a\n"):
             with open(os.path.join(backup, "backup.files"), "w") as f:
                 f.write(text)
             self.assertEqual(run("silt-inspect", "restore", backup, target)[0], 2)

@@ -21,6 +21,7 @@ import tempfile
 import time
 
 import live
+from live import inspect
 
 DAY = 86400
 START = 1600000000 // (7 * DAY) * (7 * DAY)
@@ -32,12 +33,6 @@ def check(what, good, note=""):
     results.append(bool(good))
     if not good:
         print("FAIL %s: %s" % (what, str(note)[:3000]))
-
-
-def inspect(*args):
-    program = os.path.join(os.path.dirname(live.siltd_path()), "silt-inspect")
-    done = subprocess.run([program, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=3600)
-    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
 # ---------------------------------------------------------------- what influxd writes

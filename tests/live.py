@@ -126,6 +126,13 @@ def start_siltd(folder=None, args=(), env=None, trusted=None, group=None, patien
                   trusted=trusted, group=group, patience=patience)
 
 
+def inspect(*args):
+    """silt-inspect, of the siltd under test: exit status, output, errors."""
+    program = os.path.join(os.path.dirname(siltd_path()), "silt-inspect")
+    done = subprocess.run([program, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=3600)
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
 def find_peer(package, binary):
     """Path of a peer's program, unpacked from its Debian package into the build folder; None if it cannot be had."""
     home = os.path.join(PEERS, package)

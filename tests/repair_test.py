@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 import live
+from live import inspect
 
 HOSTS, ROWS = 20, 300
 results = []
@@ -22,12 +23,6 @@ def check(what, good, note=""):
     results.append(bool(good))
     if not good:
         print("FAIL %s: %s" % (what, note))
-
-
-def inspect(*args):
-    program = os.path.join(os.path.dirname(live.siltd_path()), "silt-inspect")
-    done = subprocess.run([program, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 def flip(path, at):

@@ -12,11 +12,18 @@
 #define SILT_BACKUP_LIST_H
 
 #include "silt/digest.h"
+#include "silt/text.h"
 
 #define SILT_BACKUP_FILES "backup.files"
 #define SILT_BACKUP_SUMS "backup.sums"
+#define SILT_BACKUP_STORE_BYTES 17
 
-enum silt_backup_kind { SILT_BACKUP_BLOB, SILT_BACKUP_REGISTER, SILT_BACKUP_CATALOG };
+enum silt_backup_kind {
+    SILT_BACKUP_BLOB,     /* written once */
+    SILT_BACKUP_REGISTER, /* small, replaced */
+    SILT_BACKUP_CATALOG,  /* the SQLite file */
+};
+#define SILT_BACKUP_KINDS 3
 
 struct silt_backup_file {
     enum silt_backup_kind kind;
@@ -27,10 +34,16 @@ struct silt_backup_file {
 };
 
 struct silt_backup_list {
-    struct silt_str store; /* number of the store it is of */
+    uint64_t store_id; /* of the store that it is of */
     struct silt_backup_file *files; /* by name */
     size_t count;
 };
+
+/* The list as text, line by line. */
+void silt_backup_put_head(struct silt_buffer *out, uint64_t store_id);
+void silt_backup_put_file(struct silt_buffer *out, enum silt_backup_kind kind, uint64_t bytes, const char *name, bool had);
+/* The number in the first line, as text with a NUL; out[SILT_BACKUP_STORE_BYTES]. */
+void silt_backup_store_text(uint64_t store_id, char *out);
 
 /* Texts are copied to the arena. SILT_CORRUPT: not such a list, or a name that leads elsewhere. */
 enum silt_status silt_backup_read_files(struct silt_str text, struct silt_arena *arena, struct silt_backup_list *out,

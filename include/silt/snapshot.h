@@ -12,18 +12,13 @@
 #ifndef SILT_SNAPSHOT_H
 #define SILT_SNAPSHOT_H
 
+#include "silt/backup_list.h"
 #include "silt/storage.h"
 
 struct silt_snapshot;
 
-enum silt_snapshot_kind {
-    SILT_SNAPSHOT_BLOB,     /* written once */
-    SILT_SNAPSHOT_REGISTER, /* small, replaced */
-    SILT_SNAPSHOT_CATALOG,  /* the SQLite file */
-};
-
 struct silt_snapshot_file {
-    enum silt_snapshot_kind kind;
+    enum silt_backup_kind kind;
     const char *name;
     uint64_t bytes;
 };

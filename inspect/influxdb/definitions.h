@@ -7,8 +7,8 @@
 #include "inspect/influxdb/meta.h"
 #include "silt/storage.h"
 
-/* The database with its policies, which keep everything for now: rows older than a policy's duration are refused, and
- * InfluxDB shows them until their shard group is dropped. Again is fine. */
+/* The database with its policies, which keep everything until influx_finish_database gives them their durations: rows
+ * older than those are refused, and InfluxDB shows them until their shard group is dropped. Again is fine. */
 enum silt_status influx_define_database(struct silt_storage *storage, const struct influx_database *database,
                                         struct silt_error *err);
 /* Durations, the default policy, continuous queries, subscriptions. */

@@ -19,10 +19,10 @@ START_TEST(lists)
     struct silt_arena *arena = silt_arena_create(NULL);
     struct silt_backup_list list;
     struct silt_error err;
-    ck_assert_int_eq(silt_backup_read_files(text("silt backup 1 00ff\nregister 5 shards/7/MANIFEST\nblob 18446744073709551600 a.b had\n"
+    ck_assert_int_eq(silt_backup_read_files(text("silt backup 1 00000000000000ff\nregister 5 shards/7/MANIFEST\nblob 18446744073709551600 a.b had\n"
                                                  "catalog 0 meta.sqlite"), arena, &list, &err), SILT_OK);
     ck_assert_uint_eq(list.count, 3);
-    ck_assert_str_eq(list.store.p, "00ff");
+    ck_assert_uint_eq(list.store_id, 255);
     ck_assert_str_eq(list.files[0].name.p, "a.b");
     ck_assert(list.files[0].had && !list.files[1].had);
     ck_assert_uint_eq(list.files[0].bytes, 18446744073709551600u);
@@ -40,11 +40,11 @@ END_TEST
 
 START_TEST(bad_lists)
 {
-    static const char *const bad[] = {"", "silt backup 1", "silt backup 2 x\n", "silt backup 1 x\nblob 1\n", "silt backup 1 x\nblob 1 /a\n",
-                                      "silt backup 1 x\nblob 1 a/../b\n", "silt backup 1 x\nblob 1 ..\n", "silt backup 1 x\nblob 1 a//b\n",
-                                      "silt backup 1 x\nblob 1 a/\n", "silt backup 1 x\nblob -1 a\n", "silt backup 1 x\nblob 1 a b\n",
-                                      "silt backup 1 x\nfile 1 a\n", "silt backup 1 x\nblob 1 a\n\n", "silt backup 1 x\nblob 1 a\nblob 2 a\n",
-                                      "silt backup 1 x\nblob 99999999999999999999 a\n"};
+    static const char *const bad[] = {"", "silt backup 1", "silt backup 1 0123456789abcde\n", "silt backup 1 0123456789abcdeg\n", "silt backup 2 x\n", "silt backup 1 0123456789abcdef\nblob 1\n", "silt backup 1 0123456789abcdef\nblob 1 /a\n",
+                                      "silt backup 1 0123456789abcdef\nblob 1 a/../b\n", "silt backup 1 0123456789abcdef\nblob 1 ..\n", "silt backup 1 0123456789abcdef\nblob 1 a//b\n",
+                                      "silt backup 1 0123456789abcdef\nblob 1 a/\n", "silt backup 1 0123456789abcdef\nblob -1 a\n", "silt backup 1 0123456789abcdef\nblob 1 a b\n",
+                                      "silt backup 1 0123456789abcdef\nfile 1 a\n", "silt backup 1 0123456789abcdef\nblob 1 a\n\n", "silt backup 1 0123456789abcdef\nblob 1 a\nblob 2 a\n",
+                                      "silt backup 1 0123456789abcdef\nblob 99999999999999999999 a\n"};
     struct silt_arena *arena = silt_arena_create(NULL);
     struct silt_backup_list list;
     struct silt_error err;

@@ -292,7 +292,7 @@ START_TEST(test_snappy)
     struct silt_str claim = {packed, (size_t)(to + 3 - packed)};
     ck_assert_int_eq(snappy_unpack(claim, SIZE_MAX, arena, &out, &err), SILT_INVALID);
     ck_assert_uint_lt(silt_arena_bytes(arena), 1 << 20);
-    /* Too large for ever, and for now. */
+    /* More than the whole budget; more than others leave of it. */
     struct silt_budget budget;
     silt_budget_init(&budget, "test", len / 2, NULL);
     struct silt_arena *small = silt_arena_create(&budget);
