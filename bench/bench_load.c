@@ -1,235 +1,251 @@
 /*
  * bench_load.c - write a workload to a server over several keep-alive connections and tell how fast it went.
  *
- *     bench_load --port P [--path /write?db=bench] [--kind cpu] [--hosts 4000] [--steps 100] [--batch 5000]
- *                [--connections 4] [--out-of-order] [--prometheus]
+ *     bench_load --port P [--path /write?db=bench] [--connections 4] [--batch 5000]
+ *                [--kind cpu] [--hosts 4000] [--steps 100] [--first-step 0] [--out-of-order] [--sparse] | [--file LINES[.gz]]
+ *                [--gzip | --prometheus] [--rate ROWS_PER_S] [--seconds S]
  *
+ * --sparse leaves one row to nine hosts in ten. --first-step lets the times begin later, behind another run's.
+ * --rate sends no faster than that: every body has a moment when it is due, and besides the latencies from sent to
+ * acknowledged those from due to acknowledged are told, so that a server that falls behind shows.
+ * --seconds sends the bodies again and again for so long, each time with later times.
  * --prometheus sends the rows by remote write: a series with one sample for each of their fields. (--path: /api/v1/prom/write?db=
  * bench; victoria-metrics' is /api/v1/write.)
  *
  * All bodies are made before the clock starts, so that the generator takes no time from the server. Each connection
  * sends every n-th body and waits for its answer: any but 204 ends the run with status 1. One JSON line on stdout.
  */
-#include "bench/remote_write.h"
-#include "bench/workload.h"
+#include "bench/bodies.h"
+#include "bench/client.h"
+#include "bench/latencies.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-struct body {
-    char *p;
-    size_t len;
-};
+#define CONNECTIONS_MAX 1000
 
 struct settings {
     int port, connections;
-    bool prometheus;
     const char *path;
-    struct body *bodies;
-    size_t body_count;
+    struct bodies_plan plan;
+    double rate;    /* rows a second, 0: as fast as they are taken */
+    double seconds; /* 0: every body once */
+    struct bodies bodies;
+    uint64_t begin_ns;
+    _Atomic bool stop;
 };
 
 struct connection {
-    const struct settings *settings;
+    struct settings *settings;
     int index;
-    double latency_sum, latency_max;
-    uint64_t *latencies_us;
-    size_t sent;
     bool failed;
     pthread_t thread;
+    struct latencies sent, due;
+    size_t rows, bytes;
 };
 
-static int dial(int port)
+static void wait_until(uint64_t ns)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
-        perror("connect");
-        exit(1);
-    }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    return fd;
+    struct timespec at = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+        ;
 }
 
-static bool send_all(int fd, const char *p, size_t len, int flags)
+static bool write_body(struct connection *c, struct client *client, const struct body *body, struct silt_buffer *answer)
 {
-    while (len) {
-        ssize_t n = send(fd, p, len, MSG_NOSIGNAL | flags);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        p += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
+    static const char *const headers[] = {
+        [BODY_LINES] = "Content-Type: text/plain",
+        [BODY_GZIP] = "Content-Type: text/plain\r\nContent-Encoding: gzip",
+        [BODY_PROMETHEUS] = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy",
+    };
+    const struct settings *s = c->settings;
+    char head[1024];
+    int status = 0;
+    int head_len = snprintf(head, sizeof(head), "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: %zu\r\n%s\r\n\r\n",
+                            s->path, s->port, body->len, headers[s->plan.form]);
 
-/* Read one answer without a body, or show what came instead. */
-static bool read_no_content(int fd)
-{
-    char answer[4096];
-    size_t len = 0;
-    while (len < sizeof(answer) - 1) {
-        ssize_t n = recv(fd, answer + len, sizeof(answer) - 1 - len, 0);
-        if (n <= 0)
-            break;
-        len += (size_t)n;
-        answer[len] = '\0';
-        if (strstr(answer, "\r\n\r\n")) {
-            if (strncmp(answer, "HTTP/1.1 204", 12) == 0)
-                return true;
-            break;
-        }
-    }
-    answer[len] = '\0';
-    fprintf(stderr, "unexpected answer: %s\n", answer);
-    return false;
+    if (head_len >= (int)sizeof(head) || !client_send(client, head, (size_t)head_len, body->p, body->len) ||
+        !client_receive(client, &status, answer))
+        return false;
+    if (status != 204)
+        fprintf(stderr, "unexpected answer: %d %.*s\n", status, (int)(answer->len < 500 ? answer->len : 500), answer->p);
+    return status == 204;
 }
 
 static void *run(void *arg)
 {
     struct connection *c = arg;
-    const struct settings *s = c->settings;
-    int fd = dial(s->port);
-    for (size_t i = (size_t)c->index; i < s->body_count && !c->failed; i += (size_t)s->connections) {
-        char head[512];
-        int head_len = snprintf(head, sizeof(head),
-                                "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: %zu\r\n"
-                                "%s\r\n\r\n",
-                                s->path, s->port, s->bodies[i].len,
-                                s->prometheus ? "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy"
-                                              : "Content-Type: text/plain");
+    struct settings *s = c->settings;
+    struct silt_buffer answer = {0};
+    struct client client;
+    uint64_t end = s->seconds > 0 ? s->begin_ns + (uint64_t)(s->seconds * 1e9) : UINT64_MAX;
+    size_t i = (size_t)c->index, lap = 0;
+
+    c->failed = !client_open(&client, s->port);
+    while (!c->failed && !s->stop && i < s->bodies.count && silt_clock_monotonic_ns() < end) {
+        struct body *body = &s->bodies.at[i];
+        uint64_t due = 0;
+        if (lap)
+            bodies_advance(&s->bodies, body);
+        if (s->rate > 0) {
+            double rows_before = (double)(lap * s->bodies.rows + i * s->plan.batch);
+            due = s->begin_ns + (uint64_t)(rows_before / s->rate * 1e9);
+            if (due >= end)
+                break;
+            wait_until(due);
+        }
         uint64_t begin = silt_clock_monotonic_ns();
-        c->failed = !send_all(fd, head, (size_t)head_len, MSG_MORE) ||
-                    !send_all(fd, s->bodies[i].p, s->bodies[i].len, 0) || !read_no_content(fd);
-        c->latencies_us[c->sent++] = (silt_clock_monotonic_ns() - begin) / 1000;
+        c->failed = !write_body(c, &client, body, &answer);
+        uint64_t now = silt_clock_monotonic_ns();
+        if (c->failed)
+            break;
+        latencies_add(&c->sent, now - begin);
+        if (due)
+            latencies_add(&c->due, now - due);
+        c->rows += body->rows;
+        c->bytes += body->len;
+        i += (size_t)s->connections;
+        if (i >= s->bodies.count && s->seconds > 0) {
+            i = (size_t)c->index;
+            lap++;
+        }
     }
-    close(fd);
+    if (c->failed)
+        s->stop = true;
+    client_close(&client);
+    silt_buffer_free(&answer);
     return NULL;
 }
 
-static int compare_u64(const void *a, const void *b)
+static bool flag_option(struct settings *s, struct workload *load, const char *option)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+    if (strcmp(option, "--out-of-order") == 0)
+        load->out_of_order = true;
+    else if (strcmp(option, "--sparse") == 0)
+        s->plan.sparse = true;
+    else if (strcmp(option, "--prometheus") == 0)
+        s->plan.form = BODY_PROMETHEUS;
+    else if (strcmp(option, "--gzip") == 0)
+        s->plan.form = BODY_GZIP;
+    else
+        return false;
+    return true;
 }
 
-static struct body make_body(const struct settings *s, struct silt_buffer *text)
+static bool value_option(struct settings *s, struct workload *load, uint32_t *first_step, const char *option, const char *value)
 {
-    struct silt_buffer packed = {0}, *from = text;
-
-    if (s->prometheus) {
-        remote_write_body((struct silt_str){text->p, text->len}, &packed);
-        from = &packed;
-    }
-    struct body body = {silt_malloc(from->len), from->len};
-    memcpy(body.p, from->p, from->len);
-    silt_buffer_free(&packed);
-    text->len = 0;
-    return body;
+    if (strcmp(option, "--port") == 0)
+        s->port = atoi(value);
+    else if (strcmp(option, "--path") == 0)
+        s->path = value;
+    else if (strcmp(option, "--hosts") == 0)
+        load->hosts = (uint32_t)atoi(value);
+    else if (strcmp(option, "--steps") == 0)
+        load->steps = (uint32_t)atoi(value);
+    else if (strcmp(option, "--first-step") == 0)
+        *first_step = (uint32_t)atoi(value);
+    else if (strcmp(option, "--batch") == 0)
+        s->plan.batch = (size_t)atoi(value);
+    else if (strcmp(option, "--connections") == 0)
+        s->connections = atoi(value);
+    else if (strcmp(option, "--rate") == 0)
+        s->rate = atof(value);
+    else if (strcmp(option, "--seconds") == 0)
+        s->seconds = atof(value);
+    else if (strcmp(option, "--file") == 0)
+        s->plan.file = value;
+    else
+        return strcmp(option, "--kind") == 0 && workload_kind_parse(value, &load->kind);
+    return true;
 }
 
-static size_t make_bodies(struct workload *load, size_t batch, struct settings *s, size_t *bytes)
+/* Gives the workload, ready to make rows. */
+static bool read_options(struct settings *s, struct workload *load, int argc, char **argv)
 {
-    size_t rows = (size_t)load->hosts * load->steps, capacity = rows / batch + 1, in_body = 0, made = 0;
-    struct silt_buffer text = {0};
-    s->bodies = silt_calloc(capacity, sizeof(*s->bodies));
-    for (uint32_t step = 0; step < load->steps; step++)
-        for (uint32_t host = 0; host < load->hosts; host++) {
-            workload_row(load, step, host, &text);
-            made++;
-            if (++in_body == batch || made == rows) {
-                s->bodies[s->body_count] = make_body(s, &text);
-                *bytes += s->bodies[s->body_count++].len;
-                in_body = 0;
-            }
+    struct workload wanted = {.kind = WORKLOAD_CPU, .hosts = 4000, .steps = 100};
+    uint32_t first_step = 0;
+
+    for (int i = 1; i < argc; i++) {
+        if (flag_option(s, &wanted, argv[i]))
+            continue;
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (!value_option(s, &wanted, &first_step, argv[i], value)) {
+            fprintf(stderr, "bench_load: bad option %s %s\n", argv[i], value);
+            return false;
         }
-    silt_buffer_free(&text);
-    return made;
+        i++;
+    }
+    s->plan.again = s->seconds > 0;
+    if (s->port <= 0 || !wanted.hosts || !wanted.steps || !s->plan.batch || s->connections < 1 || s->connections > CONNECTIONS_MAX) {
+        fprintf(stderr, "bench_load: --port and positive numbers are needed\n");
+        return false;
+    }
+    if (s->plan.again && (s->plan.form != BODY_LINES || s->plan.file)) {
+        fprintf(stderr, "bench_load: --seconds sends generated lines only\n");
+        return false;
+    }
+    workload_init(load, wanted.kind, wanted.hosts, wanted.steps);
+    load->start_ns += (int64_t)first_step * load->step_ns;
+    load->out_of_order = wanted.out_of_order;
+    return true;
+}
+
+static void report(const struct settings *s, const struct latencies *sent, const struct latencies *due, size_t rows,
+                   size_t bytes, double seconds)
+{
+    double values = (double)s->bodies.values * (double)rows / (double)(s->bodies.rows ? s->bodies.rows : 1);
+
+    printf("{\"rows\": %zu, \"values\": %.0f, \"bytes\": %zu, \"seconds\": %.4f, \"rows_per_s\": %.0f, "
+           "\"values_per_s\": %.0f, \"requests\": %zu, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f",
+           rows, values, bytes, seconds, (double)rows / seconds, values / seconds, sent->count, latencies_ms(sent, 50),
+           latencies_ms(sent, 99), latencies_ms(sent, 100));
+    if (s->rate > 0)
+        printf(", \"wanted_rows_per_s\": %.0f, \"due_p50_ms\": %.3f, \"due_p99_ms\": %.3f, \"due_max_ms\": %.3f", s->rate,
+               latencies_ms(due, 50), latencies_ms(due, 99), latencies_ms(due, 100));
+    printf("}\n");
 }
 
 int main(int argc, char **argv)
 {
-    struct settings s = {.connections = 4, .path = "/write?db=bench"};
-    enum workload_kind kind = WORKLOAD_CPU;
-    unsigned hosts = 4000, steps = 100;
-    size_t batch = 5000, bytes = 0;
-    bool out_of_order = false;
-
-    for (int i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(argv[i], "--out-of-order") == 0) {
-            out_of_order = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--prometheus") == 0) {
-            s.prometheus = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--port") == 0)
-            s.port = atoi(value);
-        else if (strcmp(argv[i], "--path") == 0)
-            s.path = value;
-        else if (strcmp(argv[i], "--hosts") == 0)
-            hosts = (unsigned)atoi(value);
-        else if (strcmp(argv[i], "--steps") == 0)
-            steps = (unsigned)atoi(value);
-        else if (strcmp(argv[i], "--batch") == 0)
-            batch = (size_t)atoi(value);
-        else if (strcmp(argv[i], "--connections") == 0)
-            s.connections = atoi(value);
-        else if (strcmp(argv[i], "--kind") != 0 || !workload_kind_parse(value, &kind)) {
-            fprintf(stderr, "bench_load: bad option %s %s\n", argv[i], value);
-            return 2;
-        }
-        i++;
-    }
-    if (s.port <= 0 || hosts == 0 || steps == 0 || batch == 0 || s.connections < 1 || s.connections > 1000) {
-        fprintf(stderr, "bench_load: --port and positive numbers are needed\n");
-        return 2;
-    }
+    struct settings s = {.connections = 4, .path = "/write?db=bench", .plan = {.batch = 5000}};
     struct workload load;
-    workload_init(&load, kind, hosts, steps);
-    load.out_of_order = out_of_order;
-    size_t rows = make_bodies(&load, batch, &s, &bytes);
+    struct latencies sent = {0}, due = {0};
+    size_t rows = 0, bytes = 0;
+    bool failed = false;
+
+    if (!read_options(&s, &load, argc, argv))
+        return 2;
+    if (!bodies_make(&s.bodies, &s.plan, &load))
+        return 1;
     struct connection *connections = silt_calloc((size_t)s.connections, sizeof(*connections));
-    uint64_t begin = silt_clock_monotonic_ns();
+    s.begin_ns = silt_clock_monotonic_ns();
     for (int i = 0; i < s.connections; i++) {
         connections[i] = (struct connection){.settings = &s, .index = i};
-        connections[i].latencies_us = silt_calloc(s.body_count + 1, sizeof(uint64_t));
-        if (pthread_create(&connections[i].thread, NULL, run, &connections[i]) != 0)
-            return 1;
+        if (pthread_create(&connections[i].thread, NULL, run, &connections[i]) != 0) {
+            fprintf(stderr, "bench_load: no more threads\n");
+            exit(1);
+        }
     }
-    bool failed = false;
-    uint64_t *all = silt_calloc(s.body_count + 1, sizeof(uint64_t));
-    size_t count = 0;
     for (int i = 0; i < s.connections; i++) {
         pthread_join(connections[i].thread, NULL);
         failed |= connections[i].failed;
-        memcpy(all + count, connections[i].latencies_us, connections[i].sent * sizeof(uint64_t));
-        count += connections[i].sent;
-        free(connections[i].latencies_us);
+        rows += connections[i].rows;
+        bytes += connections[i].bytes;
+        latencies_join(&sent, &connections[i].sent);
+        latencies_join(&due, &connections[i].due);
+        latencies_free(&connections[i].sent);
+        latencies_free(&connections[i].due);
     }
-    double seconds = (double)(silt_clock_monotonic_ns() - begin) / 1e9;
-    qsort(all, count, sizeof(*all), compare_u64);
-    printf("{\"rows\": %zu, \"values\": %zu, \"bytes\": %zu, \"seconds\": %.4f, \"rows_per_s\": %.0f, "
-           "\"values_per_s\": %.0f, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n",
-           rows, rows * workload_fields(kind), bytes, seconds, (double)rows / seconds,
-           (double)(rows * workload_fields(kind)) / seconds, count ? (double)all[count / 2] / 1000 : 0,
-           count ? (double)all[count * 99 / 100] / 1000 : 0);
-    for (size_t i = 0; i < s.body_count; i++)
-        free(s.bodies[i].p);
-    free(s.bodies);
-    free(all);
+    double seconds = (double)(silt_clock_monotonic_ns() - s.begin_ns) / 1e9;
+    latencies_sort(&sent);
+    latencies_sort(&due);
+    report(&s, &sent, &due, rows, bytes, seconds);
+    latencies_free(&sent);
+    latencies_free(&due);
     free(connections);
+    bodies_free(&s.bodies);
     workload_deinit(&load);
     return failed ? 1 : 0;
 }

@@ -7,12 +7,10 @@
  * are counted in what they hold: JSON's at `[[` and `],[`, CSV's at lines that begin with the measurement. One JSON line on
  * stdout.
  */
-#include "silt/base.h"
+#include "bench/client.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define PIECE_BYTES ((size_t)1 << 20)
@@ -64,26 +62,13 @@ static void take(struct counter *counter, const char *text, size_t len)
     counter->held_len = keep;
 }
 
-static int dial(int port)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
-        perror("connect");
-        exit(1);
-    }
-    return fd;
-}
-
-static void ask(int fd, const char *path, bool csv)
+static void ask(struct client *client, const char *path, bool csv)
 {
     char request[8192];
     int len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: %s\r\n\r\n", path,
                        csv ? "text/csv" : "application/json");
 
-    if (len >= (int)sizeof(request) || write(fd, request, (size_t)len) != len) {
+    if (len >= (int)sizeof(request) || !client_send(client, request, (size_t)len, NULL, 0)) {
         fprintf(stderr, "the request cannot be sent\n");
         exit(1);
     }
@@ -161,16 +146,18 @@ int main(int argc, char **argv)
         return 2;
     }
     char *buffer = silt_malloc(PIECE_BYTES + 1);
+    struct client client;
     size_t len;
-    int fd = dial(port);
+    if (!client_open(&client, port))
+        return 1;
     uint64_t begin = silt_clock_monotonic_ns();
-    ask(fd, path, counter.mark_len);
-    size_t at = skip_headers(fd, buffer, &len);
-    take_chunks(fd, buffer, at, len, &counter);
+    ask(&client, path, counter.mark_len);
+    size_t at = skip_headers(client.fd, buffer, &len);
+    take_chunks(client.fd, buffer, at, len, &counter);
     double seconds = (double)(silt_clock_monotonic_ns() - begin) / 1e9;
     printf("{\"rows\": %llu, \"bytes\": %llu, \"seconds\": %.4f}\n", (unsigned long long)counter.rows,
            (unsigned long long)counter.bytes, seconds);
-    close(fd);
+    client_close(&client);
     free(buffer);
     return 0;
 }
