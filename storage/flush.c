@@ -156,6 +156,14 @@ enum silt_status log_wait_durable(struct silt_storage *storage, struct silt_erro
     return rc;
 }
 
+static enum silt_status begin_manifest(struct shard *shard, struct silt_error *err)
+{
+    pthread_mutex_lock(&shard->manifest_lock);
+    enum silt_status rc = manifest_begin(&shard->manifest, err);
+    pthread_mutex_unlock(&shard->manifest_lock);
+    return rc;
+}
+
 static enum silt_status write_out(struct silt_storage *storage, struct shard *shard, struct generation *generation,
                                          struct silt_error *err)
 {
@@ -163,6 +171,8 @@ static enum silt_status write_out(struct silt_storage *storage, struct shard *sh
         sched_yield();
     struct data_file *file;
     enum silt_status rc = log_wait_durable(storage, err);
+    if (rc == SILT_OK)
+        rc = begin_manifest(shard, err);
     if (rc == SILT_OK)
         rc = write_generation(shard, generation, &file, err);
     if (rc != SILT_OK)

@@ -77,6 +77,27 @@ static enum silt_status decode(struct manifest *out, const char *name, const uns
     return SILT_OK;
 }
 
+static bool is_of_shard(const char *name)
+{
+    size_t len = strlen(name);
+    return (len > 4 && strcmp(name + len - 4, ".tsm") == 0) || (len > 5 && strcmp(name + len - 5, ".tomb") == 0);
+}
+
+static void count_file(void *arg, const char *name)
+{
+    *(size_t *)arg += is_of_shard(name);
+}
+
+/* A folder has its manifest before its first file (manifest_begin): files alone are no crash's leftovers. */
+static enum silt_status check_never_written(struct vfs *vfs, const char *folder, const char *name, struct silt_error *err)
+{
+    size_t files = 0;
+    enum silt_status rc = vfs->ops->list(vfs, folder, count_file, &files, err);
+    if (rc == SILT_OK && files > 0)
+        rc = silt_fail(err, SILT_CORRUPT, "%s: missing, and there are %zu files that it should tell of", name, files);
+    return rc == SILT_NOT_FOUND ? SILT_OK : rc;
+}
+
 enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epoch, struct manifest *out,
                                struct silt_error *err)
 {
@@ -91,7 +112,7 @@ enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epo
     snprintf(out->folder, sizeof(out->folder), "%s", folder);
     rc = vfs->ops->register_read(vfs, name, &bytes, &len, &out->version, err);
     if (rc == SILT_NOT_FOUND)
-        return SILT_OK;
+        return check_never_written(vfs, folder, name, err);
     if (rc != SILT_OK)
         return rc;
     rc = decode(out, name, bytes, len, err);
@@ -190,14 +211,32 @@ static void *encode(const struct manifest *manifest, size_t *len)
     return bytes;
 }
 
+/* After a change that failed: the register has the version before it or the one that it would have made. Any other is not ours,
+ * and the swap will say so. */
+static enum silt_status find_out(struct manifest *manifest, const char *name, struct silt_error *err)
+{
+    void *bytes;
+    size_t len;
+    uint64_t version;
+    if (!manifest->unsure)
+        return SILT_OK;
+    enum silt_status rc = manifest->vfs->ops->register_read(manifest->vfs, name, &bytes, &len, &version, err);
+    if (rc != SILT_OK && rc != SILT_NOT_FOUND)
+        return rc;
+    free(rc == SILT_OK ? bytes : NULL);
+    if (version == manifest->version + 1)
+        manifest->version = version;
+    return SILT_OK;
+}
+
 enum silt_status manifest_apply(struct manifest *manifest, const struct manifest_edit *edit, struct silt_error *err)
 {
     char name[VFS_NAME_BYTES_MAX];
     size_t len;
-    struct manifest after = *manifest;
     enum silt_status rc = register_name(manifest->folder, name, err);
-    if (rc != SILT_OK)
+    if (rc != SILT_OK || (rc = find_out(manifest, name, err)) != SILT_OK)
         return rc;
+    struct manifest after = *manifest;
     after.files = edited_files(manifest, edit, &after.file_count);
     silt_assert(after.file_count <= FILES_MAX);
     if (edit->flushed_seq > after.flushed_seq)
@@ -209,6 +248,7 @@ enum silt_status manifest_apply(struct manifest *manifest, const struct manifest
     void *bytes = encode(&after, &len);
     rc = manifest->vfs->ops->register_swap(manifest->vfs, name, manifest->version, bytes, len, err);
     free(bytes);
+    manifest->unsure = rc != SILT_OK;
     if (rc != SILT_OK) {
         free(after.files);
         return rc;
@@ -221,6 +261,18 @@ enum silt_status manifest_apply(struct manifest *manifest, const struct manifest
     manifest->tombstone_id = after.tombstone_id;
     manifest->version++;
     return SILT_OK;
+}
+
+enum silt_status manifest_settle(struct manifest *manifest, struct silt_error *err)
+{
+    struct manifest_edit nothing = {0};
+    return manifest->unsure ? manifest_apply(manifest, &nothing, err) : SILT_OK;
+}
+
+enum silt_status manifest_begin(struct manifest *manifest, struct silt_error *err)
+{
+    struct manifest_edit nothing = {0};
+    return manifest->version == 0 ? manifest_apply(manifest, &nothing, err) : SILT_OK;
 }
 
 void manifest_register_name(const struct manifest *manifest, char *name)
@@ -267,9 +319,7 @@ static void note_orphan(void *arg, const char *name)
 {
     struct sweep *sweep = arg;
     char path[VFS_NAME_BYTES_MAX];
-    size_t len = strlen(name);
-    bool ours = (len > 4 && strcmp(name + len - 4, ".tsm") == 0) || (len > 5 && strcmp(name + len - 5, ".tomb") == 0);
-    if (!ours || snprintf(path, sizeof(path), "%s/%s", sweep->manifest->folder, name) >= (int)sizeof(path) ||
+    if (!is_of_shard(name) || snprintf(path, sizeof(path), "%s/%s", sweep->manifest->folder, name) >= (int)sizeof(path) ||
         is_known(sweep->manifest, path))
         return;
     if (sweep->count == sweep->capacity) {

@@ -27,6 +27,7 @@ struct manifest {
     struct vfs *vfs;
     char folder[VFS_NAME_BYTES_MAX]; /* of the shard */
     uint64_t version;                /* of the register; 0: never written */
+    bool unsure;                     /* a change failed: the register may have it all the same */
     uint64_t epoch;
     uint64_t next_file_id;           /* from 1; ids handed out but not in the manifest are orphans */
     uint64_t flushed_seq;            /* every log record of this shard below it is in the files */
@@ -35,7 +36,8 @@ struct manifest {
     size_t file_count;
 };
 
-/* Reads it, or begins an empty one (not written yet). Free with manifest_deinit. */
+/* Reads it, or begins an empty one (not written yet). SILT_CORRUPT also when it is gone and the shard's files are not. Free with
+ * manifest_deinit. */
 enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epoch, struct manifest *out,
                                struct silt_error *err);
 void manifest_deinit(struct manifest *manifest);
@@ -52,8 +54,14 @@ struct manifest_edit {
     uint64_t tombstone_id;
 };
 
-/* Durable, or nothing is changed (then the state of the register is unknown to a crash only, never torn). */
+/* Durable, or nothing is changed here; whether the register has it is unknown then. The next change finds out and takes its
+ * place: so files that either names must stay until that. */
 enum silt_status manifest_apply(struct manifest *manifest, const struct manifest_edit *edit, struct silt_error *err);
+
+/* The register says what stands here, after a change that failed too. */
+enum silt_status manifest_settle(struct manifest *manifest, struct silt_error *err);
+/* To be called before the folder's first file: an empty one, unless it was written before. */
+enum silt_status manifest_begin(struct manifest *manifest, struct silt_error *err);
 
 /* "FOLDER/MANIFEST"; name has VFS_NAME_BYTES_MAX. */
 void manifest_register_name(const struct manifest *manifest, char *name);

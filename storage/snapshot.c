@@ -57,8 +57,11 @@ static enum silt_status pin_shard(struct silt_snapshot *snapshot, struct shard *
 
     if (manifest->version == 0 || atomic_load(&shard->dropped)) /* nothing of it is in files, or it is on its way out */
         return SILT_OK;
+    enum silt_status rc = manifest_settle(manifest, err);
+    if (rc != SILT_OK)
+        return rc;
     manifest_register_name(manifest, name);
-    enum silt_status rc = shard->vfs->ops->register_read(shard->vfs, name, &bytes, &len, &version_number, err);
+    rc = shard->vfs->ops->register_read(shard->vfs, name, &bytes, &len, &version_number, err);
     if (rc != SILT_OK)
         return rc;
     add(snapshot, SILT_BACKUP_REGISTER, name, len)->bytes = bytes;

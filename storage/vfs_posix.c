@@ -83,7 +83,8 @@ static enum silt_status path_of(struct posix_vfs *vfs, const char *name, const c
     return SILT_OK;
 }
 
-static enum silt_status sync_folder_of(const char *path, struct silt_error *err)
+/* The folder that the path is in, to be synced: -1 with an error. */
+static int open_folder_of(const char *path, struct silt_error *err)
 {
     char folder[PATH_BYTES_MAX];
     snprintf(folder, sizeof(folder), "%s", path);
@@ -94,10 +95,22 @@ static enum silt_status sync_folder_of(const char *path, struct silt_error *err)
         slash[slash == folder] = '\0';
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return silt_fail_errno(err, errno, "open %s", folder);
+        silt_fail_errno(err, errno, "open %s", folder);
+    return fd;
+}
+
+/* Closes it. */
+static enum silt_status sync_folder(int fd, const char *path, struct silt_error *err)
+{
     int failed = fsync(fd) != 0 ? errno : 0;
     close(fd);
-    return failed ? silt_fail_errno(err, failed, "fsync %s", folder) : SILT_OK;
+    return failed ? silt_fail_errno(err, failed, "fsync the folder of %s", path) : SILT_OK;
+}
+
+static enum silt_status sync_folder_of(const char *path, struct silt_error *err)
+{
+    int fd = open_folder_of(path, err);
+    return fd >= 0 ? sync_folder(fd, path, err) : SILT_IO;
 }
 
 /* The folders above path, from the root on, each made durable in its parent; also where another thread has made it just
@@ -226,7 +239,7 @@ static void remove_leftover(struct posix_vfs *vfs, const char *folder, const cha
         silt_log(SILT_LOG_WARN, "cannot remove an unfinished file", "file=\"%s\" error=\"%s\"", path, strerror(failed));
 }
 
-/* fdatasync, rename NAME.tmp to NAME, fsync of the folder. */
+/* fdatasync, rename NAME.tmp to NAME, fsync of the folder. All that can be known to fail comes before the rename. */
 static enum silt_status publish(struct posix_vfs *vfs, int fd, const char *name, struct silt_error *err)
 {
     char from[PATH_BYTES_MAX], to[PATH_BYTES_MAX];
@@ -235,9 +248,15 @@ static enum silt_status publish(struct posix_vfs *vfs, int fd, const char *name,
         return rc;
     if (fdatasync(fd) != 0)
         return silt_fail_errno(err, errno, "fdatasync %s", from);
-    if (rename(from, to) != 0)
-        return silt_fail_errno(err, errno, "rename %s", from);
-    return sync_folder_of(to, err);
+    int folder = open_folder_of(to, err);
+    if (folder < 0)
+        return SILT_IO;
+    if (rename(from, to) != 0) {
+        rc = silt_fail_errno(err, errno, "rename %s", from);
+        close(folder);
+        return rc;
+    }
+    return sync_folder(folder, to, err);
 }
 
 /* ---------------------------------------------------------------- blobs */

@@ -69,6 +69,14 @@ size_t fault_short(struct fault_vfs *fault, enum silt_status rc, size_t len)
     return rc == SILT_OK ? len : rc == SILT_IO && !fault->crashed ? fault_random(fault) % (len + 1) : 0;
 }
 
+/* What is done whole or not at all, as far as a name in a folder goes: it may be there although the folder's sync failed. */
+static bool is_done(struct fault_vfs *fault, enum silt_status rc, bool last)
+{
+    if (rc == SILT_OK)
+        return !last || fault_random(fault) & 1;
+    return rc == SILT_IO && !fault->crashed && fault_random(fault) & 1;
+}
+
 static enum silt_status crash(const char *what, struct silt_error *err)
 {
     return silt_fail(err, SILT_IO, "%s: crashed", what);
@@ -120,8 +128,8 @@ static enum silt_status blob_commit(struct vfs_blob_writer *base, struct silt_er
     bool last;
     pthread_mutex_lock(&fault->lock);
     enum silt_status rc = fault_change(fault, writer->name, &last, err);
-    /* A crash in a commit: the blob is there or not, never in part. */
-    if (rc == SILT_OK && (!last || fault_random(fault) & 1)) {
+    /* A crash or an error in a commit: the blob is there or not, never in part. */
+    if (is_done(fault, rc, last)) {
         silt_assert(!thing_find(fault, writer->name));
         struct thing *thing = thing_add(fault, writer->name, THING_BLOB);
         thing_set(thing, writer->bytes.p, writer->bytes.len);
@@ -354,7 +362,7 @@ static enum silt_status register_swap(struct vfs *vfs, const char *name, uint64_
     struct thing *thing = thing_find(fault, name);
     if (rc == SILT_OK && (thing ? thing->version : 0) != expected)
         rc = silt_fail(err, SILT_CONFLICT, "%s: another version", name);
-    if (rc == SILT_OK && (!last || fault_random(fault) & 1)) {
+    if ((thing ? thing->version : 0) == expected && is_done(fault, rc, last)) {
         if (!thing)
             thing = thing_add(fault, name, THING_REGISTER);
         thing_set(thing, bytes, len);

@@ -20,7 +20,7 @@ uint64_t fault_vfs_operations_locked(struct vfs *vfs); /* from within a watcher 
 /* The n-th changing operation from now on (1: the next) is the last before a crash, done in part or not at all; 0: none. */
 void fault_vfs_crash_at(struct vfs *vfs, uint64_t nth);
 /* The n-th changing operation from now on fails with status; later ones work. A write that fails with SILT_IO may be done in
- * part, from its begin. */
+ * part, from its begin; a commit or a swap may be done all the same. */
 void fault_vfs_fail_at(struct vfs *vfs, uint64_t nth, enum silt_status status);
 /* The n-th reading from now on fails with SILT_IO; later ones work. 0: none. */
 void fault_vfs_fail_read_at(struct vfs *vfs, uint64_t nth);

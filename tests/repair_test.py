@@ -175,6 +175,15 @@ def shard_cases(folder, stopped, before):
         flip(path, at)
         rows = case.repaired(r"REPAIRED shards/1/MANIFEST: rebuilt", stops="shards/1/MANIFEST")
         check(case.name + ": nothing lost", rows == before, (len(rows), len(before)))
+    case = Case(folder, "a missing manifest", stopped)
+    path = case.files("shards/*/MANIFEST")[0]
+    os.makedirs(os.path.join(case.data, "quarantine", "x"))
+    os.rename(path, os.path.join(case.data, "quarantine", "x", "away"))
+    files = case.files("shards/*/*.tsm")
+    case.refused("shards/1/MANIFEST: missing")
+    check("a missing manifest: no file is touched by a start", files and case.files("shards/*/*.tsm") == files, files)
+    rows = case.repaired(r"REPAIRED shards/1/MANIFEST: rebuilt", r"0 of them is told", stops="shards/1/MANIFEST: missing")
+    check("a missing manifest: no point lost", keys_of(rows) == keys_of(before), (len(rows), len(before)))
     case = Case(folder, "a manifest of nonsense", stopped)
     with open(case.files("shards/*/MANIFEST")[0], "wb") as f:
         f.write(b"nonsense")

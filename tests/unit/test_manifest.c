@@ -127,6 +127,58 @@ START_TEST(every_flipped_bit_is_seen)
 }
 END_TEST
 
+START_TEST(a_change_that_failed_is_found_out_about)
+{
+    unsigned done = 0;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct vfs *vfs = fault_vfs_create(seed);
+        struct manifest manifest, on_disk;
+        struct silt_error err;
+        ck_assert_int_eq(manifest_load(vfs, "shards/1", 1, &manifest, &err), SILT_OK);
+        ck_assert_int_eq(add_file(&manifest, 1, 10, &err), SILT_OK);
+        fault_vfs_fail_at(vfs, 1, SILT_IO);
+        ck_assert_int_eq(add_file(&manifest, 2, 20, &err), SILT_IO);
+        check_files(&manifest, (uint64_t[]){1}, 1);
+        ck_assert_int_eq(manifest_load(vfs, "shards/1", 1, &on_disk, &err), SILT_OK);
+        done += on_disk.file_count == 2;
+        manifest_deinit(&on_disk);
+        if (seed & 1)
+            ck_assert_int_eq(manifest_settle(&manifest, &err), SILT_OK);
+        else
+            ck_assert_int_eq(add_file(&manifest, 3, 30, &err), SILT_OK);
+        ck_assert_int_eq(manifest_load(vfs, "shards/1", 1, &on_disk, &err), SILT_OK);
+        check_files(&on_disk, (uint64_t[]){1, 3}, seed & 1 ? 1 : 2);
+        manifest_deinit(&on_disk);
+        manifest_deinit(&manifest);
+        fault_vfs_destroy(vfs);
+    }
+    ck_assert(done > 0 && done < 40);
+}
+END_TEST
+
+/* Files alone were once removed as what a crash left. */
+START_TEST(a_manifest_that_is_gone_is_damage)
+{
+    struct vfs *vfs = fault_vfs_create(4);
+    struct manifest manifest;
+    struct silt_error err;
+    struct vfs_blob_writer *writer;
+    char name[VFS_NAME_BYTES_MAX];
+    ck_assert_int_eq(manifest_load(vfs, "shards/1", 1, &manifest, &err), SILT_OK);
+    ck_assert_int_eq(manifest_begin(&manifest, &err), SILT_OK);
+    manifest_file_name(&manifest, 1, name);
+    ck_assert_int_eq(vfs_blob_create(vfs, name, &writer, &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_commit(writer, &err), SILT_OK);
+    manifest_deinit(&manifest);
+    ck_assert_int_eq(manifest_load(vfs, "shards/1", 1, &manifest, &err), SILT_OK);
+    manifest_deinit(&manifest);
+    ck_assert_int_eq(vfs->ops->register_remove(vfs, "shards/1/MANIFEST", &err), SILT_OK);
+    ck_assert_int_eq(manifest_load(vfs, "shards/1", 1, &manifest, &err), SILT_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(err.text, "shards/1/MANIFEST: missing"));
+    fault_vfs_destroy(vfs);
+}
+END_TEST
+
 START_TEST(orphans_are_swept)
 {
     struct vfs *vfs = fault_vfs_create(4);
@@ -164,6 +216,8 @@ int main(void)
     tcase_add_test(tcase, a_crash_at_any_operation_leaves_an_edit_whole_or_absent);
     tcase_add_test(tcase, every_flipped_bit_is_seen);
     tcase_add_test(tcase, orphans_are_swept);
+    tcase_add_test(tcase, a_manifest_that_is_gone_is_damage);
+    tcase_add_test(tcase, a_change_that_failed_is_found_out_about);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
