@@ -101,7 +101,8 @@ static void bench(size_t series_count)
     for (size_t i = 0; i < series_count; i++)
         if (series_index_load(loaded, (silt_series_id)i + 1, keys[i], NULL) != SILT_OK)
             abort();
-    series_index_load_end(loaded, 0);
+    if (series_index_load_end(loaded, 0, NULL) != SILT_OK)
+        abort();
     took = seconds(start);
     printf("  load          %8.0f ns a series, %.2f M/s\n", took * 1e9 / (double)series_count,
            (double)series_count / took / 1e6);

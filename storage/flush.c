@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define AGE_MS_MAX ((uint64_t)600 * 1000)
+#define LOG_SEGMENTS_MAX 32u /* what is still in memory of older ones is flushed: a start would have to read the log from there on */
 
 /* Row groups of one series. */
 static enum silt_status write_series(struct tsm_writer *writer, const struct memtable *mt, silt_series_id id,
@@ -236,14 +237,14 @@ enum silt_status flush_shard(struct silt_storage *storage, struct shard *shard, 
     return rc;
 }
 
-/* Whether the active generation should be rotated for its size or age. */
-static bool is_due(struct shard *shard, uint64_t now_ms)
+/* Whether the active generation should be rotated for its size or age, or because it keeps the log from being trimmed. */
+static bool is_due(struct shard *shard, uint64_t now_ms, uint64_t old_seq)
 {
     pthread_mutex_lock(&shard->lock);
     wal_lock(shard->wal);
     const struct generation *active = shard->active;
     bool due = active->first_seq != 0
-               && (now_ms - active->born_ms > AGE_MS_MAX || memtable_bytes(active->mt) > GENERATION_BYTES_MAX);
+               && (active->first_seq < old_seq || now_ms - active->born_ms > AGE_MS_MAX || memtable_bytes(active->mt) > GENERATION_BYTES_MAX);
     wal_unlock(shard->wal);
     pthread_mutex_unlock(&shard->lock);
     return due;
@@ -255,13 +256,13 @@ enum silt_status flush_step(struct silt_storage *storage, bool all, bool *did, s
     enum silt_status rc = SILT_OK;
     bool flushed = false;
     size_t count = all_shards(storage, &shards), largest = 0;
-    uint64_t now_ms = silt_clock_monotonic_ns() / 1000000;
+    uint64_t now_ms = silt_clock_monotonic_ns() / 1000000, old_seq = wal_seq_behind(storage->wal, LOG_SEGMENTS_MAX);
     size_t used = atomic_load_explicit(&storage->memtable_budget.used_bytes, memory_order_relaxed);
     for (size_t i = 0; i < count; i++)
         if (shard_memory(shards[i]) > shard_memory(shards[largest]))
             largest = i;
     for (size_t i = 0; i < count && rc == SILT_OK; i++) {
-        bool rotate = all || is_due(shards[i], now_ms) || (i == largest && used > storage->soft_bytes / 4);
+        bool rotate = all || is_due(shards[i], now_ms, old_seq) || (i == largest && used > storage->soft_bytes / 4);
         rc = flush_shard(storage, shards[i], rotate, &flushed, err);
     }
     for (size_t i = 0; i < count; i++)

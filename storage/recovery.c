@@ -191,8 +191,11 @@ static void *load_all_series(void *arg)
     struct silt_storage *storage = r->storage;
     uint64_t begun = silt_clock_monotonic_ns();
     r->series_status = SILT_OK;
-    for (size_t i = 0; i < storage->database_count && r->series_status == SILT_OK; i++)
+    for (size_t i = 0; i < storage->database_count && r->series_status == SILT_OK; i++) {
         r->series_status = catalog_series(storage->catalog, storage->databases[i]->id, load_series, r, &r->series_error);
+        if (r->series_status == SILT_OK)
+            r->series_status = series_index_load_wait(storage->databases[i]->index, &r->series_error);
+    }
     /* Beside the replay, for the first queries: millions a second. What is left is posted behind the start. */
     uint64_t loaded = silt_clock_monotonic_ns();
     for (size_t i = 0; i < storage->database_count && r->series_status == SILT_OK; i++)
@@ -230,6 +233,8 @@ static enum silt_status replay_measurement(struct recovery *r, struct database *
     if (*measurement != 0)
         return SILT_OK;
     enum silt_status rc = end_series(r, err);
+    if (rc == SILT_OK)
+        rc = series_index_load_wait(database->index, err);
     if (rc != SILT_OK)
         return rc;
     *measurement = series_index_measurement_make(database->index, name);
@@ -285,12 +290,13 @@ static enum silt_status replay_delete(struct recovery *r, const void *payload, s
         if (r->seq < r->applied_seq)
             what.flags &= RECORD_HIDE;
         /* A series may come again under its old name: it must be gone before. */
-        series_index_load_end(database->index, r->loaded[place].last_series);
-        delete_apply(r->storage, database, &what, r->seq + 1, true);
+        rc = series_index_load_end(database->index, r->loaded[place].last_series, err);
+        if (rc == SILT_OK)
+            delete_apply(r->storage, database, &what, r->seq + 1, true);
         series_index_load_begin(database->index, 0);
     }
     roaring_bitmap_free(what.series);
-    return SILT_OK;
+    return rc;
 }
 
 static enum silt_status replay_rows(struct recovery *r, const void *payload, size_t bytes, struct silt_error *err)
@@ -411,7 +417,8 @@ enum silt_status recover(struct silt_storage *storage, struct silt_error *err)
             next = storage->shards[i]->manifest.flushed_seq;
     for (size_t i = 0; i < storage->database_count; i++) {
         struct series_index *index = storage->databases[i]->index;
-        series_index_load_end(index, r.loaded[i].last_series);
+        enum silt_status ended = series_index_load_end(index, r.loaded[i].last_series, rc == SILT_OK ? err : NULL);
+        rc = rc == SILT_OK ? ended : rc;
         free(r.loaded[i].measurements);
     }
     free(r.loaded);

@@ -1,7 +1,7 @@
 /*
- * series_index.c - implements series_index.h: making and loading series, ids and measurements.
+ * series_index.c - implements series_index.h: making series, ids and measurements.
  *
- * Removing is in series_remove.c, selection in series_select.c, order in series_sort.c, a measurement's insides in series_measurement.c.
+ * Loading is in series_load.c, removing in series_remove.c, selection in series_select.c, order in series_sort.c, a measurement's insides in series_measurement.c.
  */
 #include "storage/series_index.h"
 
@@ -66,8 +66,7 @@ void series_index_destroy(struct series_index *index)
     series_hash_deinit(&index->hash);
     free(index->pending.items);
     free(index->aliases.items);
-    free(index->load_tags);
-    silt_arena_destroy(index->load_arena);
+    silt_assert(!index->loader);
     if (index->budget && index->charged)
         silt_budget_release(index->budget, index->charged);
     pthread_rwlock_destroy(&index->hash_lock);
@@ -86,7 +85,11 @@ static size_t bytes_in_use(const struct series_index *index)
 
 enum silt_status index_settle(struct series_index *index, struct silt_error *err)
 {
-    size_t bytes = bytes_in_use(index);
+    return index_settle_at(index, bytes_in_use(index), err);
+}
+
+enum silt_status index_settle_at(struct series_index *index, size_t bytes, struct silt_error *err)
+{
     if (!index->budget)
         return SILT_OK;
     if (bytes <= index->charged) {
@@ -155,8 +158,7 @@ void index_set_entry(struct series_index *index, silt_series_id id, uint64_t ent
     atomic_store_explicit(&page->entries[id % ID_PAGE], entry, memory_order_release);
 }
 
-/* 0: no room. With lock, exclusively. */
-static uint32_t make_measurement(struct series_index *index, struct silt_str name)
+uint32_t index_make_measurement(struct series_index *index, struct silt_str name)
 {
     uint32_t next = string_set_count(&index->names);
     if (next >= INT32_MAX / 2)
@@ -166,12 +168,9 @@ static uint32_t make_measurement(struct series_index *index, struct silt_str nam
     return code == STRINGS_NONE ? 0 : code + 1;
 }
 
-/* The series' record and entry. With lock, exclusively; measurement: 0 or the one that name has. */
-static enum silt_status make_series(struct series_index *index, silt_series_id id, uint32_t measurement,
-                                    const struct series_parts *parts, struct silt_error *err)
+enum silt_status index_make_series(struct series_index *index, silt_series_id id, uint32_t measurement,
+                                   const struct silt_tag *tags, size_t tag_count, struct silt_error *err)
 {
-    if (measurement == 0)
-        measurement = make_measurement(index, parts->measurement);
     if (measurement == 0)
         return silt_fail(err, SILT_LIMIT, "series index: too many measurements");
     struct measurement *place = index_measurement(index, measurement);
@@ -180,7 +179,7 @@ static enum silt_status make_series(struct series_index *index, silt_series_id i
         place->body = body_create();
     struct series_body *body = place->body;
     size_t before = fresh ? 0 : body->account;
-    uint32_t record = body_add(body, id, parts->tags, parts->tag_count);
+    uint32_t record = body_add(body, id, tags, tag_count);
     index->body_bytes += body->account - before;
     index->unposted += record != 0;
     if (record == 0) {
@@ -228,7 +227,8 @@ enum silt_status series_index_resolve(struct series_index *index, const struct s
         text.id = index->last_id + 1;
         pthread_rwlock_wrlock(&index->lock);
         uint32_t code = string_set_find(&index->names, &index->heap, parts->measurement);
-        rc = make_series(index, text.id, code == STRINGS_NONE ? 0 : code + 1, parts, err);
+        uint32_t measurement = code == STRINGS_NONE ? index_make_measurement(index, parts->measurement) : code + 1;
+        rc = index_make_series(index, text.id, measurement, parts->tags, parts->tag_count, err);
         pthread_rwlock_unlock(&index->lock);
         if (rc != SILT_OK)
             goto done;
@@ -297,117 +297,6 @@ bool series_index_post(struct series_index *index, uint32_t most)
     return more;
 }
 
-/* ---------------------------------------------------------------- loading */
-
-void series_index_load_begin(struct series_index *index, size_t expected)
-{
-    series_hash_reserve(&index->hash, expected);
-    index->load_arena = silt_arena_create(NULL);
-}
-
-static void flush_load_queue(struct series_index *index)
-{
-    for (unsigned i = 0; i < index->load_queued; i++) {
-        const struct series_text *text = &index->load_queue[i];
-        series_hash_insert(&index->hash, text->verify, text->hash, text->id);
-    }
-    index->load_queued = 0;
-}
-
-/* A key without backslashes: cut at commas and equals signs. false: go the long way, which finds what is wrong. */
-static bool split_plain(struct series_index *index, struct silt_str key)
-{
-    struct series_parts *parts = &index->load_parts;
-    const char *p = key.p, *end = key.p + key.len;
-    size_t count = 0;
-    while (p < end && *p != ',' && *p != '\\' && *p != ' ')
-        p++;
-    parts->measurement = (struct silt_str){key.p, (size_t)(p - key.p)};
-    if (p == key.p || (p < end && *p != ','))
-        return false;
-    while (p < end) {
-        const char *start = ++p;
-        while (p < end && (unsigned char)*p > ' ' && *p != '=' && *p != ',' && *p != '\\')
-            p++;
-        if (p == start || p >= end || *p != '=')
-            return false;
-        const char *value = ++p;
-        while (p < end && (unsigned char)*p > ' ' && *p != '=' && *p != ',' && *p != '\\')
-            p++;
-        if (p == value || (p < end && *p != ','))
-            return false;
-        if (count == index->load_tag_capacity) {
-            index->load_tag_capacity = count ? 2 * count : 32;
-            index->load_tags = silt_realloc(index->load_tags, index->load_tag_capacity * sizeof(struct silt_tag));
-        }
-        index->load_tags[count++] =
-            (struct silt_tag){.key = {start, (size_t)(value - 1 - start)}, .value = {value, (size_t)(p - value)}};
-        if (count > 1 && silt_str_compare(index->load_tags[count - 2].key, index->load_tags[count - 1].key) >= 0)
-            return false;
-    }
-    parts->key = key;
-    parts->tags = index->load_tags;
-    parts->tag_count = count;
-    return true;
-}
-
-static enum silt_status split_any(struct series_index *index, silt_series_id id, struct silt_str key,
-                                  struct silt_error *err)
-{
-    struct series_parts *parts = &index->load_parts;
-    struct silt_tag *tags;
-    silt_arena_reset(index->load_arena);
-    const char *reason =
-        silt_series_key_parse(key, index->load_arena, &parts->key, &parts->measurement, &tags, &parts->tag_count);
-    if (reason)
-        return silt_fail(err, SILT_CORRUPT, "series %u: key \"%.*s\": %s", id, key.len > 200 ? 200 : (int)key.len,
-                         key.p, reason);
-    if (!silt_str_equal(parts->key, key))
-        return silt_fail(err, SILT_CORRUPT, "series %u: key \"%.*s\" is not canonical", id,
-                         key.len > 200 ? 200 : (int)key.len, key.p);
-    parts->tags = tags;
-    return SILT_OK;
-}
-
-enum silt_status series_index_load(struct series_index *index, silt_series_id id, struct silt_str key,
-                                   struct silt_error *err)
-{
-    enum silt_status rc;
-    if (id <= index->last_id || id > SERIES_INDEX_ID_MAX)
-        return silt_fail(err, SILT_CORRUPT, "series %u: id is not above the one before, %u", id, index->last_id);
-    struct series_text text = {series_hash_verify(&index->hash, key), silt_hash(key.p, key.len), id};
-    series_hash_prefetch(&index->hash, text.verify);
-    if (!split_plain(index, key) && (rc = split_any(index, id, key, err)) != SILT_OK)
-        return rc;
-    uint32_t code = string_set_find(&index->names, &index->heap, index->load_parts.measurement);
-    if (code == STRINGS_NONE) /* names may be looked up meanwhile */
-        pthread_rwlock_wrlock(&index->lock);
-    rc = make_series(index, id, code == STRINGS_NONE ? 0 : code + 1, &index->load_parts, err);
-    if (code == STRINGS_NONE)
-        pthread_rwlock_unlock(&index->lock);
-    if (rc != SILT_OK)
-        return rc;
-    index->last_id = id;
-    index->load_queue[index->load_queued++] = text;
-    if (index->load_queued == sizeof(index->load_queue) / sizeof(index->load_queue[0])) {
-        flush_load_queue(index);
-        return index_settle(index, err);
-    }
-    return SILT_OK;
-}
-
-void series_index_load_end(struct series_index *index, silt_series_id last_id)
-{
-    flush_load_queue(index);
-    if (last_id > index->last_id)
-        index->last_id = last_id;
-    silt_arena_destroy(index->load_arena);
-    index->load_arena = NULL;
-    free(index->load_tags);
-    index->load_tags = NULL;
-    index->load_tag_capacity = 0;
-}
-
 /* ---------------------------------------------------------------- measurements and single series */
 
 uint32_t series_index_measurement(struct series_index *index, struct silt_str name)
@@ -427,7 +316,7 @@ uint32_t series_index_measurement_make(struct series_index *index, struct silt_s
     if (index_settle(index, NULL) == SILT_OK) {
         pthread_rwlock_wrlock(&index->lock);
         uint32_t code = string_set_find(&index->names, &index->heap, name);
-        id = code == STRINGS_NONE ? make_measurement(index, name) : code + 1;
+        id = code == STRINGS_NONE ? index_make_measurement(index, name) : code + 1;
         pthread_rwlock_unlock(&index->lock);
     }
     pthread_mutex_unlock(&index->create_lock);

@@ -12,7 +12,7 @@
  * Measurement ids are the index's own: dense from 1, for the life of the process, kept when a measurement loses its
  * last series (it is not listed then). Nothing here touches a disk.
  *
- * Threads: every call from any thread, except load_* (at start-up, by one thread; beside
+ * Threads: every call from any thread, except load_* (at start-up, by one thread, which one of the index's own helps; beside
  * load itself only series_index_measurement is allowed). The lookup takes one shared lock a batch and
  * waits only for insertions of a few slots. Creating is serialised inside; see "pending" for the order towards a log.
  */
@@ -71,13 +71,15 @@ void series_index_remove(struct series_index *index, const silt_series_id *ids, 
  * nothing is left. Whoever asks with a filter first does what is left of its measurement. */
 bool series_index_post(struct series_index *index, uint32_t most);
 
-/* Start-up, one thread, before anything else: series in rising id with their canonical keys. expected: a guess. */
+/* Start-up, one thread, before anything else: series in rising id with their canonical keys. A thread of the index's own helps where
+ * they are many, so a series is there, or its fault told, at the latest when load_wait or load_end returns. expected: a guess. */
 void series_index_load_begin(struct series_index *index, size_t expected);
 /* SILT_CORRUPT: not a canonical series key, or ids not rising. */
 enum silt_status series_index_load(struct series_index *index, silt_series_id id, struct silt_str key,
                                    struct silt_error *err);
+enum silt_status series_index_load_wait(struct series_index *index, struct silt_error *err);
 /* last_id: the highest id ever given (ids of removed series are not used again); 0: the highest loaded. */
-void series_index_load_end(struct series_index *index, silt_series_id last_id);
+enum silt_status series_index_load_end(struct series_index *index, silt_series_id last_id, struct silt_error *err);
 
 /* ---------------------------------------------------------------- measurements */
 

@@ -50,6 +50,8 @@ uint32_t heap_alloc(struct heap *heap, size_t bytes)
 
 /* ---------------------------------------------------------------- string sets */
 
+#define FAR_SLOTS 4096u /* sets of so many do not stay in the processor's caches */
+
 static uint64_t seed;
 static pthread_once_t seed_once = PTHREAD_ONCE_INIT;
 
@@ -429,6 +431,18 @@ static uint8_t *write_varint(uint8_t *p, uint32_t value)
         *p++ = (uint8_t)(value | 128);
     *p++ = (uint8_t)value;
     return p;
+}
+
+void body_prefetch(const struct series_body *body, const struct silt_tag *tags, size_t tag_count)
+{
+    const struct tag_shape *shape = body->last_shape;
+    if (!shape || shape->key_count != tag_count)
+        return;
+    for (size_t i = 0; i < tag_count; i++) {
+        const struct string_set *values = &shape->keys[i]->values;
+        if (values->mask >= FAR_SLOTS)
+            __builtin_prefetch(&values->slots[hash_text(tags[i].value) & values->mask], 1);
+    }
 }
 
 uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt_tag *tags, size_t tag_count)

@@ -166,6 +166,8 @@ struct series_body *body_create(void);
 /* One holder less; the last one frees it. */
 void body_release(struct series_body *body);
 
+/* Fetches what body_add will look at first, where it is far from the processor. */
+void body_prefetch(const struct series_body *body, const struct silt_tag *tags, size_t tag_count);
 /* The number of a new record for the tags; 0: no room. With the index's lock. */
 uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt_tag *tags, size_t tag_count);
 /* Take a series out of bitmaps and counts. With the index's lock. */
@@ -227,12 +229,7 @@ struct series_index {
     pthread_mutex_t create_lock; /* guards this group: */
     silt_series_id last_id;
     struct series_text_list pending, aliases;
-    struct series_text load_queue[32];
-    unsigned load_queued;
-    struct series_parts load_parts;
-    struct silt_tag *load_tags;
-    size_t load_tag_capacity;
-    struct silt_arena *load_arena;
+    struct series_loader *loader; /* series_load.c's; NULL: nothing is loaded now */
     size_t charged;
 
     pthread_rwlock_t lock;   /* guards this group: */
@@ -260,6 +257,13 @@ static inline struct measurement *index_measurement(const struct series_index *i
 
 /* What was taken since the last call is charged now; so one series at most goes past the bound. With create_lock. */
 enum silt_status index_settle(struct series_index *index, struct silt_error *err);
+/* The same when so many bytes are in use. */
+enum silt_status index_settle_at(struct series_index *index, size_t bytes, struct silt_error *err);
+/* 0: no room. With lock, exclusively. */
+uint32_t index_make_measurement(struct series_index *index, struct silt_str name);
+/* The series' record and entry. measurement 0: there was no room for it. With lock, exclusively. */
+enum silt_status index_make_series(struct series_index *index, silt_series_id id, uint32_t measurement,
+                                   const struct silt_tag *tags, size_t tag_count, struct silt_error *err);
 /* 0: the series is gone. With lock, exclusively. */
 void index_set_entry(struct series_index *index, silt_series_id id, uint64_t entry);
 

@@ -648,6 +648,14 @@ void wal_trim(struct wal *wal, uint64_t below_seq)
     }
 }
 
+uint64_t wal_seq_behind(struct wal *wal, uint32_t segments)
+{
+    pthread_mutex_lock(&wal->files_lock);
+    uint64_t seq = wal->live_count > segments ? wal->live[wal->live_count - segments].first_seq : 0;
+    pthread_mutex_unlock(&wal->files_lock);
+    return seq;
+}
+
 enum silt_status wal_check(struct wal *wal, struct silt_error *err)
 {
     bool failed = atomic_load(&wal->failed);

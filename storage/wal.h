@@ -82,6 +82,9 @@ enum silt_status wal_append_wait(struct wal *wal, uint8_t kind, const void *payl
 /* Records below seq are needed no more: segments that hold only such are recycled or removed by the log thread. */
 void wal_trim(struct wal *wal, uint64_t below_seq);
 
+/* Records below this number are more than so many segments behind the end of the log; 0: none are. */
+uint64_t wal_seq_behind(struct wal *wal, uint32_t segments);
+
 /* SILT_OK, or why the log refuses: SILT_NO_SPACE until there is room, else until it is opened again. */
 enum silt_status wal_check(struct wal *wal, struct silt_error *err);
 

@@ -338,7 +338,7 @@ static struct series_index *reloaded(const struct model *model, silt_series_id l
         struct silt_error err;
         ck_assert_msg(series_index_load(index, id, next->key, &err) == SILT_OK, "%s", err.text);
     }
-    series_index_load_end(index, last_id);
+    ck_assert_int_eq(series_index_load_end(index, last_id, NULL), SILT_OK);
     return index;
 }
 
@@ -449,8 +449,32 @@ START_TEST(damaged_catalog_is_refused)
     ck_assert_int_eq(series_index_load(index, 6, SILT_STR("m,a"), NULL), SILT_CORRUPT);
     ck_assert_int_eq(series_index_load(index, 6, SILT_STR(""), NULL), SILT_CORRUPT);
     ck_assert_int_eq(series_index_load(index, 6, SILT_STR("m,a=\\=1"), NULL), SILT_OK);
-    series_index_load_end(index, 0);
+    ck_assert_int_eq(series_index_load_end(index, 0, NULL), SILT_OK);
     series_index_destroy(index);
+}
+END_TEST
+
+/* Enough for the helper; the fault is in one of many batches, and told at the end if not before. */
+START_TEST(faults_in_long_lists_are_told)
+{
+    enum { COUNT = 5000 };
+    for (int bad = -1; bad < COUNT; bad += COUNT / 7) {
+        struct series_index *index = series_index_create(NULL);
+        struct silt_arena *arena = silt_arena_create(NULL);
+        struct silt_error err;
+        enum silt_status rc = SILT_OK;
+        series_index_load_begin(index, 0);
+        for (int i = 0; i < COUNT && rc == SILT_OK; i++)
+            rc = series_index_load(index, (silt_series_id)i + 1,
+                                   silt_arena_printf(arena, i == bad ? "m,b=%d,a=1" : "m,a=%d,b=1", i), &err);
+        ck_assert_int_eq(rc, bad < 0 ? SILT_OK : SILT_CORRUPT);
+        ck_assert_int_eq(series_index_load_end(index, 0, &err), SILT_OK);
+        struct series_index_stats stats;
+        series_index_stats(index, &stats);
+        ck_assert_uint_eq(stats.series, bad < 0 ? COUNT : bad);
+        series_index_destroy(index);
+        silt_arena_destroy(arena);
+    }
 }
 END_TEST
 
@@ -492,7 +516,7 @@ START_TEST(sorting_is_charged)
         ck_assert_int_eq(series_index_load(index, (silt_series_id)i + 1,
                                            silt_arena_printf(texts, "m%d,h=%d,k%d=1", i & 1, i * 7919 % 20000,
                                                              i & 1 ? i : 0), NULL), SILT_OK);
-    series_index_load_end(index, 0);
+    ck_assert_int_eq(series_index_load_end(index, 0, NULL), SILT_OK);
     for (int m = 0; m < 2; m++) {
         uint32_t measurement = series_index_measurement(index, m ? SILT_STR("m1") : SILT_STR("m0"));
         size_t limits[] = {300 << 10, 64 << 20};
@@ -608,6 +632,7 @@ int main(void)
     tcase_add_test(tcase, agrees_with_model_one_shape);
     tcase_add_test(tcase, batch_lookup);
     tcase_add_test(tcase, damaged_catalog_is_refused);
+    tcase_add_test(tcase, faults_in_long_lists_are_told);
     tcase_add_test(tcase, budget_ends_creation);
     tcase_add_test(tcase, sorting_is_charged);
     tcase_add_test(tcase, readers_beside_writers);
