@@ -38,6 +38,6 @@ const char *inspect_codec(unsigned codec)
         [ENCODE_DELTA2] = "delta2",     [ENCODE_STEP] = "step",       [ENCODE_SCALED] = "scaled",
         [ENCODE_DECIMAL] = "decimal",   [ENCODE_SPLIT] = "split",     [ENCODE_BITS] = "bits",
         [ENCODE_RAW] = "raw",           [ENCODE_BITMAP] = "bitmap",   [ENCODE_RUNS] = "runs",
-        [ENCODE_DICTIONARY] = "dictionary"};
+        [ENCODE_DICTIONARY] = "dictionary", [ENCODE_TREND] = "trend", [ENCODE_TEMPLATE] = "template"};
     return codec < ENCODE_CODEC_COUNT ? names[codec] : "unknown";
 }

@@ -35,6 +35,8 @@ enum encode_codec { /* on disk: never renumber; fits in 4 bits */
     ENCODE_BITMAP = 10,   /* booleans: a bit each */
     ENCODE_RUNS = 11,     /* booleans: lengths of runs */
     ENCODE_DICTIONARY = 12, /* strings: distinct strings, and a code each */
+    ENCODE_TREND = 13,      /* times: as SCALED, less a step for every row */
+    ENCODE_TEMPLATE = 14,   /* strings: text around numbers, the numbers as integers */
     ENCODE_CODEC_COUNT
 };
 

@@ -4,22 +4,25 @@
  *     CONSTANT    | the bytes, to the end |
  *     RAW         | table of all values |
  *     DICTIONARY  | distinct varint | codes packed, just enough bits each | table of the distinct values |
+ *     TEMPLATE    | see encode_template.c |
  *
  *     table       | lengths, integers nested | 0 plain or 1 snappy, 1 | the bytes one after the other, to the end |
  *
  * What a snappy stream claims to hold must be what the lengths add up to, and no more than its bytes can hold: nothing is
  * allocated on its word.
  */
-#include "storage/encode.h"
+#include "storage/encode_template.h"
 
 #include <snappy-c.h>
 
 #define TABLE_SLOTS 2048u
 #define STRING_BYTES_MAX ((int64_t)1 << 31)
 #define SNAPPY_TRY_BYTES_MIN 64u
+#define TEMPLATE_DISTINCT_MIN 8u /* with fewer distinct strings a dictionary is as small */
+#define TEMPLATE_GAIN_SURE 4u    /* so many times smaller than the text: what snappy makes of that is not looked at */
 #define SNAPPY_GROWTH_MAX 22u /* a 3-byte copy gives at most 64 bytes */
 
-static void put_table(const struct silt_str *values, unsigned count, struct silt_buffer *out)
+void encode_put_table(const struct silt_str *values, unsigned count, struct silt_buffer *out)
 {
     int64_t lengths[ENCODE_ROWS_MAX];
     size_t total = 0;
@@ -44,8 +47,8 @@ static void put_table(const struct silt_str *values, unsigned count, struct silt
     out->len = start + packed;
 }
 
-static enum silt_status get_table(const uint8_t *bytes, size_t len, unsigned count, struct silt_arena *arena,
-                                  struct silt_str *out)
+enum silt_status decode_table(const uint8_t *bytes, size_t len, unsigned count, struct silt_arena *arena,
+                              struct silt_str *out)
 {
     int64_t lengths[ENCODE_ROWS_MAX];
     size_t consumed, total = 0;
@@ -103,20 +106,35 @@ enum encode_codec encode_strings(const struct silt_str *values, unsigned count, 
         silt_buffer_append(out, values[0].p, values[0].len);
         return ENCODE_CONSTANT;
     }
-    size_t bytes = 0, distinct_bytes = 0;
+    size_t plain_bytes = 0, dictionary_bytes = encode_packed_bytes(count, encode_width(found - 1));
     for (unsigned i = 0; i < count; i++)
-        bytes += values[i].len + 1;
+        plain_bytes += values[i].len + 1;
     for (unsigned i = 0; i < found; i++)
-        distinct_bytes += distinct[i].len + 1;
-    unsigned width = encode_width(found - 1);
-    if (distinct_bytes + encode_packed_bytes(count, width) >= bytes) {
-        put_table(values, count, out);
-        return ENCODE_RAW;
+        dictionary_bytes += distinct[i].len + 1;
+    enum encode_codec codec = dictionary_bytes < plain_bytes ? ENCODE_DICTIONARY : ENCODE_RAW;
+    size_t least = codec == ENCODE_DICTIONARY ? dictionary_bytes : plain_bytes;
+
+    size_t start = out->len, template_bytes = 0;
+    if (found > TEMPLATE_DISTINCT_MIN && encode_put_templates(values, count, out))
+        template_bytes = out->len - start;
+    if (template_bytes && template_bytes <= least / TEMPLATE_GAIN_SURE)
+        return ENCODE_TEMPLATE;
+    size_t at = out->len;
+    if (codec == ENCODE_DICTIONARY) {
+        encode_put_varint(out, found);
+        encode_put_packed(out, codes, count, encode_width(found - 1));
+        encode_put_table(distinct, found, out);
+    } else {
+        encode_put_table(values, count, out);
     }
-    encode_put_varint(out, found);
-    encode_put_packed(out, codes, count, width);
-    put_table(distinct, found, out);
-    return ENCODE_DICTIONARY;
+    least = out->len - at;
+    if (template_bytes && template_bytes <= least - least / 8) { /* they are slower to read: only for a gain */
+        out->len = at;
+        return ENCODE_TEMPLATE;
+    }
+    memmove(out->p + start, out->p + at, least);
+    out->len = start + least;
+    return codec;
 }
 
 enum silt_status decode_strings(unsigned codec, const void *bytes, size_t len, unsigned count, struct silt_arena *arena,
@@ -136,7 +154,9 @@ enum silt_status decode_strings(unsigned codec, const void *bytes, size_t len, u
     if (len == 0)
         return SILT_CORRUPT;
     if (codec == ENCODE_RAW)
-        return get_table(bytes, len, count, arena, out);
+        return decode_table(bytes, len, count, arena, out);
+    if (codec == ENCODE_TEMPLATE)
+        return decode_templates(bytes, len, count, arena, out);
     if (codec != ENCODE_DICTIONARY)
         return SILT_CORRUPT;
     struct encode_cursor cursor = {bytes, (const uint8_t *)bytes + len};
@@ -149,7 +169,7 @@ enum silt_status decode_strings(unsigned codec, const void *bytes, size_t len, u
         return SILT_CORRUPT;
     decode_packed(cursor.at, count, width, codes);
     struct silt_str distinct[ENCODE_ROWS_MAX];
-    enum silt_status rc = get_table(cursor.at + codes_bytes, left - codes_bytes, (unsigned)found, arena, distinct);
+    enum silt_status rc = decode_table(cursor.at + codes_bytes, left - codes_bytes, (unsigned)found, arena, distinct);
     if (rc != SILT_OK)
         return rc;
     for (unsigned i = 0; i < count; i++) {

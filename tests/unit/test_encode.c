@@ -224,6 +224,12 @@ START_TEST(test_times)
     for (unsigned i = 0; i < ENCODE_ROWS_MAX; i++)
         times[i] = 1700000000000000000 + (int64_t)i * 10000000000;
     ck_assert_uint_le(check_times(times, ENCODE_ROWS_MAX), 16);
+    for (unsigned count = 3; count <= ENCODE_ROWS_MAX; count += 1 + count / 9) /* even ones, each late by up to 15 ms */
+        for (int64_t unit = 1; unit <= 1000000; unit *= 1000) {
+            for (unsigned i = 0; i < count; i++)
+                times[i] = 1700000000000000000 + ((int64_t)i * 10000 + (int64_t)(next_random() % 16)) * unit;
+            ck_assert_uint_le(check_times(times, count), count / 2 + 40);
+        }
     uint8_t bytes[2] = {0, 0}; /* step 0 is not rising */
     ck_assert_int_eq(decode_times(ENCODE_STEP, bytes, 2, 2, times), SILT_CORRUPT);
 }
@@ -335,6 +341,66 @@ START_TEST(test_strings)
 }
 END_TEST
 
+/* A string of one of `shapes` templates: literals and numbers, `wild` of a hundred of them odd. */
+static struct silt_str templated(struct silt_arena *texts, uint64_t shape, unsigned wild)
+{
+    struct silt_buffer out = {0};
+    unsigned parts = (unsigned)(shape % 5);
+    for (unsigned part = 0; part <= parts; part++) {
+        uint64_t number = next_random() >> (shape >> part * 6) % 64 % 60, kind = shape >> part * 4 & 15;
+        if (next_random() % 100 < wild)
+            number = next_random(); /* up to 20 digits: not a number of a template */
+        silt_buffer_printf(&out, "%.*s", (int)(shape >> part * 3 & 7), ":key = / ");
+        if (kind == 0)
+            silt_buffer_printf(&out, "%06llu", (unsigned long long)number % 1000000);
+        else if (kind == 1) /* zeros in front, and not as many digits each time */
+            silt_buffer_printf(&out, "%0*llu", (int)(next_random() % 4), (unsigned long long)number % 50);
+        else if (kind == 2)
+            silt_buffer_append(&out, "\0\xff", 2);
+        else
+            silt_buffer_printf(&out, "%llu", (unsigned long long)number);
+    }
+    struct silt_str text = silt_bytes_str(silt_arena_bytes_copy(texts, (struct silt_str){out.p, out.len}));
+    silt_buffer_free(&out);
+    return text;
+}
+
+START_TEST(test_templates)
+{
+    struct silt_str values[ENCODE_ROWS_MAX];
+    unsigned chosen = 0;
+    for (unsigned round = 0; round < 600; round++) {
+        struct silt_arena *texts = silt_arena_create(NULL);
+        unsigned count = 1 + (unsigned)(next_random() % ENCODE_ROWS_MAX), shapes = 1u << next_random() % 8;
+        unsigned wild = next_random() % 3 ? 0 : (unsigned)(next_random() % 4);
+        uint64_t shape[128];
+        for (unsigned k = 0; k < shapes; k++)
+            shape[k] = next_random();
+        for (unsigned i = 0; i < count; i++)
+            values[i] = templated(texts, shape[next_random() % shapes], wild);
+        struct silt_buffer out = {0};
+        chosen += encode_strings(values, count, &out) == ENCODE_TEMPLATE;
+        silt_buffer_free(&out);
+        check_strings(values, count);
+        silt_arena_destroy(texts);
+    }
+    ck_assert_uint_ge(chosen, 50);
+
+    /* 10 and 7 bits of numbers; fixed digits with zeros in front; 18 digits, and 19, which no template holds */
+    static const char *const formats[] = {"took %llu ms", "%02llu:00", "id %018llu.", "id %019llu."};
+    static const uint64_t limits[] = {1000, 60, 1000000000000000000u, UINT64_MAX};
+    static const size_t bytes[] = {10 * 128 + 40, 6 * 128 + 40, 60 * 128 + 40, 0};
+    for (unsigned f = 0; f < 4; f++) {
+        struct silt_arena *texts = silt_arena_create(NULL);
+        for (unsigned i = 0; i < ENCODE_ROWS_MAX; i++)
+            values[i] = silt_arena_printf(texts, formats[f], (unsigned long long)(next_random() % limits[f]));
+        size_t took = check_strings(values, ENCODE_ROWS_MAX);
+        ck_assert(bytes[f] ? took <= bytes[f] : took > 8 * ENCODE_ROWS_MAX);
+        silt_arena_destroy(texts);
+    }
+}
+END_TEST
+
 /* ---------------------------------------------------------------- hostile bytes */
 
 static void feed(const uint8_t *bytes, size_t len, unsigned count)
@@ -368,10 +434,24 @@ START_TEST(test_hostile)
                 values[i] = next_random() % 40 ? (int64_t)(next_random() % 16) : (int64_t)next_random();
                 floats[i] = (double)values[i] / 10;
             }
-            if (round % 4 == 1)
+            if (round % 8 == 1) {
                 encode_ints(values, count, &out);
-            else
+            } else if (round % 8 == 3) {
+                struct silt_arena *texts = silt_arena_create(NULL);
+                struct silt_str strings[ENCODE_ROWS_MAX];
+                for (unsigned i = 0; i < count; i++)
+                    strings[i] = silt_arena_printf(texts, "%s %03u, %d s", i % 3 ? "up" : "down", (unsigned)i % 1000,
+                                                   (int)(next_random() % 999));
+                encode_strings(strings, count, &out);
+                silt_arena_destroy(texts);
+            } else if (round % 8 == 5) {
+                silt_time at = 0;
+                for (unsigned i = 0; i < count; i++)
+                    values[i] = (at += 1000) + (silt_time)(next_random() % 100);
+                encode_times(values, count, &out);
+            } else {
                 encode_floats(floats, count, &out);
+            }
             for (unsigned k = 0; k < 3; k++)
                 out.p[next_random() % out.len % (k ? 16 : SIZE_MAX)] ^= (char)(1 << next_random() % 8);
         } else {
@@ -491,6 +571,7 @@ int main(void)
     tcase_add_test(tests, test_floats);
     tcase_add_test(tests, test_bools);
     tcase_add_test(tests, test_strings);
+    tcase_add_test(tests, test_templates);
     tcase_add_test(tests, test_hostile);
     tcase_add_test(tests, test_builds_agree);
     tcase_add_test(tests, test_aggregates);

@@ -1,9 +1,10 @@
 /*
- * test_golden.c - a TSM file written by the first version is read by every later one.
+ * test_golden.c - a TSM file that some version wrote is read by every later one.
  *
- * tests/data/golden-1.tsm holds columns of each type and of each shape that has a codec of its own. What must be in it is
- * made here by arithmetic alone; the file's bytes never change. When this test fails, the format has changed: a new
- * version number and the old reader are needed, not a new file. GOLDEN_WRITE=path writes such a file (of today's format).
+ * tests/data/golden-N.tsm hold columns of each type and of each shape that has a codec of its own: 1 those of the first
+ * version, each next one also of the codecs that came after. What must be in them is made here by arithmetic alone;
+ * their bytes never change. When this test fails, the format has changed: a new codec, or version number, and the old
+ * reader are needed, not a new file in an old one's place. GOLDEN_WRITE=path writes such a file (of today's format).
  */
 #include "storage/encode.h"
 #include "storage/tsm_read.h"
@@ -15,11 +16,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define GOLDEN "tests/data/golden-1.tsm"
 #define ROWS 130u
-#define SERIES 6u
 #define KINDS 6u
-#define COLUMNS (5 * KINDS)
+#define TYPED_COLUMNS (5 * KINDS) /* of each type the kinds in turn; behind them what came later */
+#define COLUMNS_MAX (TYPED_COLUMNS + 1)
+
+struct golden {
+    const char *file;
+    uint32_t series, columns;
+};
+static const struct golden goldens[] = {
+    {"tests/data/golden-1.tsm", 6, TYPED_COLUMNS},
+    {"tests/data/golden-2.tsm", 7, TYPED_COLUMNS + 1}, /* codecs 13 and 14 */
+};
+#define GOLDEN_COUNT (sizeof(goldens) / sizeof(goldens[0]))
+static const struct golden *const newest = &goldens[GOLDEN_COUNT - 1];
 
 static struct silt_arena *arena;
 
@@ -30,7 +41,7 @@ static uint64_t mixed(uint64_t x)
     return x ^ x >> 33;
 }
 
-/* Series 1 has even steps, 2 uneven ones, 3 wild ones, 4 is one row, 5 has gaps, 6 two rows. */
+/* Series 1 has even steps, 2 uneven ones, 3 wild ones, 4 is one row, 5 has gaps, 6 two rows, 7 is late by a little. */
 static uint32_t golden_rows(uint32_t series)
 {
     return series == 4 ? 1 : series == 6 ? 2 : ROWS;
@@ -43,7 +54,14 @@ static silt_time golden_time(uint32_t series, uint32_t row)
         return time + (silt_time)row * 10000000000 + (silt_time)(mixed(row) % 1000) * 1000000;
     if (series == 3)
         return time + (silt_time)row * 1000000000000 + (silt_time)(mixed(row) % 999999999999);
+    if (series == 7)
+        return time + (silt_time)row * 10000000000 + (silt_time)(mixed(row) % 16) * 1000000;
     return time + (silt_time)row * 10000000000;
+}
+
+static enum silt_type golden_type(uint32_t column)
+{
+    return column < TYPED_COLUMNS ? (enum silt_type)(SILT_TYPE_FLOAT + column / KINDS) : SILT_TYPE_STRING;
 }
 
 static bool golden_has(uint32_t series, uint32_t column, uint32_t row)
@@ -53,10 +71,16 @@ static bool golden_has(uint32_t series, uint32_t column, uint32_t row)
 
 static union silt_value golden_value(uint32_t series, uint32_t column, uint32_t row)
 {
-    enum silt_type type = (enum silt_type)(SILT_TYPE_FLOAT + column / KINDS);
+    enum silt_type type = golden_type(column);
     uint64_t random = mixed(((uint64_t)series << 40) + ((uint64_t)column << 20) + row);
     union silt_value value = {.u64 = 0};
     unsigned kind = column % KINDS;
+    if (column >= TYPED_COLUMNS) {
+        struct silt_str text = silt_arena_printf(arena, random % 9 ? "%03u of %u done" : "%03u: failed, %u left",
+                                                 (unsigned)(random >> 20) % 500, (unsigned)(random >> 40) % 5000);
+        value.string = silt_arena_bytes_copy(arena, text);
+        return value;
+    }
     switch (type) {
     case SILT_TYPE_FLOAT:
         if (kind == 0)
@@ -94,10 +118,10 @@ static union silt_value golden_value(uint32_t series, uint32_t column, uint32_t 
     return value;
 }
 
-static void golden_columns(uint32_t series, struct tsm_column *columns)
+static void golden_columns(uint32_t series, uint32_t count, struct tsm_column *columns)
 {
     uint32_t rows = golden_rows(series);
-    for (uint32_t c = 0; c < COLUMNS; c++) {
+    for (uint32_t c = 0; c < count; c++) {
         union silt_value *values = silt_arena_zalloc(arena, rows * sizeof(*values));
         uint64_t *valid = silt_arena_zalloc(arena, ENCODE_VALID_WORDS * sizeof(*valid));
         for (uint32_t row = 0; row < rows; row++) {
@@ -106,8 +130,7 @@ static void golden_columns(uint32_t series, struct tsm_column *columns)
             values[row] = golden_value(series, c, row);
             valid[row / 64] |= (uint64_t)1 << row % 64;
         }
-        columns[c] = (struct tsm_column){c + 1, (enum silt_type)(SILT_TYPE_FLOAT + c / KINDS), series == 5 ? valid : NULL,
-                                         values};
+        columns[c] = (struct tsm_column){c + 1, golden_type(c), series == 5 ? valid : NULL, values};
     }
 }
 
@@ -115,19 +138,21 @@ static void write_golden(struct vfs *vfs, const char *name)
 {
     struct silt_error err = {0};
     struct tsm_writer *writer;
-    struct tsm_column columns[COLUMNS];
+    struct tsm_column columns[COLUMNS_MAX];
     silt_time times[ROWS];
     ck_assert_msg(tsm_writer_open(vfs, name, 1, 1, &writer, &err) == SILT_OK, "%s", err.text);
-    for (uint32_t series = 1; series <= SERIES; series++) {
-        golden_columns(series, columns);
+    for (uint32_t series = 1; series <= newest->series; series++) {
+        golden_columns(series, newest->columns, columns);
         for (uint32_t row = 0; row < golden_rows(series); row++)
             times[row] = golden_time(series, row);
-        ck_assert_int_eq(tsm_writer_row_group(writer, series, times, golden_rows(series), columns, COLUMNS, &err), SILT_OK);
+        ck_assert_int_eq(tsm_writer_row_group(writer, series, times, golden_rows(series), columns, newest->columns, &err),
+                         SILT_OK);
     }
     ck_assert_msg(tsm_writer_finish(writer, NULL, &err) == SILT_OK, "%s", err.text);
 }
 
-static void check_group(struct tsm_file *file, uint32_t series, const struct tsm_group *group, uint64_t *codecs)
+static void check_group(struct tsm_file *file, uint32_t series, uint32_t columns, const struct tsm_group *group,
+                        uint64_t *codecs)
 {
     struct silt_error err = {0};
     struct tsm_scratch scratch = {.arena = arena};
@@ -140,11 +165,11 @@ static void check_group(struct tsm_file *file, uint32_t series, const struct tsm
     uint64_t valid[ENCODE_VALID_WORDS];
     *codecs |= (uint64_t)1 << group->times_codec;
     ck_assert_uint_eq(group->rows, golden_rows(series));
-    ck_assert_uint_eq(group->field_count, COLUMNS);
+    ck_assert_uint_eq(group->field_count, columns);
     ck_assert_msg(tsm_read_times(file, group, &scratch, times, &err) == SILT_OK, "%s", err.text);
     for (uint32_t row = 0; row < group->rows; row++)
         ck_assert_int_eq(times[row], golden_time(series, row));
-    for (uint32_t c = 0; c < COLUMNS; c++) {
+    for (uint32_t c = 0; c < columns; c++) {
         const struct tsm_field *field = &group->fields[c];
         ck_assert_uint_eq(field->field_id, c + 1);
         ck_assert_msg(tsm_read_column(file, group, c, &scratch, &out, valid, &err) == SILT_OK, "%s", err.text);
@@ -164,45 +189,49 @@ static void check_group(struct tsm_file *file, uint32_t series, const struct tsm
     tsm_scratch_deinit(&scratch);
 }
 
-static void check_file(struct vfs *vfs, const char *name, uint64_t *codecs)
+static void check_file(struct vfs *vfs, const char *name, const struct golden *golden, uint64_t *codecs)
 {
     struct silt_error err = {0};
     struct tsm_file *file;
     struct tsm_entry entry;
     ck_assert_msg(tsm_open(vfs, name, &file, &err) == SILT_OK, "%s", err.text);
     ck_assert_msg(tsm_verify(file, &err) == SILT_OK, "%s", err.text);
-    ck_assert_uint_eq(tsm_summary(file)->series, SERIES);
-    for (uint32_t series = 1; series <= SERIES; series++) {
+    ck_assert_uint_eq(tsm_summary(file)->series, golden->series);
+    for (uint32_t series = 1; series <= golden->series; series++) {
         ck_assert_int_eq(tsm_find_series(file, series, INT64_MIN, INT64_MAX, arena, &entry, &err), SILT_OK);
         ck_assert_uint_eq(entry.group_count, 1);
-        check_group(file, series, &entry.groups[0], codecs);
+        check_group(file, series, golden->columns, &entry.groups[0], codecs);
     }
     tsm_close(file);
 }
 
-START_TEST(golden_file_is_read)
+START_TEST(golden_files_are_read)
 {
     struct silt_error err = {0};
     struct vfs *vfs = memory_blobs_create();
-    struct vfs_blob_writer *writer;
-    char bytes[1 << 17];
+    static char bytes[1 << 17];
     uint64_t codecs = 0, codecs_now = 0;
     arena = silt_arena_create(NULL);
-    FILE *in = fopen(GOLDEN, "rb");
-    ck_assert_msg(in != NULL, GOLDEN " cannot be read: tests run in the project's folder");
-    size_t len = fread(bytes, 1, sizeof(bytes), in);
-    fclose(in);
-    ck_assert_uint_lt(len, sizeof(bytes));
-    ck_assert_int_eq(vfs_blob_create(vfs, "golden", &writer, &err), SILT_OK);
-    ck_assert_int_eq(vfs_blob_append(writer, bytes, len, &err), SILT_OK);
-    ck_assert_int_eq(vfs_blob_commit(writer, &err), SILT_OK);
-    check_file(vfs, "golden", &codecs);
-    /* A codec that today's writer chooses and the file has not: the file proves nothing about it. */
+    for (size_t i = 0; i < GOLDEN_COUNT; i++) {
+        struct vfs_blob_writer *writer;
+        char name[16];
+        FILE *in = fopen(goldens[i].file, "rb");
+        ck_assert_msg(in != NULL, "%s cannot be read: tests run in the project's folder", goldens[i].file);
+        size_t len = fread(bytes, 1, sizeof(bytes), in);
+        fclose(in);
+        ck_assert_uint_lt(len, sizeof(bytes));
+        snprintf(name, sizeof(name), "golden-%zu", i + 1);
+        ck_assert_int_eq(vfs_blob_create(vfs, name, &writer, &err), SILT_OK);
+        ck_assert_int_eq(vfs_blob_append(writer, bytes, len, &err), SILT_OK);
+        ck_assert_int_eq(vfs_blob_commit(writer, &err), SILT_OK);
+        check_file(vfs, name, &goldens[i], &codecs);
+    }
+    /* A codec that today's writer chooses and no file has: the files prove nothing about it. */
     write_golden(vfs, "now");
-    check_file(vfs, "now", &codecs_now);
-    ck_assert_msg((codecs_now & ~codecs) == 0, "codecs %llx, in the file %llx", (unsigned long long)codecs_now,
+    check_file(vfs, "now", newest, &codecs_now);
+    ck_assert_msg((codecs_now & ~codecs) == 0, "codecs %llx, in the files %llx", (unsigned long long)codecs_now,
                   (unsigned long long)codecs);
-    printf("codecs in the file: %llx\n", (unsigned long long)codecs);
+    printf("codecs in the files: %llx\n", (unsigned long long)codecs);
     silt_arena_destroy(arena);
     vfs_close(vfs);
 }
@@ -232,7 +261,7 @@ int main(void)
 {
     Suite *suite = suite_create("golden");
     TCase *tests = tcase_create("golden");
-    tcase_add_test(tests, getenv("GOLDEN_WRITE") ? write_one : golden_file_is_read);
+    tcase_add_test(tests, getenv("GOLDEN_WRITE") ? write_one : golden_files_are_read);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
