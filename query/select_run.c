@@ -13,6 +13,7 @@
 #include "query/row_output.h"
 #include "query/rows.h"
 #include "query/schema_view.h"
+#include "query/short_query.h"
 #include "query/statements.h"
 
 #include <stdlib.h>
@@ -684,6 +685,8 @@ enum silt_status plan_run(struct plan *plan, struct silt_error *err)
     if (plan->source_count == 0 && !error_known)
         return SILT_OK;
     if ((rc = scan_make(plan, &scan, err)) != SILT_OK)
+        return rc;
+    if (exec->options->allowance && (rc = short_query_check(plan, scan, err)) != SILT_OK)
         return rc;
     for (size_t i = 0; exec->reads && i < scan->series_count; i++)
         atomic_fetch_add(&exec->reads->series, !plan->sources[scan->series[i].source].in_memory);

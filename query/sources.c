@@ -297,6 +297,7 @@ enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
             struct silt_source *store = exec->options->source;
             if ((rc = store->open(store, database, rp, min, max, &reader, err)) != SILT_OK)
                 return rc;
+            reader->allowance = exec->options->allowance;
             add_reader(plan, reader);
             opened[opened_count++] = (struct opened){database, rp, reader};
         }

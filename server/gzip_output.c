@@ -1,5 +1,5 @@
 /*
- * gzip_output.c - the packing output of output.h. Runs where the encoder runs, so that no event loop compresses.
+ * gzip_output.c - the packing output of output.h. Runs where the encoder runs: on an event loop only what is short.
  */
 #include "server/output.h"
 

@@ -1,7 +1,12 @@
 /*
  * handle_query.c - GET and POST /query: InfluxQL, run by a worker, answered as it runs.
  *
- *     loop: pend -> worker: parameters -> parse -> run -> sink -> [gzip] -> stream -> loop -> client
+ *     loop: try it? -> pend -> worker: parameters -> parse -> run -> sink -> [gzip] -> stream -> loop -> client
+ *               parameters -> parse -> run -> sink -> short output -> [gzip] -> client
+ *
+ * Handing a request to another thread and back costs more than looking up some values of a few series. So the loop tries
+ * such a one itself, with an allowance (silt/query.h) that bounds the time and keeps it from the disk; when that or the
+ * output does not last, nothing has been said yet and a worker does it all.
  *
  * Until the first bytes leave, the worker may borrow from the request. Then the client's end of the connection can
  * take the request away at any time; so all text that is needed later is copied first.
@@ -215,7 +220,9 @@ static void run_statements(struct running *running, struct query_request *reques
     request->options.budget = &running->memory;
     if (running->stream)
         stream_set_patience(running->stream, &task->killed, request->options.deadline_monotonic_ns);
-    silt_query_run(request->query, &request->options, sink); /* why it ended, the sink knows */
+    enum silt_status rc = silt_query_run(request->query, &request->options, sink); /* why it ended, the sink knows */
+    if (request->options.allowance)
+        task->again = request->options.allowance->is_exceeded || rc != SILT_OK;
     if (running->stream) /* what is left is the answer's end, or what was held back, as MessagePack is */
         stream_set_patience(running->stream, NULL, 0);
     query_registry_leave(&server->queries, task);
@@ -266,6 +273,103 @@ static void run_into_stream(struct query_request *request, struct http_server *s
         silt_log(SILT_LOG_WARN, "an answer had to be broken off", "reason=\"%s\"",
                  rc == SILT_INVALID ? "what it holds cannot be said in its format" : silt_status_name(rc));
     stream_abort(stream);
+}
+
+/* ---------------------------------------------------------------- short ones, on the loop */
+
+#define SHORT_TEXT_BYTES_MAX 4096 /* of the request */
+#define SHORT_SERIES_MAX 64
+#define SHORT_VALUES_MAX 65536 /* a tenth of a millisecond */
+
+struct short_output {
+    struct output base;
+    bool is_full;
+    char bytes[16384];
+};
+
+static enum silt_status flush_short(struct output *base, enum output_flush why)
+{
+    struct short_output *output = (struct short_output *)base;
+
+    if (why != OUTPUT_FULL)
+        return SILT_OK;
+    output->is_full = true;
+    base->next = base->start;
+    return SILT_CANCELLED;
+}
+
+static bool never_idle(struct output *output)
+{
+    return false;
+}
+
+static void short_output_init(struct short_output *output)
+{
+    output->base = (struct output){output->bytes, output->bytes, output->bytes + sizeof(output->bytes), 0, flush_short, never_idle};
+    output->is_full = false;
+}
+
+static void send_short(h2o_req_t *req, const struct query_request *request, const struct short_output *output)
+{
+    struct silt_str body = {output->base.start, (size_t)(output->base.next - output->base.start)};
+    struct short_output packed; /* what is that short is hardly longer when it is packed */
+
+    if (request->gzip) {
+        short_output_init(&packed);
+        struct gzip_output *gzip = gzip_output_create(&packed.base);
+        struct output *to = gzip_output_base(gzip);
+        if (output_write(to, body.p, body.len) == SILT_OK && to->flush(to, OUTPUT_LAST) == SILT_OK) {
+            body = (struct silt_str){packed.base.start, (size_t)(packed.base.next - packed.base.start)};
+            http_add_header(req, "Content-Encoding", SILT_STR("gzip"));
+            http_add_header(req, "Vary", SILT_STR("Accept-Encoding"));
+        }
+        gzip_output_destroy(gzip);
+    }
+    http_reply(req, 200, http_content_type(request->kind), body);
+}
+
+/* False: the request is as it was. */
+static bool try_short(struct query_request *request, struct http_server *server, h2o_req_t *req)
+{
+    struct silt_read_allowance allowance = {.series = SHORT_SERIES_MAX, .values = SHORT_VALUES_MAX};
+    struct running running = {.stream = NULL};
+    struct short_output output;
+    union any_sink sink;
+
+    if (request->async || request->kind == ANSWER_MSGPACK || !silt_query_may_be_short(request->query))
+        return false;
+    short_output_init(&output);
+    set_options(request, server, NULL);
+    request->options.pool = NULL;
+    request->options.allowance = &allowance;
+    init_sink(&sink, request, server, &output.base);
+    run_statements(&running, request, server, &sink.answer.base, &sink.answer.rows_written, NULL);
+    enum silt_status rc = answer_finish(&sink.answer);
+    answer_deinit(&sink.answer);
+    if (rc != SILT_OK || output.is_full || allowance.is_exceeded)
+        return false;
+    log_slow(request, server, &running, (uint64_t)(output.base.next - output.base.start));
+    send_short(req, request, &output);
+    return true;
+}
+
+static bool answered_on_loop(struct http_loop *loop, h2o_req_t *req)
+{
+    struct http_server *server = loop->server;
+    struct silt_error err;
+
+    if (req->path.len + req->entity.len > SHORT_TEXT_BYTES_MAX)
+        return false;
+    http_note_user(req);
+    struct query_request request = {.arena = silt_arena_create(&server->query_budget), .user = http_user(req)};
+    int status = read_request(&request, server, req, &err);
+    bool done = status != 0;
+    if (status)
+        http_error(req, status, request.refusal.len ? request.refusal : silt_error_text(&err));
+    else
+        done = try_short(&request, server, req);
+    silt_arena_destroy(request.arena);
+    return done;
 }
 
 /* ---------------------------------------------------------------- async: nobody listens */
@@ -334,5 +438,6 @@ static void answer_query(struct query_job *job)
 
 void handle_query(struct http_loop *loop, h2o_req_t *req)
 {
-    query_job_submit(loop, req, answer_query, NULL);
+    if (!answered_on_loop(loop, req))
+        query_job_submit(loop, req, answer_query, NULL);
 }

@@ -52,8 +52,12 @@ void query_registry_leave(struct query_registry *registry, struct query_task *ta
     else
         registry->end = task->previous;
     registry->running--;
-    registry->finished++;
-    registry->duration_ns += duration_ns;
+    if (task->again) {
+        registry->executed--;
+    } else {
+        registry->finished++;
+        registry->duration_ns += duration_ns;
+    }
     pthread_mutex_unlock(&registry->lock);
 }
 

@@ -25,6 +25,7 @@ struct query_task {
     const _Atomic uint64_t *rows, *bytes;
     const struct silt_budget *memory;
     _Atomic bool killed;
+    bool again; /* it was tried, and counts when it is done by somebody else */
     struct query_task *next, **previous;
 };
 

@@ -318,7 +318,7 @@ enum silt_status compact_shard(struct silt_storage *storage, struct shard *shard
         struct data_file *file = NULL;
         uint64_t begun_ns = silt_clock_monotonic_ns();
         atomic_store(&shard->counters.merging, true);
-        c.merge = merge_create(NULL);
+        c.merge = merge_create(NULL, NULL);
         c.arena = silt_arena_create(NULL);
         c.pending.texts = silt_arena_create(NULL);
         rc = wait_for_deletes(storage, &c, err);

@@ -35,7 +35,7 @@ enum silt_status cursor_create(struct silt_reader *reader, struct silt_budget *b
     struct silt_cursor *cursor = silt_calloc(1, sizeof(*cursor));
     (void)err;
     cursor->reader = (struct storage_reader *)(void *)reader;
-    cursor->merge = merge_create(budget);
+    cursor->merge = merge_create(budget, reader->allowance);
     cursor->ended = true;
     *out = cursor;
     return SILT_OK;

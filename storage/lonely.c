@@ -163,7 +163,7 @@ static enum silt_status look_at(struct silt_storage *storage, struct database *d
     silt_assert(here);
     enum silt_status rc = version_candidates(version, candidates, here, err);
     if (rc == SILT_OK && version->tombstone_count > 0) {
-        struct merge *merge = merge_create(NULL);
+        struct merge *merge = merge_create(NULL, NULL);
         roaring_bitmap_t *all = roaring_bitmap_copy(here);
         silt_assert(all);
         roaring_uint32_iterator_t *it = roaring_create_iterator(all);

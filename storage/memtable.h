@@ -82,6 +82,8 @@ enum silt_status memtable_series(const struct memtable *mt, silt_series_id id, s
                                  struct memtable_span *out, struct silt_error *err);
 /* Whether the series has rows here. */
 bool memtable_has_series(const struct memtable *mt, silt_series_id id);
+/* About how many rows memtable_collect looks at for this range; it need not be right above `most`. */
+uint64_t memtable_rows_near(const struct memtable *mt, silt_series_id id, silt_time min, silt_time max, uint64_t most);
 /* Word `word` of column c's validity (rows 64 * word ...), bits past count undefined. */
 uint64_t memtable_view_valid(const struct memtable_view *view, uint32_t column, uint32_t word);
 

@@ -23,6 +23,20 @@ bool memtable_has_series(const struct memtable *mt, silt_series_id id)
     return has_rows(find_series(mt, id));
 }
 
+uint64_t memtable_rows_near(const struct memtable *mt, silt_series_id id, silt_time min, silt_time max, uint64_t most)
+{
+    const struct series_entry *series = find_series(mt, id);
+    const struct memtable_chunk *chunk = series ? atomic_load_explicit(&series->first, memory_order_acquire) : NULL;
+    bool disordered = series && atomic_load_explicit(&series->disordered, memory_order_relaxed);
+    uint64_t rows = 0;
+    for (; chunk && rows <= most; chunk = atomic_load_explicit(&chunk->next, memory_order_acquire)) {
+        uint32_t count = atomic_load_explicit(&chunk->count, memory_order_acquire);
+        bool apart = count > 0 && !disordered && (chunk->times[0] > max || chunk->times[count - 1] < min);
+        rows += apart ? 1 : count;
+    }
+    return rows;
+}
+
 enum silt_status memtable_series(const struct memtable *mt, silt_series_id id, struct silt_arena *arena,
                                  struct memtable_span *out, struct silt_error *err)
 {

@@ -9,88 +9,23 @@
  *     it has many rows before the other   -> give these as a slice
  *     else                                -> merge row by row, up to MERGE_ROWS_MAX rows
  */
-#include "storage/merge.h"
+#include "storage/merge_internal.h"
 
 #include <stdlib.h>
 
-#define WORDS ENCODE_VALID_WORDS
 #define SLICE_MIN 64u /* fewer rows before the next overlap are merged rather than given alone */
 #define SPANS_MAX 64
-
-struct item {
-    silt_time lo, hi; /* of the rows to be shown: exact when whole, else bounds */
-    const struct tsm_group *group; /* NULL: rows [begin, end) of the run's memtable rows */
-    uint32_t begin, end;
-    bool whole; /* all of the group */
-    bool full;  /* every row has one of the fields */
-};
-
-struct stored_column { /* a column of a row group, decoded */
-    void *data;
-    size_t data_bytes;
-    int index; /* in the group's fields; -1: none */
-    bool ready;
-    bool stats; /* answered from the index, as long as it is not read after all */
-    uint64_t valid[WORDS];
-};
-
-struct run {
-    struct tsm_file *file; /* NULL: memtable */
-    struct item *items;
-    size_t item_count, at; /* falling in descending order */
-    bool done;
-    bool loaded; /* begin and end are rows of the head item */
-    uint32_t begin, end;
-    struct memtable_rows mem;
-
-    /* The row group whose blocks are decoded here, as far as they were asked for. */
-    const struct tsm_group *group;
-    bool times_ready, has_strings;
-    silt_time *times;
-    struct stored_column *columns;
-    size_t column_room;
-    struct tsm_scratch scratch;
-};
-
-struct shown_column { /* what is handed out when it cannot be pointed at in place */
-    void *data;
-    size_t data_bytes;
-    enum silt_type type;
-    uint64_t valid[WORDS];
-};
-
-enum batch_kind { BATCH_NONE, BATCH_GROUP, BATCH_MEMORY, BATCH_MERGED };
-
-struct merge {
-    struct silt_budget *budget;
-    struct silt_arena *arena;   /* of this series: items, entries, memtable rows */
-    struct silt_arena *buffers; /* for good */
-    silt_series_id series;
-    silt_time min, max;
-    bool descending;
-    struct field_ref *fields;
-    size_t field_count, field_room;
-    struct run **runs; /* oldest first; those behind run_count keep their buffers */
-    size_t run_count, run_room;
-    struct shown_column *shown;
-    silt_time *shown_times;
-
-    enum batch_kind kind;
-    struct run *run; /* GROUP, MEMORY */
-    uint32_t begin, count;
-    bool whole;
-    struct silt_read_counters counters;
-};
 
 const struct silt_read_counters *merge_counters(const struct merge *m)
 {
     return &m->counters;
 }
 
-struct merge *merge_create(struct silt_budget *budget)
+struct merge *merge_create(struct silt_budget *budget, struct silt_read_allowance *allowance)
 {
     struct merge *m = silt_calloc(1, sizeof(*m));
     m->budget = budget;
+    m->allowance = allowance;
     m->arena = silt_arena_create(budget);
     m->buffers = silt_arena_create(budget);
     return m;
@@ -117,8 +52,7 @@ static enum silt_status over_budget(struct merge *m, struct silt_error *err)
     return silt_fail(err, SILT_LIMIT, "%s limit exceeded", m->budget ? m->budget->name : "memory");
 }
 
-/* A buffer for good that grows. */
-static enum silt_status grow_buffer(struct merge *m, void **data, size_t *have, size_t bytes, struct silt_error *err)
+enum silt_status merge_grow_buffer(struct merge *m, void **data, size_t *have, size_t bytes, struct silt_error *err)
 {
     if (*have >= bytes)
         return SILT_OK;
@@ -128,11 +62,6 @@ static enum silt_status grow_buffer(struct merge *m, void **data, size_t *have, 
     *data = more;
     *have = bytes;
     return SILT_OK;
-}
-
-static size_t element_bytes(enum silt_type type)
-{
-    return type == SILT_TYPE_STRING ? sizeof(struct silt_str) : type == SILT_TYPE_BOOLEAN ? 1 : 8;
 }
 
 /* ---------------------------------------------------------------- start and sources */
@@ -234,7 +163,10 @@ static enum silt_status add_file(struct merge *m, struct run *run, struct tsm_fi
                                  struct silt_error *err)
 {
     struct tsm_entry entry;
-    enum silt_status rc = tsm_find_series(file, m->series, spans[0].min, spans[span_count - 1].max, m->arena, &entry, err);
+    silt_time min = spans[0].min, max = spans[span_count - 1].max;
+    enum silt_status rc = m->allowance ? tsm_find_series_within(file, m->series, min, max, m->field_count, m->allowance,
+                                                                m->arena, &entry, err)
+                                       : tsm_find_series(file, m->series, min, max, m->arena, &entry, err);
     if (rc != SILT_OK || entry.group_count == 0)
         return rc;
     run->file = file;
@@ -276,7 +208,13 @@ static enum silt_status add_memory(struct merge *m, struct run *run, const struc
 {
     if (!memtable_has_series(mt, m->series))
         return SILT_OK;
-    enum silt_status rc = memtable_collect(mt, m->series, spans[0].min, spans[span_count - 1].max, m->fields,
+    enum silt_status rc = SILT_OK;
+    if (m->allowance)
+        rc = silt_read_charge(m->allowance, (m->field_count + 1) *
+                              memtable_rows_near(mt, m->series, m->min, m->max, m->allowance->values), err);
+    if (rc != SILT_OK)
+        return rc;
+    rc = memtable_collect(mt, m->series, spans[0].min, spans[span_count - 1].max, m->fields,
                                            m->field_count, m->arena, &run->mem, err);
     if (rc != SILT_OK || run->mem.count == 0)
         return rc;
@@ -343,11 +281,6 @@ static void next_item(struct merge *m, struct run *run)
         run->done = ++run->at == run->item_count;
 }
 
-static inline const silt_time *run_times(const struct run *run)
-{
-    return run->file ? run->times : run->mem.times;
-}
-
 /* First and last time of what the head still has to give. */
 static inline silt_time head_lo(const struct run *run)
 {
@@ -375,7 +308,7 @@ static void use_group(struct merge *m, struct run *run, const struct tsm_group *
     }
 }
 
-static enum silt_status need_times(struct merge *m, struct run *run, struct silt_error *err)
+enum silt_status merge_need_times(struct merge *m, struct run *run, struct silt_error *err)
 {
     if (run->times_ready)
         return SILT_OK;
@@ -397,7 +330,7 @@ static enum silt_status need_column(struct merge *m, struct run *run, size_t f, 
     if (column->ready || column->index < 0)
         return SILT_OK;
     const struct tsm_field *field = &run->group->fields[column->index];
-    enum silt_status rc = grow_buffer(m, &column->data, &column->data_bytes,
+    enum silt_status rc = merge_grow_buffer(m, &column->data, &column->data_bytes,
                                       MERGE_ROWS_MAX * (field->type == SILT_TYPE_STRING ? sizeof(struct silt_str) : 8), err);
     if (rc != SILT_OK)
         return rc;
@@ -428,7 +361,7 @@ static enum silt_status load(struct merge *m, struct run *run, struct silt_error
         return SILT_OK;
     }
     use_group(m, run, item->group);
-    enum silt_status rc = need_times(m, run, err);
+    enum silt_status rc = merge_need_times(m, run, err);
     if (rc != SILT_OK)
         return rc;
     run->begin = lower_bound(run->times, 0, item->group->rows, item->lo);
@@ -442,13 +375,7 @@ static enum silt_status load(struct merge *m, struct run *run, struct silt_error
 
 /* ---------------------------------------------------------------- row by row */
 
-struct row_column { /* of one run, for one field */
-    enum silt_type type;
-    const void *data;
-    const uint64_t *valid;
-};
-
-static enum silt_status run_column(struct merge *m, struct run *run, size_t f, struct row_column *out,
+enum silt_status merge_run_column(struct merge *m, struct run *run, size_t f, struct row_column *out,
                                    struct silt_error *err)
 {
     if (!run->file) {
@@ -467,25 +394,20 @@ static enum silt_status run_column(struct merge *m, struct run *run, size_t f, s
     return SILT_OK;
 }
 
-static inline bool bit(const uint64_t *valid, uint32_t row)
-{
-    return !valid || (valid[row / 64] >> (row % 64) & 1);
-}
-
 /* Lay a run's row over row n of what is shown; *any: it had a value. */
 static enum silt_status overlay(struct merge *m, struct run *run, uint32_t row, uint32_t n, bool *any,
                                 struct silt_error *err)
 {
     for (size_t f = 0; f < m->field_count; f++) {
         struct row_column column;
-        enum silt_status rc = run_column(m, run, f, &column, err);
+        enum silt_status rc = merge_run_column(m, run, f, &column, err);
         if (rc != SILT_OK)
             return rc;
         if (column.type == SILT_TYPE_NONE || !bit(column.valid, row))
             continue;
         struct shown_column *shown = &m->shown[f];
         if (shown->type == SILT_TYPE_NONE) {
-            rc = grow_buffer(m, &shown->data, &shown->data_bytes, MERGE_ROWS_MAX * sizeof(struct silt_str), err);
+            rc = merge_grow_buffer(m, &shown->data, &shown->data_bytes, MERGE_ROWS_MAX * sizeof(struct silt_str), err);
             if (rc != SILT_OK)
                 return rc;
             shown->type = column.type;
@@ -704,127 +626,6 @@ enum silt_status merge_next(struct merge *m, struct merge_batch *batch, struct s
         batch->last = times[m->descending ? 0 : m->count - 1];
     }
     return SILT_OK;
-}
-
-enum silt_status merge_times(struct merge *m, const silt_time **times, struct silt_error *err)
-{
-    if (m->kind == BATCH_MERGED) {
-        *times = m->shown_times;
-        return SILT_OK;
-    }
-    silt_assert(m->kind != BATCH_NONE);
-    if (m->run->file) {
-        enum silt_status rc = need_times(m, m->run, err);
-        if (rc != SILT_OK)
-            return rc;
-    }
-    const silt_time *from = run_times(m->run) + m->begin;
-    if (!m->descending) {
-        *times = from;
-        return SILT_OK;
-    }
-    for (uint32_t i = 0; i < m->count; i++)
-        m->shown_times[i] = from[m->count - 1 - i];
-    *times = m->shown_times;
-    return SILT_OK;
-}
-
-/* Bits [begin, begin + count) of `from`, to bit 0 or the other way round. */
-static void move_bits(const uint64_t *from, uint32_t begin, uint32_t count, bool reversed, uint64_t *to)
-{
-    if (reversed) {
-        memset(to, 0, (count + 63) / 64 * 8);
-        for (uint32_t i = 0; i < count; i++)
-            if (bit(from, begin + count - 1 - i))
-                to[i / 64] |= (uint64_t)1 << (i % 64);
-        return;
-    }
-    uint32_t shift = begin % 64, last = (begin + count - 1) / 64;
-    for (uint32_t w = 0, source = begin / 64; w < (count + 63) / 64; w++, source++) {
-        uint64_t word = from[source] >> shift;
-        if (shift && source < last)
-            word |= from[source + 1] << (64 - shift);
-        to[w] = word;
-    }
-}
-
-static bool moves(const struct merge *m, enum silt_type type)
-{
-    return m->descending || (!m->run->file && (type == SILT_TYPE_STRING || type == SILT_TYPE_BOOLEAN));
-}
-
-enum silt_status merge_column(struct merge *m, size_t f, struct silt_column *out, struct silt_error *err)
-{
-    silt_assert(m->kind != BATCH_NONE && f < m->field_count);
-    struct shown_column *shown = &m->shown[f];
-    out->type = SILT_TYPE_NONE;
-    out->valid = NULL;
-    out->u64 = NULL;
-    if (m->kind == BATCH_MERGED) {
-        if (shown->type != SILT_TYPE_NONE) {
-            out->type = shown->type;
-            out->valid = shown->valid;
-            out->u64 = shown->data;
-        }
-        return SILT_OK;
-    }
-    struct row_column column;
-    enum silt_status rc = run_column(m, m->run, f, &column, err);
-    if (rc != SILT_OK || column.type == SILT_TYPE_NONE)
-        return rc;
-    out->type = column.type;
-    if (column.valid) {
-        if (!m->descending && m->begin % 64 == 0) {
-            out->valid = column.valid + m->begin / 64;
-        } else {
-            move_bits(column.valid, m->begin, m->count, m->descending, shown->valid);
-            out->valid = shown->valid;
-        }
-    }
-    size_t element = element_bytes(column.type);
-    if (!moves(m, column.type)) {
-        out->u64 = (const void *)((const char *)column.data + m->begin * element);
-        return SILT_OK;
-    }
-    rc = grow_buffer(m, &shown->data, &shown->data_bytes, MERGE_ROWS_MAX * sizeof(struct silt_str), err);
-    if (rc != SILT_OK)
-        return rc;
-    out->u64 = shown->data;
-    for (uint32_t i = 0; i < m->count; i++) {
-        uint32_t row = m->begin + (m->descending ? m->count - 1 - i : i);
-        switch (column.type) {
-        case SILT_TYPE_STRING:
-            if (m->run->file)
-                ((struct silt_str *)shown->data)[i] = ((const struct silt_str *)column.data)[row];
-            else if (bit(column.valid, row))
-                ((struct silt_str *)shown->data)[i] = silt_bytes_str(((const union silt_value *)column.data)[row].string);
-            else
-                ((struct silt_str *)shown->data)[i] = (struct silt_str){NULL, 0};
-            break;
-        case SILT_TYPE_BOOLEAN:
-            ((uint8_t *)shown->data)[i] = m->run->file ? ((const uint8_t *)column.data)[row]
-                                                       : (((const union silt_value *)column.data)[row].u64 & 1);
-            break;
-        default:
-            ((uint64_t *)shown->data)[i] = ((const uint64_t *)column.data)[row];
-        }
-    }
-    return SILT_OK;
-}
-
-bool merge_stats(struct merge *m, size_t f, struct silt_block_stats *out)
-{
-    silt_assert(f < m->field_count);
-    out->count = 0;
-    if (m->kind != BATCH_GROUP || !m->whole || m->run->columns[f].index < 0)
-        return false;
-    struct stored_column *column = &m->run->columns[f];
-    tsm_field_stats(&m->run->group->fields[column->index], out);
-    if (!column->ready && !column->stats) {
-        column->stats = true;
-        m->counters.stats_blocks++;
-    }
-    return true;
 }
 
 void merge_skip(struct merge *m, silt_time time)

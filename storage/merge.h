@@ -44,7 +44,8 @@ struct merge_batch {
 /* Counters over all series since the merge was made; see reader.h. */
 const struct silt_read_counters *merge_counters(const struct merge *merge);
 
-struct merge *merge_create(struct silt_budget *budget);
+/* allowance: NULL, or one that the sources are charged to when they are added. */
+struct merge *merge_create(struct silt_budget *budget, struct silt_read_allowance *allowance);
 void merge_destroy(struct merge *merge); /* NULL is fine */
 
 /* A field of type NONE asks for any type. Rows that have none of the fields are left out. fields are copied. */

@@ -188,6 +188,11 @@ static enum silt_status reader_fields(struct silt_reader *base, struct silt_str 
     if (measurement == 0 || series_index_measurement_series(database->index, measurement) == 0)
         return SILT_OK;
     uint32_t field_count = field_dict_count(database->dict, measurement);
+    if (base->allowance) { /* a shard is pinned, asked for its fields, and looked into for every series */
+        enum silt_status rc = silt_read_charge(base->allowance, field_count + 256 * (uint64_t)reader->shard_count, err);
+        if (rc != SILT_OK)
+            return rc;
+    }
     uint8_t *seen = silt_arena_zalloc(arena, (size_t)field_count + 1); /* a bit a type */
     for (size_t s = 0; s < reader->shard_count; s++) {
         struct field_ref *refs;
@@ -235,6 +240,9 @@ static enum silt_status reader_series(struct silt_reader *reader, struct silt_st
     struct series_index *index = reader_of(reader)->database->index;
     uint32_t measurement = series_index_measurement(index, name);
     *out = (struct silt_series_set){NULL, 0};
+    if (measurement && reader->allowance &&
+        !series_index_select_is_short(index, measurement, filter, reader->allowance->series))
+        return silt_read_exceeds(reader->allowance, err);
     return measurement ? series_index_select(index, measurement, filter, SERIES_BY_KEY, arena, out, err) : SILT_OK;
 }
 

@@ -113,6 +113,9 @@ enum series_order {
 enum silt_status series_index_select(struct series_index *index, uint32_t measurement,
                                      const struct silt_tag_filter *filter, enum series_order order,
                                      struct silt_arena *arena, struct silt_series_set *out, struct silt_error *err);
+/* Whether that is work for a moment and gives at most `most` series. */
+bool series_index_select_is_short(struct series_index *index, uint32_t measurement, const struct silt_tag_filter *filter,
+                                  uint32_t most);
 /* Tag keys that some series has, sorted. */
 enum silt_status series_index_tag_keys(struct series_index *index, uint32_t measurement, struct silt_arena *arena,
                                        struct silt_str **keys, size_t *count, struct silt_error *err);

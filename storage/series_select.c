@@ -291,6 +291,58 @@ enum silt_status series_index_select(struct series_index *index, uint32_t measur
     return rc;
 }
 
+/* ---------------------------------------------------------------- how much a selection takes */
+
+#define SHORT_COST ((uint64_t)1 << 18) /* series in the bitmaps that are copied on the way */
+#define SHORT_UNPOSTED 256
+
+/* The most series that a filter can match; adds up those of its leaves. With lock. */
+static uint64_t most_series(const struct series_body *body, const struct silt_tag_filter *filter, uint64_t *cost)
+{
+    uint64_t left, right, count = body->series_count;
+    switch (filter->op) {
+    case SILT_TAG_AND:
+        left = most_series(body, filter->left, cost);
+        right = most_series(body, filter->right, cost);
+        return left < right ? left : right;
+    case SILT_TAG_OR:
+        left = most_series(body, filter->left, cost);
+        return left + most_series(body, filter->right, cost);
+    case SILT_TAG_EQ:
+        if (filter->value.len) {
+            const struct tag_key *key = body_find_key(body, filter->key);
+            uint32_t code = key ? string_set_find(&key->values, &body->heap, filter->value) : STRINGS_NONE;
+            series_posting posting = code != STRINGS_NONE && code < key->postings_capacity ? key->postings[code] : 0;
+            count = posting & 1 || !posting ? 1 : roaring_bitmap_get_cardinality((const roaring_bitmap_t *)(uintptr_t)posting);
+        }
+        break;
+    case SILT_TAG_MATCH:
+    case SILT_TAG_NOT_MATCH: {
+        const struct tag_key *key = body_find_key(body, filter->key);
+        *cost += 64 * (uint64_t)(key ? string_set_count(&key->values) : 0); /* the pattern is run over them all */
+        break;
+    }
+    default: break;
+    }
+    *cost += count;
+    return count;
+}
+
+bool series_index_select_is_short(struct series_index *index, uint32_t measurement, const struct silt_tag_filter *filter,
+                                  uint32_t most)
+{
+    struct series_body *body = index_hold_body(index, measurement);
+    uint64_t cost = 0;
+    if (!body)
+        return true;
+    pthread_rwlock_rdlock(&index->lock);
+    uint64_t count = filter ? most_series(body, filter, &cost) : body->series_count;
+    bool is_short = count <= most && cost <= SHORT_COST && (!filter || body->unposted <= SHORT_UNPOSTED);
+    pthread_rwlock_unlock(&index->lock);
+    body_release(body);
+    return is_short;
+}
+
 /* ---------------------------------------------------------------- tag keys and values */
 
 static int compare_strs(const void *a, const void *b)

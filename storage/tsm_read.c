@@ -207,16 +207,10 @@ enum silt_status tsm_page_range(struct tsm_file *file, uint64_t page, uint64_t *
     return SILT_OK;
 }
 
-/* *found false: no such series. Else where its index entry is. */
-static enum silt_status find(struct tsm_file *file, silt_series_id series, bool *found, uint64_t *start, uint64_t *end,
-                             struct silt_error *err)
+/* The directory page that a series from the first on would stand in. */
+static uint64_t page_of(const struct tsm_file *file, silt_series_id series)
 {
     uint64_t low = 0, high = file->page_count;
-    uint8_t room[TSM_PAGE_BYTES];
-    const uint8_t *page;
-    *found = false;
-    if (series < file->firsts[0])
-        return SILT_OK;
     while (high - low > 1) { /* firsts[low] <= series < firsts[high] */
         uint64_t middle = (low + high) / 2;
         if (file->firsts[middle] <= series)
@@ -224,6 +218,19 @@ static enum silt_status find(struct tsm_file *file, silt_series_id series, bool 
         else
             high = middle;
     }
+    return low;
+}
+
+/* *found false: no such series. Else where its index entry is. */
+static enum silt_status find(struct tsm_file *file, silt_series_id series, bool *found, uint64_t *start, uint64_t *end,
+                             struct silt_error *err)
+{
+    uint8_t room[TSM_PAGE_BYTES];
+    const uint8_t *page;
+    *found = false;
+    if (series < file->firsts[0])
+        return SILT_OK;
+    uint64_t low = page_of(file, series);
     enum silt_status rc = read_page(file, low, room, &page, err);
     if (rc != SILT_OK)
         return rc;
@@ -460,6 +467,40 @@ enum silt_status tsm_find_series(struct tsm_file *file, silt_series_id series, s
     if (rc != SILT_OK || !found)
         return rc;
     return read_entry(file, series, start, end, min, max, arena, out, err);
+}
+
+static bool is_resident(const struct tsm_file *file, uint64_t offset, uint64_t len)
+{
+    return file->map && silt_memory_resident(file->map + offset, len);
+}
+
+enum silt_status tsm_find_series_within(struct tsm_file *file, silt_series_id series, silt_time min, silt_time max,
+                                        size_t fields, struct silt_read_allowance *allowance, struct silt_arena *arena,
+                                        struct tsm_entry *out, struct silt_error *err)
+{
+    bool found;
+    uint64_t start, end, values = 0;
+    enum silt_status rc;
+    *out = (struct tsm_entry){.series = series};
+    if (series < file->firsts[0])
+        return SILT_OK;
+    uint64_t page = page_of(file, series);
+    if (!is_resident(file, file->directory_offset + page * TSM_PAGE_BYTES, page_entries(file, page) * TSM_ENTRY_BYTES))
+        return silt_read_exceeds(allowance, err);
+    if ((rc = find(file, series, &found, &start, &end, err)) != SILT_OK || !found)
+        return rc;
+    if ((rc = silt_read_charge(allowance, end - start, err)) != SILT_OK) /* a byte of it is about as much as a value */
+        return rc;
+    if (!is_resident(file, file->index_offset + start, end - start))
+        return silt_read_exceeds(allowance, err);
+    if ((rc = read_entry(file, series, start, end, min, max, arena, out, err)) != SILT_OK || out->group_count == 0)
+        return rc;
+    for (size_t i = 0; i < out->group_count; i++)
+        values += (uint64_t)out->groups[i].rows * fields;
+    const struct tsm_group *first = &out->groups[0], *last = &out->groups[out->group_count - 1];
+    if (!is_resident(file, first->offset, last->offset + last->blocks_bytes - first->offset))
+        return silt_read_exceeds(allowance, err);
+    return silt_read_charge(allowance, values, err);
 }
 
 enum silt_status tsm_series_at(struct tsm_file *file, uint64_t ordinal, silt_time min, silt_time max,

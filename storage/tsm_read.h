@@ -68,6 +68,11 @@ struct vfs_blob *tsm_blob(const struct tsm_file *file); /* borrowed: the bytes o
  * A series that is not in the file gives SILT_OK and group_count 0. */
 enum silt_status tsm_find_series(struct tsm_file *file, silt_series_id series, silt_time min, silt_time max,
                                  struct silt_arena *arena, struct tsm_entry *out, struct silt_error *err);
+/* The same for a thread that must not be kept: charged for the entry and for this many fields of what it names, all of
+ * which lies in memory; else SILT_BUSY. */
+enum silt_status tsm_find_series_within(struct tsm_file *file, silt_series_id series, silt_time min, silt_time max,
+                                        size_t fields, struct silt_read_allowance *allowance, struct silt_arena *arena,
+                                        struct tsm_entry *out, struct silt_error *err);
 /* The same by place: ordinal 0..summary.series-1, ids rising. */
 enum silt_status tsm_series_at(struct tsm_file *file, uint64_t ordinal, silt_time min, silt_time max,
                                struct silt_arena *arena, struct tsm_entry *out, struct silt_error *err);

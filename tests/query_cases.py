@@ -10,14 +10,17 @@ A file is cases parted by blank lines. A case:
     {"results":[...]}          the exact answer, a line each (as many lines as the answer has)
 
 A `write` empties the database first. Times are in seconds (precision=s), answers have epoch=s unless a parameter says
-otherwise. Prints `N passed, N failed, 0 skipped`.
+otherwise. SELECTs are asked twice, once so that the event loop leaves them to a worker. Prints `N passed, N failed, 0 skipped`.
 """
 import glob
 import os
+import re
 import sys
 import urllib.parse
 
 import live
+
+ONLY_READS = re.compile(r"(?is)\s*select\b(?!.*\binto\b)(?!.*;)")
 
 
 def parse(path):
@@ -65,7 +68,10 @@ def main():
                         failed += 1
                 if query is None:
                     continue
-                got = server.query(query, db="d", **dict({"epoch": "s"}, **parameters))
+                parameters = {"epoch": "s", "db": "d", **parameters}
+                got = server.query(query, **parameters)
+                if got == want and ONLY_READS.match(query):  # a long request is never answered by the loop itself
+                    got = server.query(query, padding="-" * 4096, **parameters)
                 if got == want:
                     passed += 1
                 else:

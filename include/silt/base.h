@@ -135,6 +135,9 @@ uint64_t silt_clock_monotonic_ns(void); /* for measuring and deadlines, any thre
 struct timespec silt_clock_in(uint64_t ns);
 void silt_cond_init(pthread_cond_t *cond);
 
+/* Whether reading mapped bytes of a file waits for no disk: few of them, up to 1 MiB. */
+bool silt_memory_resident(const void *at, size_t len);
+
 /* ---------------------------------------------------------------- budget and arena */
 
 /* A bound on memory, shared by whoever is charged to it; charges go up to the parents. Any thread. */

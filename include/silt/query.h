@@ -217,6 +217,8 @@ size_t silt_query_statement_count(const struct silt_query *query);
 struct silt_str silt_query_statement_text(const struct silt_query *query, size_t index, struct silt_arena *arena);
 /* True for statements that change things: sent by GET they get the deprecation warning. */
 bool silt_query_statement_changes(const struct silt_query *query, size_t index);
+/* Whether it is worth trying to run them with an allowance: plain SELECTs, whose work depends on what they find. */
+bool silt_query_may_be_short(const struct silt_query *query);
 
 struct silt_needed {
     bool admin;                  /* else: */
@@ -244,6 +246,8 @@ struct silt_query_options {
     struct silt_source *source;
     struct silt_admin *admin;      /* NULL: read only */
     struct silt_pool *pool;        /* NULL: run in the caller's thread alone */
+    /* Of statements that silt_query_may_be_short: gives up, and answers rubbish, with is_exceeded set, where they are not. */
+    struct silt_read_allowance *allowance; /* NULL: they take what they take */
     const struct silt_viewer *viewer; /* NULL: sees everything */
     struct silt_budget *budget;    /* parent of the query's own */
     struct silt_query_limits limits;

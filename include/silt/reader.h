@@ -114,6 +114,16 @@ struct silt_series_set {
     size_t count;
 };
 
+/*
+ * For a thread that must be kept neither long nor by a disk: what a reader may take on for it. Whatever would be more, or is
+ * not in memory, ends with SILT_BUSY, is_exceeded stays set, and all of the work is to be done again by another thread.
+ */
+struct silt_read_allowance {
+    uint32_t series; /* that a selection may give */
+    uint64_t values; /* left: charged for what may be read, before it is */
+    bool is_exceeded;
+};
+
 struct silt_reader_ops {
     /* Measurements that have series, sorted bytewise. */
     enum silt_status (*measurements)(struct silt_reader *reader, struct silt_arena *arena, struct silt_str **names,
@@ -175,6 +185,24 @@ struct silt_reader_ops {
 /* Concrete readers start with this. */
 struct silt_reader {
     const struct silt_reader_ops *ops;
+    struct silt_read_allowance *allowance; /* NULL: whatever it takes; else one thread has this reader */
 };
+
+static inline enum silt_status silt_read_exceeds(struct silt_read_allowance *allowance, struct silt_error *err)
+{
+    allowance->is_exceeded = true;
+    return silt_fail(err, SILT_BUSY, "more than may be read at once");
+}
+
+/* To be called before so much is read. */
+static inline enum silt_status silt_read_charge(struct silt_read_allowance *allowance, uint64_t values, struct silt_error *err)
+{
+    if (!allowance)
+        return SILT_OK;
+    if (values > allowance->values)
+        return silt_read_exceeds(allowance, err);
+    allowance->values -= values;
+    return SILT_OK;
+}
 
 #endif

@@ -95,6 +95,23 @@ START_TEST(not_more_than_allowed)
 }
 END_TEST
 
+START_TEST(what_was_tried_is_not_counted)
+{
+    struct query_task a = {.query = query};
+    struct query_registry_counts counts;
+    ck_assert_int_eq(query_registry_enter(&registry, &a, 0, &err), SILT_OK);
+    a.again = true;
+    query_registry_leave(&registry, &a);
+    a.again = false;
+    ck_assert_int_eq(query_registry_enter(&registry, &a, 0, &err), SILT_OK);
+    query_registry_leave(&registry, &a);
+    query_registry_counts(&registry, &counts);
+    ck_assert_uint_eq(counts.active, 0);
+    ck_assert_uint_eq(counts.executed, 1);
+    ck_assert_uint_eq(counts.finished, 1);
+}
+END_TEST
+
 START_TEST(killed_once)
 {
     struct query_task a = {.query = query};
@@ -160,6 +177,7 @@ int main(void)
     tcase_add_test(tcase, listed_while_they_run);
     tcase_add_test(tcase, shows_what_was_counted);
     tcase_add_test(tcase, not_more_than_allowed);
+    tcase_add_test(tcase, what_was_tried_is_not_counted);
     tcase_add_test(tcase, killed_once);
     tcase_add_test(tcase, many_threads);
     suite_add_tcase(suite, tcase);
