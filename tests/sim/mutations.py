@@ -38,7 +38,7 @@ MUTATIONS = [
     ("the replay leaves out the last segment", "storage/wal_replay.c",
      "for (size_t i = 0; rc == SILT_OK && i < wal->live_count; i++) {\n        bool last",
      "for (size_t i = 0; rc == SILT_OK && i + 1 < wal->live_count; i++) {\n        bool last"),
-    ("the checksum of a log record is not looked at", "storage/wal_replay.c",
+    ("the checksum of a log record is not looked at", "storage/wal_reading.c",
      "if (header->crc == silt_crc32c(0, &header->number, checked))", "if (checked)"),
     ("the manifest says that more is flushed than is", "storage/flush.c",
      "struct manifest_edit edit = {.flushed_seq = generation->boundary};",
