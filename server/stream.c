@@ -23,6 +23,7 @@ struct generator { /* in the request's pool */
 struct stream {
     /* worker only; a word apart from the loop's flags, which compilers read several at a time */
     struct output output;
+    size_t buffer_bytes;
     _Atomic uint64_t bytes; /* handed on; any thread reads it */
     bool lost; /* a buffer could not be handed over: the body cannot be made whole any more */
     const _Atomic bool *killed;
@@ -220,9 +221,9 @@ static void new_buffer(struct stream *stream, unsigned index)
     char **buffer = &stream->buffers[index % STREAM_BUFFER_COUNT];
 
     if (!*buffer)
-        *buffer = silt_malloc(OUTPUT_BUFFER_BYTES);
+        *buffer = silt_malloc(stream->buffer_bytes);
     stream->output.start = stream->output.next = *buffer;
-    stream->output.end = *buffer + OUTPUT_BUFFER_BYTES;
+    stream->output.end = *buffer + stream->buffer_bytes;
 }
 
 static bool idle(struct output *output)
@@ -332,6 +333,7 @@ struct stream *stream_create(h2o_req_t *req)
     atomic_init(&stream->references, 1); /* the worker's */
     stream->message.run = on_message;
     stream->content_type = "application/json";
+    stream->buffer_bytes = OUTPUT_BUFFER_BYTES;
     stream->output.flush = flush;
     stream->output.idle = idle;
     http_pend(&stream->pending, req, on_gone);
@@ -357,6 +359,12 @@ void stream_set_type(struct stream *stream, const char *content_type, const char
 {
     stream->content_type = content_type;
     stream->encoding = encoding;
+}
+
+void stream_set_buffers(struct stream *stream, size_t bytes)
+{
+    silt_assert(!stream->output.start && bytes >= OUTPUT_BUFFER_BYTES);
+    stream->buffer_bytes = bytes;
 }
 
 struct output *stream_output(struct stream *stream)

@@ -30,6 +30,9 @@ const _Atomic bool *stream_gone(struct stream *stream);
 
 /* Static texts, and what the body is packed with, NULL: nothing; before the first flush. */
 void stream_set_type(struct stream *stream, const char *content_type, const char *encoding);
+/* How large each is, at least as it is without; before stream_output. For bodies of many MB: every buffer handed over costs two
+ * threads a wake-up, which on a busy machine takes longer than to fill it. */
+void stream_set_buffers(struct stream *stream, size_t bytes);
 struct output *stream_output(struct stream *stream);
 /* Wait for the client until *killed or the moment, each if any: NULL and 0 are for ever. Worker only. */
 void stream_set_patience(struct stream *stream, const _Atomic bool *killed, uint64_t deadline_monotonic_ns);

@@ -10,6 +10,7 @@
 #include "shell/backup.h"
 
 #include "shell/backup_folder.h"
+#include "shell/file_writer.h"
 #include "shell/progress.h"
 #include "shell/untar.h"
 
@@ -35,7 +36,7 @@ struct backup {
     /* the file that is being read */
     enum { FILE_OF_STORE, FILE_LIST, FILE_SUMS } what;
     struct silt_backup_file *file;
-    int fd;
+    struct file_writer *writer;
     struct silt_buffer text; /* of a list */
     struct silt_digest *digest;
 
@@ -65,8 +66,11 @@ static enum silt_status begin_file(void *context, struct silt_str name, uint64_t
     b->file = silt_backup_find(&b->list, name);
     if (!b->file || b->file->had || b->file->bytes != bytes)
         return silt_fail(err, SILT_CORRUPT, "the answer has %.*s, which is not in its list", SILT_FMT(name));
-    b->fd = backup_folder_create(b->part_path, b->file->name.p, err);
-    return b->fd < 0 ? err->status : SILT_OK;
+    int fd = backup_folder_create(b->part_path, b->file->name.p, err);
+    if (fd < 0)
+        return err->status;
+    file_writer_begin(b->writer, fd);
+    return SILT_OK;
 }
 
 static enum silt_status take_bytes(void *context, const char *bytes, size_t len, struct silt_error *err)
@@ -79,28 +83,17 @@ static enum silt_status take_bytes(void *context, const char *bytes, size_t len,
     }
     silt_digest_add(b->digest, bytes, len);
     b->bytes_got += len;
-    while (len) {
-        ssize_t put = write(b->fd, bytes, len);
-        if (put < 0 && errno != EINTR)
-            return silt_fail_errno(err, errno, "cannot write %s/%s", b->part_path, b->file->name.p);
-        bytes += put > 0 ? put : 0;
-        len -= put > 0 ? (size_t)put : 0;
-    }
-    return SILT_OK;
+    int failed = file_writer_add(b->writer, bytes, len);
+    return failed ? silt_fail_errno(err, failed, "cannot write %s/%s", b->part_path, b->file->name.p) : SILT_OK;
 }
 
 static enum silt_status end_store_file(struct backup *b, struct silt_error *err)
 {
     char sum[SILT_DIGEST_TEXT_BYTES];
-    int synced = fsync(b->fd), why = errno;
+    int failed = file_writer_end(b->writer);
 
-    if (close(b->fd) != 0 && synced == 0) {
-        synced = -1;
-        why = errno;
-    }
-    b->fd = -1;
-    if (synced != 0)
-        return silt_fail_errno(err, why, "cannot write %s/%s", b->part_path, b->file->name.p);
+    if (failed)
+        return silt_fail_errno(err, failed, "cannot write %s/%s", b->part_path, b->file->name.p);
     silt_digest_end(b->digest, sum);
     silt_buffer_printf(&b->sums, "%s  %s\n", sum, b->file->name.p);
     b->files_got++;
@@ -312,7 +305,7 @@ static bool parse_keep(const char *text, size_t *out)
 
 int backup_run(struct session *session, const struct options *options, const char *folder)
 {
-    struct backup b = {.session = session, .folder = folder, .fd = -1};
+    struct backup b = {.session = session, .folder = folder};
     struct silt_error err = {0};
     size_t keep = 0, removed = 0;
 
@@ -322,6 +315,7 @@ int backup_run(struct session *session, const struct options *options, const cha
     }
     b.arena = silt_arena_create(NULL);
     b.digest = silt_digest_create();
+    b.writer = file_writer_create();
     b.untar = (struct untar){.events = &events, .context = &b};
     progress_begin(&b.progress, stderr);
     enum silt_status rc = make_backup(&b, &err);
@@ -336,11 +330,10 @@ int backup_run(struct session *session, const struct options *options, const cha
     }
     if (rc != SILT_OK)
         fprintf(stderr, "no backup: %s\n", err.text);
-    if (b.fd >= 0)
-        close(b.fd);
     silt_buffer_free(&b.text);
     silt_buffer_free(&b.answer);
     silt_buffer_free(&b.sums);
+    file_writer_destroy(b.writer);
     silt_digest_destroy(b.digest);
     silt_arena_destroy(b.arena);
     return rc == SILT_OK ? 0 : 1;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define CONNECT_TIMEOUT_MS 15000L
+#define RECEIVE_BYTES (512L << 10) /* an archive of gigabytes comes in few pieces */
 #define POLL_MS 50
 
 struct client {
@@ -101,6 +102,7 @@ struct client *client_create(const struct client_config *config)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, client);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);

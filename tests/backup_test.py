@@ -1,9 +1,6 @@
 #!/usr/bin/env python3
 """backup_test.py - `silt backup`, POST /backup and `silt-inspect restore`: under load, again and again, cut short, damaged.
 
-    backup_test.py [--large GIGABYTES]
-
---large: how fast a backup of so much is, and how long writes take meanwhile; minutes, and twice the room on the disk.
 Prints `N passed, N failed, 0 skipped`.
 """
 import io
@@ -224,59 +221,7 @@ class Backup(unittest.TestCase):
             self.assertIn("no backup: the server says 403", said)
 
 
-def large(gigabytes):
-    """Rates, and the latency of small writes without and with a backup on the way."""
-    folder = tempfile.mkdtemp(prefix="silt-backup-")
-    loader = os.path.join(BUILD, "bench", "bench_load")
-    try:
-        os.mkdir(os.path.join(folder, "server"))
-        with live.start_siltd(os.path.join(folder, "server")) as server:
-            server.query("CREATE DATABASE bench")
-            data, part = os.path.join(folder, "server", "data", "shards"), 0
-            while sum(os.path.getsize(os.path.join(base, name)) for base, _, names in os.walk(data) for name in names) < gigabytes * 1e9:
-                subprocess.run([loader, "--port", str(server.port), "--kind", "floats", "--hosts", "1000", "--steps", "500",
-                                "--path", "/write?db=bench&rp=p%d" % part] if server.query(
-                                    "CREATE RETENTION POLICY p%d ON bench DURATION 0s REPLICATION 1" % part) else [], check=True)
-                part += 1
-            latencies, ended = [], threading.Event()
-
-            def write(into):
-                connection, at = server.connection(), 0
-                while not ended.is_set():
-                    at += 1
-                    begin = time.monotonic()
-                    connection.request("POST", "/write?db=bench", "\n".join("w,h=%d v=%d %d" % (i, at, at) for i in range(1000)))
-                    connection.getresponse().read()
-                    into.append(time.monotonic() - begin)
-
-            for what in ("without", "with"):
-                latencies = []
-                ended.clear()
-                threads = [threading.Thread(target=write, args=(latencies,)) for _ in range(4)]
-                for thread in threads:
-                    thread.start()
-                if what == "with":
-                    print(run("silt", "-port", str(server.port), "backup", os.path.join(folder, "backups"))[1], end="")
-                else:
-                    time.sleep(10)
-                ended.set()
-                for thread in threads:
-                    thread.join()
-                latencies.sort()
-                print("%s a backup: %d writes of 1,000 lines, p50 %.1f ms, p99 %.1f ms"
-                      % (what, len(latencies), latencies[len(latencies) // 2] * 1000, latencies[len(latencies) * 99 // 100] * 1000))
-            backup = os.path.join(folder, "backups", os.listdir(os.path.join(folder, "backups"))[0])
-            begin = time.monotonic()
-            print(run("silt-inspect", "restore", backup, os.path.join(folder, "restored"))[1], end="")
-            print("restored and verified in %.1f s" % (time.monotonic() - begin))
-    finally:
-        shutil.rmtree(folder)
-
-
 def main():
-    if "--large" in sys.argv:
-        large(float(sys.argv[sys.argv.index("--large") + 1]))
-        return 0
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(Backup)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=1).run(suite)
     failed = len(result.failures) + len(result.errors)
