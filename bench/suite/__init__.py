@@ -1,0 +1,1 @@
+"""The side-by-side measurements: bench/run.py runs them, bench/report.py makes tables of what they wrote."""

@@ -1,0 +1,102 @@
+"""growth.py - how siltd's time, memory and disk grow: with rows, with series, with the range a query covers, with connections; three orders
+of magnitude of each. What docs/benchmarks.md's cost model stands on.
+"""
+from . import clients, process, queries, servers
+
+HOSTS = 100
+ROWS = (100000, 1000000, 10000000, 100000000)
+SERIES = (1000, 10000, 100000, 1000000)
+RANGE_STEPS = 40000
+RANGE_WINDOWS = (36, 360, 3600, 36000)  # steps that a query covers
+CONNECTIONS = (1, 10, 100, 1000)
+SECONDS = 3
+LAP_STEPS = 1000  # rows are sent again with later times: a lap of bodies is all the loader holds
+
+
+def at_rest(peer, values):
+    peer.rest()
+    peak = process.status_bytes(peer.pid, "VmHWM")
+    size = peer.rest_bytes()
+    return {"cpu_s": peer.ended_cpu, "peak_mb": peak / 1e6, "disk_mb": size / 1e6, "bytes_per_value": size / values}
+
+
+def p50(peer, text, requests=20):
+    return clients.ask(peer, [peer.query_path(text)], requests=requests, seconds=2)["p50_ms"]
+
+
+def add(context, axis, point, **figures):
+    context.results.add("growth", "%s: %d" % (axis, point), "siltd", point=point, **figures)
+
+
+def rows(context):
+    for wanted in ROWS:
+        wanted = context.size(wanted, 1000)
+        steps = max(1, wanted // HOSTS)
+        with servers.Silt() as peer:
+            written = taken = 0
+            while written < wanted:  # laps of bounded size
+                lap = min(LAP_STEPS, steps - written // HOSTS)
+                took = clients.load(peer, hosts=HOSTS, steps=lap, first_step=written // HOSTS)
+                written += took["rows"]
+                taken += took["seconds"]
+            rest = at_rest(peer, 10 * written)
+            last = queries.between(max(0, steps * queries.STEP - 3600), steps * queries.STEP)
+            add(context, "rows", written, seconds=taken, rows_per_s=written / taken, **rest,
+                one_host_ms=p50(peer, "SELECT max(usage_user) FROM cpu WHERE hostname = 'host_3' AND %s GROUP BY time(1m)" % last),
+                all_max_ms=p50(peer, "SELECT max(usage_user) FROM cpu"),
+                all_mean_1h_ms=p50(peer, "SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1h)"
+                                   % queries.between(0, steps * queries.STEP), 5))
+
+
+def series(context):
+    for wanted in SERIES:
+        wanted = context.size(wanted, 100)
+        with servers.Silt() as peer:
+            took = clients.load(peer, kind="cardinality", hosts=wanted, steps=2)
+            rest = at_rest(peer, took["values"])
+            start = process.status_bytes(peer.pid, "VmRSS")
+            one = "SELECT value FROM load WHERE hostname = 'host_%d'" % (wanted // 2)
+            first = clients.ask(peer, [peer.query_path(one)], requests=1, warmup=0)["p50_ms"]
+            add(context, "series", wanted, rows_per_s=took["rows_per_s"], **rest, bytes_per_series=(rest["peak_mb"] * 1e6) / wanted,
+                restarted_mb=start / 1e6, one_series_first_ms=first, one_series_ms=p50(peer, one),
+                regex_ms=p50(peer, "SELECT max(value) FROM load WHERE hostname =~ /^host_.*77$/", 5),
+                all_last_ms=p50(peer, "SELECT last(value) FROM load GROUP BY hostname", 3),
+                show_tag_values_ms=p50(peer, "SHOW TAG VALUES FROM load WITH KEY = rack", 5))
+
+
+def range_(context):
+    with servers.Silt() as peer:
+        steps = context.size(RANGE_STEPS, 400)
+        clients.load(peer, hosts=HOSTS, steps=steps)
+        peer.rest()
+        for wanted in RANGE_WINDOWS:
+            span = min(steps, context.size(wanted, 6)) * queries.STEP
+            covered = queries.between(0, span)
+            add(context, "range", span // queries.STEP * HOSTS,
+                one_host_1m_ms=p50(peer, "SELECT max(usage_user) FROM cpu WHERE hostname = 'host_3' AND %s GROUP BY time(1m)" % covered),
+                mean_1m_ms=p50(peer, "SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1m)" % covered, 5),
+                mean_1h_hosts_ms=p50(peer, "SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1h), hostname" % covered, 5),
+                stddev_ms=p50(peer, "SELECT stddev(usage_user) FROM cpu WHERE " + covered, 5),
+                raw_one_host_ms=p50(peer, "SELECT * FROM cpu WHERE hostname = 'host_3' AND " + covered, 5))
+
+
+def connections(context):
+    with servers.Silt() as peer:
+        hosts, steps = 1000, context.size(360, 12)
+        clients.load(peer, hosts=hosts, steps=steps)
+        peer.rest()
+        asked = [q.path(peer) for q in queries.lookups(hosts, steps)["single-groupby-1-1-1"]]
+        for count in CONNECTIONS:
+            with process.PeakMemory(peer.pid) as memory:
+                read = clients.ask(peer, asked, connections=count, seconds=context.seconds(SECONDS), warmup=0)
+                written = clients.load(peer, hosts=hosts, steps=200, batch=100, connections=count, seconds=context.seconds(SECONDS))
+            add(context, "connections", count, queries_per_s=read["queries_per_s"], query_p50_ms=read["p50_ms"],
+                query_p99_ms=read["p99_ms"], rows_per_s=written["rows_per_s"], write_p50_ms=written["p50_ms"],
+                write_p99_ms=written["p99_ms"], **memory.figures())
+
+
+AXES = {"rows": rows, "series": series, "range": range_, "connections": connections}
+
+
+def measure(context, case):
+    AXES[case](context)

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""bench_test.py - does every mode of script/bench still work, and do its tables come out? Tiny sizes; no figure is looked at.
+
+    bench_test.py [--servers silt,influx,vm]     only siltd unless said otherwise
+
+A run of every mode writes its JSON; of that a document's tables are made. Then docs/benchmarks.md itself: each
+of its tables must be one that can be made, and each command in it must be one that bench/run.py takes. Prints `N passed, N failed, N
+skipped`.
+"""
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+import live
+
+sys.path.insert(0, os.path.join(live.ROOT, "bench"))
+import report  # noqa: E402
+import run  # noqa: E402
+
+SCALE = "0.0005"
+CASES = "cpu-100;gzip;late;series;1;8 connections;dashboard;lines;sheets;rows;range;connections"  # of the others only the kind differs
+LINES = "cpu,host=a v=1 1700000000000000000\ncpu,host=a v=2.5,w=3i 1700000010000000000\n"
+CSV = "timestamp,value\n2020-01-01 00:00:00,1.5\n2020-01-01 00:05:00,2\n"
+
+
+def main():
+    options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    passed = failed = 0
+
+    def check(name, good, detail=""):
+        nonlocal passed, failed
+        passed, failed = passed + bool(good), failed + (not good)
+        if not good:
+            print("FAIL %s %s" % (name, detail))
+
+    with tempfile.TemporaryDirectory(prefix="silt-bench-test-") as folder:
+        data, out = os.path.join(folder, "data"), os.path.join(folder, "out.json")
+        os.makedirs(os.path.join(data, "sheets"))
+        for name, text in (("lines.lp", LINES), ("sheets/one.csv", CSV)):
+            with open(os.path.join(data, name), "w") as f:
+                f.write(text)
+        done = subprocess.run([sys.executable, os.path.join(live.ROOT, "bench", "run.py"), "--modes", ",".join(run.MODES), "--scale", SCALE,
+                               "--servers", options.get("--servers", "silt"), "--json", out, "--data", data, "--cases", CASES],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
+        shown = done.stdout.decode(errors="replace")[-4000:]
+        check("run", done.returncode == 0, shown)
+        with open(out) as f:
+            found = json.load(f)
+        check("no answers differ", not any(v["different"] for v in found["verified"]), shown)
+        check("nothing left to note", not found["notes"], str(found["notes"]))
+        for mode in run.MODES:
+            check(mode + " has figures", any(f["mode"] == mode for f in found["figures"]), shown)
+        page = os.path.join(folder, "page.md")
+        tables = [("table", mode, metrics[0]) for mode, metrics in report.SHOWN.items()] + [("growth", "rows", "rows_per_s,peak_mb")]
+        with open(page, "w") as f:
+            for kind, mode, metric in tables:
+                f.write("<!-- %s %s %s -->\n<!-- end -->\n" % (kind, mode.replace(" ", "-"), metric))
+        report.write([out], page)
+        with open(page) as f:
+            check("a report's tables", len(re.findall(r"^\|---", f.read(), re.M)) == len(tables))
+        with open(report.DOCUMENT, encoding="utf-8") as f:
+            document = f.read()
+    for mode, metric in re.findall(r"<!-- table (\S+) (\S+)", document):
+        check("table %s %s" % (mode, metric), metric in report.SHOWN.get(mode.replace("-", " "), ()))
+    commands = re.findall(r"^ *script/bench (.*)$", document, re.M)
+    check("commands in the document", commands)
+    for command in commands:
+        run.arguments(shlex.split(command))  # ends the test when it is not understood
+        passed += 1
+    print("%d passed, %d failed, 0 skipped" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
