@@ -93,7 +93,7 @@ void silt_buffer_json_string(struct silt_buffer *buffer, struct silt_str str)
     size_t at = 0;
 
     silt_buffer_reserve(buffer, str.len + 2);
-    silt_buffer_char(buffer, '"');
+    buffer->p[buffer->len++] = '"';
     while (at < str.len) {
         size_t start = at;
         while (at < str.len && is_plain(p[at]))

@@ -38,7 +38,7 @@ static enum silt_status cells_reserve(struct cells *cells, size_t count, struct 
 {
     if (count <= cells->capacity)
         return SILT_OK;
-    size_t capacity = cells->capacity ? cells->capacity * 2 : 16;
+    size_t capacity = cells->capacity ? cells->capacity * 2 : 4;
     if (capacity < count)
         capacity = count;
     enum silt_status rc = silt_budget_charge(&cells->exec->budget, (capacity - cells->capacity) * cell_bytes(cells), err);

@@ -113,7 +113,18 @@ struct build {
     size_t group_count, group_capacity;
     struct group_map map;
     struct silt_buffer key, order;
+    bool limits; /* SLIMIT or SOFFSET counts groups */
 };
+
+/* SLIMIT and SOFFSET; subqueries add those of the outer ones. */
+static void group_limits(const struct plan *plan, uint64_t *slimit, uint64_t *soffset)
+{
+    *slimit = *soffset = 0;
+    for (const struct compiled *c = plan->compiled; c; c = c->parent) {
+        *slimit += (uint64_t)c->select->slimit;
+        *soffset += (uint64_t)c->select->soffset;
+    }
+}
 
 /* Within a subquery SLIMIT counts by what the outermost statement groups by. */
 static bool counts(const struct plan *plan, struct silt_str dimension)
@@ -167,12 +178,14 @@ static enum silt_status group_of(struct build *build, const struct plan_source *
     struct silt_tag *tags;
     if ((rc = exec_alloc(exec, plan->dimension_count + 1, sizeof(*tags), &tags, err)) != SILT_OK)
         return rc;
-    /* the key as InfluxDB writes it: names of the tags that are there, then their values */
-    for (int pass = 0; pass < 2; pass++)
+    /* order: the key as InfluxDB writes it: names of the tags that are there, then their values */
+    for (size_t i = 0; i < plan->dimension_count; i++) {
+        struct silt_str value = series_tag(series, plan->dimensions[i]);
+        tags[i] = (struct silt_tag){plan->dimensions[i], value.len ? value : SILT_STR("")};
+    }
+    for (int pass = 0; build->limits && pass < 2; pass++)
         for (size_t i = 0; i < plan->dimension_count; i++) {
-            struct silt_str value = series_tag(series, plan->dimensions[i]);
-            tags[i].key = plan->dimensions[i];
-            tags[i].value = value.len ? value : SILT_STR("");
+            struct silt_str value = tags[i].value;
             if (!value.len || !counts(plan, plan->dimensions[i]))
                 continue;
             if (build->order.len)
@@ -198,13 +211,47 @@ static int by_key(const void *a, const void *b)
     return silt_str_compare(((const struct building *)a)->key, ((const struct building *)b)->key);
 }
 
-static enum silt_status add_source(struct build *build, uint32_t source_index, bool need_tags, struct silt_error *err)
+#define SERIES_AT_ONCE 1024
+
+static void want_tag(struct silt_str *keys, size_t *count, struct silt_str key)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (silt_str_equal(keys[i], key))
+            return;
+    keys[(*count)++] = key;
+}
+
+/* The tags that anything of the plan asks of a series. */
+static enum silt_status wanted_tags(const struct plan *plan, struct silt_str **keys, size_t *count, struct silt_error *err)
+{
+    enum silt_status rc = exec_alloc(plan->exec, plan->dimension_count + 2 * plan->slot_count + 1, sizeof(**keys), keys, err);
+
+    bool tests = plan->filter && !plan->filter_is_exact;
+
+    *count = 0;
+    if (rc != SILT_OK)
+        return rc;
+    for (size_t i = 0; i < plan->dimension_count; i++)
+        want_tag(*keys, count, plan->dimensions[i]);
+    for (size_t i = 0; i < plan->slot_count; i++) {
+        const struct slot *slot = &plan->slots[i];
+        if (slot->kind == SLOT_TAG || slot->or_tag || (slot->kind == SLOT_TAG_TEST && tests))
+            want_tag(*keys, count, slot->name);
+        if (slot->against_tag && tests)
+            want_tag(*keys, count, slot->value);
+    }
+    return SILT_OK;
+}
+
+static enum silt_status add_source(struct build *build, uint32_t source_index, const struct silt_str *keys,
+                                   size_t key_count, struct silt_error *err)
 {
     const struct plan *plan = build->plan;
     struct exec *exec = plan->exec;
     const struct plan_source *source = &plan->sources[source_index];
     struct silt_series_set set;
-    uint32_t only_group = UINT32_MAX;
+    uint32_t only_group = UINT32_MAX, tag_counts[SERIES_AT_ONCE];
+    struct silt_tag *tags = NULL;
     enum silt_status rc;
 
     if ((rc = source->reader->ops->series(source->reader, source->name, plan->tag_filter, exec->arena, &set, err)) !=
@@ -224,18 +271,21 @@ static enum silt_status add_source(struct build *build, uint32_t source_index, b
     }
     for (size_t i = 0; i < set.count; i++) {
         struct raw_series *raw = &build->raw[build->raw_count];
+        size_t place = i % SERIES_AT_ONCE;
         *raw = (struct raw_series){.series = {.source = source_index, .id = set.ids[i]}};
-        if ((i & 1023) == 0 && (rc = exec_check(exec, err)) != SILT_OK)
+        if (place == 0 && (rc = exec_check(exec, err)) != SILT_OK)
             return rc;
-        if (need_tags) {
-            struct silt_str key;
-            struct silt_tag *tags;
-            size_t count;
-            source->reader->ops->series_tags(source->reader, set.ids[i], exec->arena, &key, &tags, &count);
-            if (!key.p && !source->in_memory) /* deleted meanwhile: it must not pass for one without tags */
+        if (place == 0 && key_count) {
+            size_t count = set.count - i < SERIES_AT_ONCE ? set.count - i : SERIES_AT_ONCE;
+            if ((rc = exec_alloc(exec, count * key_count, sizeof(*tags), &tags, err)) != SILT_OK)
+                return rc;
+            source->reader->ops->series_values(source->reader, set.ids + i, count, keys, key_count, exec->arena, tags, tag_counts);
+        }
+        if (key_count) {
+            if (tag_counts[place] == UINT32_MAX) /* deleted meanwhile: it must not pass for one without tags */
                 continue;
-            raw->series.tags = tags;
-            raw->series.tag_count = (uint32_t)count;
+            raw->series.tags = tags + place * key_count;
+            raw->series.tag_count = tag_counts[place];
         }
         if (plan->filter && !plan->filter_is_exact) {
             enum verdict verdict = series_verdict(plan, plan->filter, source, &raw->series);
@@ -292,13 +342,10 @@ static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
 {
     struct exec *exec = scan->plan->exec;
     struct scan_group **sorted;
-    uint64_t slimit = 0, soffset = 0;
+    uint64_t slimit, soffset;
     enum silt_status rc;
 
-    for (const struct compiled *c = scan->plan->compiled; c; c = c->parent) { /* subqueries add those of the outer ones */
-        slimit += (uint64_t)c->select->slimit;
-        soffset += (uint64_t)c->select->soffset;
-    }
+    group_limits(scan->plan, &slimit, &soffset);
     if (slimit == 0 && soffset == 0)
         return SILT_OK;
     if ((rc = exec_alloc(exec, scan->group_count + 1, sizeof(struct scan_group *), &sorted, err)) != SILT_OK ||
@@ -375,17 +422,20 @@ enum silt_status scan_make(const struct plan *plan, struct scan **out, struct si
 {
     struct build build = {.plan = plan};
     struct scan *scan = silt_arena_zalloc(plan->exec->arena, sizeof(*scan));
-    bool need_tags = plan->dimension_count > 0 || (plan->filter && !plan->filter_is_exact);
-    enum silt_status rc = SILT_OK;
+    struct silt_str *keys;
+    size_t key_count;
+    enum silt_status rc = wanted_tags(plan, &keys, &key_count, err);
+
+    uint64_t slimit, soffset;
 
     *out = scan;
     scan->plan = plan;
-    for (size_t i = 0; i < plan->slot_count; i++)
-        need_tags = need_tags || plan->slots[i].kind == SLOT_TAG || plan->slots[i].or_tag;
+    group_limits(plan, &slimit, &soffset);
+    build.limits = slimit || soffset;
     uint64_t limit = plan->exec->options->limits.select_series; /* of each measurement by itself */
     for (size_t i = 0; rc == SILT_OK && i < plan->source_count; i++) {
         size_t before = build.raw_count;
-        rc = add_source(&build, (uint32_t)i, need_tags, err);
+        rc = add_source(&build, (uint32_t)i, keys, key_count, err);
         if (rc == SILT_OK && limit && build.raw_count - before > limit)
             rc = silt_fail(err, SILT_LIMIT, "max-select-series limit exceeded: (%zu/%llu)", build.raw_count - before,
                            (unsigned long long)limit);

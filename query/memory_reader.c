@@ -243,6 +243,19 @@ static void series_tags(struct silt_reader *base, silt_series_id id, struct silt
     }
 }
 
+static void series_values(struct silt_reader *base, const silt_series_id *ids, size_t count, const struct silt_str *keys,
+                          size_t key_count, struct silt_arena *arena, struct silt_tag *tags, uint32_t *tag_counts)
+{
+    for (size_t i = 0; i < count; i++, tags += key_count) {
+        const struct memory_series *series = &reader_of(base)->table->series[ids[i] - 1];
+        tag_counts[i] = 0;
+        for (size_t t = 0; t < series->tag_count; t++)
+            for (size_t k = 0; k < key_count; k++)
+                if (silt_str_equal(series->tags[t].key, keys[k]))
+                    tags[tag_counts[i]++] = series->tags[t];
+    }
+}
+
 static uint32_t shard_count(struct silt_reader *base)
 {
     return (uint32_t)reader_of(base)->shard_count;
@@ -549,6 +562,7 @@ static const struct silt_reader_ops ops = {
     .tag_values = tag_values,
     .series = series_of,
     .series_tags = series_tags,
+    .series_values = series_values,
     .shard_count = shard_count,
     .shard_has_series = shard_has_series,
     .cursor_create = cursor_create,

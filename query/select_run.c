@@ -18,7 +18,10 @@
 
 #include <stdlib.h>
 
-#define GROUPS_AT_ONCE 128
+/* Groups whose calls are reduced together: enough to keep the threads at work, and not more values than fit a cache. */
+#define GROUPS_AT_ONCE_MIN 128
+#define GROUPS_AT_ONCE_MAX 2048
+#define VALUES_AT_ONCE ((uint64_t)1 << 18)
 
 /* ---------------------------------------------------------------- raw rows */
 
@@ -557,6 +560,21 @@ static enum silt_status call_group(struct row_output *output, struct evaluation 
     return rc;
 }
 
+static size_t groups_at_once(const struct evaluation *e, size_t group_count)
+{
+    const struct windows *windows = &e->plan->compiled->windows;
+    uint64_t values = 0, count = windows->interval ? ((uint64_t)windows->max - (uint64_t)windows->min) / (uint64_t)windows->interval : 0;
+
+    for (size_t k = 0; k < e->set_count; k++)
+        values += e->sets[k].leaf_count;
+    count = count < VALUES_AT_ONCE ? VALUES_AT_ONCE / ((count < 4 ? 4 : count) * (values + 1)) : 0;
+    if (count < GROUPS_AT_ONCE_MIN)
+        count = GROUPS_AT_ONCE_MIN;
+    if (count > GROUPS_AT_ONCE_MAX)
+        count = GROUPS_AT_ONCE_MAX;
+    return count < group_count ? (size_t)count : group_count;
+}
+
 static enum silt_status run_calls(struct row_output *output, const struct scan *scan, struct silt_error *err)
 {
     const struct plan *plan = output->plan;
@@ -568,7 +586,6 @@ static enum silt_status run_calls(struct row_output *output, const struct scan *
 
     e.set_count = (size_t)plan->compiled->warm_up_depth + 1;
     e.sets = silt_arena_zalloc(exec->arena, e.set_count * sizeof(*e.sets));
-    struct cells *cells = silt_calloc(GROUPS_AT_ONCE * e.set_count, sizeof(*cells));
     for (size_t k = 0; k < e.set_count; k++)
         e.sets[k].leaves = silt_arena_zalloc(exec->arena, (plan->call_count + 1) * sizeof(struct leaf));
     for (size_t i = 0; i < plan->call_count; i++)
@@ -576,31 +593,33 @@ static enum silt_status run_calls(struct row_output *output, const struct scan *
     for (size_t i = 0; i < plan->aux_count; i++)
         reader.fields = reader.fields || plan->slots[plan->aux[i]].kind == SLOT_FIELD;
     reader.strings = silt_arena_create(&exec->budget);
+    size_t at_once = groups_at_once(&e, scan->group_count);
+    struct cells *cells = silt_calloc(at_once * e.set_count + 1, sizeof(*cells));
 
     for (size_t done = 0; rc == SILT_OK && done < scan->group_count;) {
-        size_t count = scan->group_count - done < GROUPS_AT_ONCE ? scan->group_count - done : GROUPS_AT_ONCE;
+        size_t count = scan->group_count - done < at_once ? scan->group_count - done : at_once;
         size_t first = plan->compiled->descending ? scan->group_count - done - count : done;
         for (size_t k = 0; k < e.set_count; k++)
             for (size_t i = 0; i < count; i++)
-                cells_init(&cells[k * GROUPS_AT_ONCE + i], exec, e.sets[k].leaf_count);
+                cells_init(&cells[k * at_once + i], exec, e.sets[k].leaf_count);
         for (size_t k = 0; rc == SILT_OK && k < e.set_count; k++)
             if (e.sets[k].leaf_count) {
                 silt_time min, max;
                 warm_up_read_range(plan->compiled, (uint32_t)k, &min, &max);
                 if (min <= max)
                     rc = cells_reduce(scan, e.sets[k].leaves, e.sets[k].leaf_count, first, count, min, max,
-                                      cells + k * GROUPS_AT_ONCE, err);
+                                      cells + k * at_once, err);
             }
         for (size_t i = 0; rc == SILT_OK && i < count; i++) {
             size_t index = plan->compiled->descending ? count - 1 - i : i;
             e.group = &scan->groups[first + index];
             for (size_t k = 0; k < e.set_count; k++)
-                e.sets[k].cells = &cells[k * GROUPS_AT_ONCE + index];
+                e.sets[k].cells = &cells[k * at_once + index];
             rc = walks(&e) ? walk_group(output, &e, err) : call_group(output, &e, &reader, aux, err);
         }
         for (size_t k = 0; k < e.set_count; k++)
             for (size_t i = 0; i < count; i++)
-                cells_free(&cells[k * GROUPS_AT_ONCE + i]);
+                cells_free(&cells[k * at_once + i]);
         done += count;
     }
     column_scan_destroy(e.columns);

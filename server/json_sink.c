@@ -50,8 +50,15 @@ static void close_container(struct json_sink *s, char bracket)
 
 static void put_key(struct json_sink *s, const char *key)
 {
+    size_t len = strlen(key);
+
     separate(s);
-    silt_buffer_printf(&s->text, "\"%s\":%s", key, s->answer.options.pretty ? " " : "");
+    silt_buffer_reserve(&s->text, len + 4);
+    char *at = s->text.p + s->text.len;
+    *at++ = '"';
+    at = mempcpy(at, key, len);
+    at = mempcpy(at, "\": ", s->answer.options.pretty ? 3 : 2);
+    s->text.len = (size_t)(at - s->text.p);
 }
 
 static void put_string_member(struct json_sink *s, const char *key, struct silt_str value)

@@ -262,6 +262,13 @@ static void reader_series_tags(struct silt_reader *reader, silt_series_id id, st
         *count = 0;
 }
 
+static void reader_series_values(struct silt_reader *reader, const silt_series_id *ids, size_t count,
+                                 const struct silt_str *keys, size_t key_count, struct silt_arena *arena,
+                                 struct silt_tag *tags, uint32_t *tag_counts)
+{
+    series_index_values(reader_of(reader)->database->index, ids, count, keys, key_count, arena, tags, tag_counts);
+}
+
 static uint32_t reader_shard_count(struct silt_reader *reader)
 {
     return reader_of(reader)->unit_count;
@@ -303,6 +310,7 @@ const struct silt_reader_ops storage_reader_ops = {
     .tag_values = reader_tag_values,
     .series = reader_series,
     .series_tags = reader_series_tags,
+    .series_values = reader_series_values,
     .shard_count = reader_shard_count,
     .shard_has_series = reader_shard_has_series,
     .cursor_create = cursor_create,

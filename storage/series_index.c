@@ -438,6 +438,58 @@ bool series_index_series(struct series_index *index, silt_series_id id, struct s
     return true;
 }
 
+#define NOT_WANTED UINT32_MAX
+
+/* Which of the keys stands at each place of a shape; gives the places that have to be looked at. */
+static uint32_t find_places(const struct series_body *body, const struct tag_shape *shape, const struct silt_str *keys,
+                            size_t key_count, uint32_t *wanted)
+{
+    uint32_t places = 0;
+    for (uint32_t i = 0; i < shape->key_count; i++) {
+        struct silt_str name = body_key_name(body, shape->keys[i]);
+        wanted[i] = NOT_WANTED;
+        for (size_t k = 0; k < key_count && wanted[i] == NOT_WANTED; k++)
+            if (silt_str_equal(keys[k], name))
+                wanted[i] = (uint32_t)k;
+        if (wanted[i] != NOT_WANTED)
+            places = i + 1;
+    }
+    return places;
+}
+
+void series_index_values(struct series_index *index, const silt_series_id *ids, size_t count, const struct silt_str *keys,
+                         size_t key_count, struct silt_arena *arena, struct silt_tag *tags, uint32_t *tag_counts)
+{
+    const struct tag_shape *known = NULL; /* what wanted is for */
+    uint32_t *wanted = NULL, places = 0, room = 0;
+    pthread_rwlock_rdlock(&index->lock);
+    for (size_t i = 0; i < count; i++, tags += key_count) {
+        uint64_t entry = id_table_get(&index->ids, ids[i]);
+        uint32_t shape_index, code, n = 0;
+        if (!entry) {
+            tag_counts[i] = UINT32_MAX;
+            continue;
+        }
+        const struct series_body *body = index_measurement(index, (uint32_t)(entry >> 32))->body;
+        const uint8_t *p = read_varint(heap_at(&body->heap, (uint32_t)entry), &shape_index);
+        const struct tag_shape *shape = body_shape(body, shape_index);
+        if (shape != known) {
+            if (shape->key_count > room)
+                wanted = silt_realloc(wanted, (room = shape->key_count) * sizeof(*wanted));
+            places = find_places(body, shape, keys, key_count, wanted);
+            known = shape;
+        }
+        for (uint32_t place = 0; place < places; place++) {
+            p = read_varint(p, &code);
+            if (wanted[place] != NOT_WANTED)
+                tags[n++] = (struct silt_tag){keys[wanted[place]], silt_arena_str(arena, body_value(body, shape->keys[place], code))};
+        }
+        tag_counts[i] = n;
+    }
+    pthread_rwlock_unlock(&index->lock);
+    free(wanted);
+}
+
 void series_index_stats(struct series_index *index, struct series_index_stats *out)
 {
     pthread_mutex_lock(&index->create_lock);

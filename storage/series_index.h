@@ -101,6 +101,10 @@ enum silt_status series_index_measurements(struct series_index *index, struct si
 /* The series' canonical key, measurement and sorted tags; any out pointer may be NULL. false: no such series. */
 bool series_index_series(struct series_index *index, silt_series_id id, struct silt_arena *arena, struct silt_str *key,
                          uint32_t *measurement, struct silt_tag **tags, size_t *tag_count);
+/* Of each series the tags with these keys that it has, sorted, from tags[i * key_count] on; tag_counts[i] UINT32_MAX: no such
+ * series. Values are copied into the arena, keys are not. */
+void series_index_values(struct series_index *index, const silt_series_id *ids, size_t count, const struct silt_str *keys,
+                         size_t key_count, struct silt_arena *arena, struct silt_tag *tags, uint32_t *tag_counts);
 /* 0: no such series. */
 uint32_t series_index_measurement_of(struct series_index *index, silt_series_id id);
 

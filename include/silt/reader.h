@@ -147,6 +147,10 @@ struct silt_reader_ops {
      * arena). tags may be NULL. A series that was deleted since the set was made has no key: its p is NULL. */
     void (*series_tags)(struct silt_reader *reader, silt_series_id id, struct silt_arena *arena, struct silt_str *key,
                         struct silt_tag **tags, size_t *count);
+    /* Of many series the tags with these keys, no key twice, that they have: series i's from tags[i * key_count] on, sorted.
+     * tag_counts[i] UINT32_MAX: deleted since. Values are borrowed as those above, keys are the caller's. */
+    void (*series_values)(struct silt_reader *reader, const silt_series_id *ids, size_t count, const struct silt_str *keys,
+                          size_t key_count, struct silt_arena *arena, struct silt_tag *tags, uint32_t *tag_counts);
     /* Number of shards in the view, and whether the series may have data in shard `ordinal`. */
     uint32_t (*shard_count)(struct silt_reader *reader);
     bool (*shard_has_series)(struct silt_reader *reader, uint32_t shard, silt_series_id id);
