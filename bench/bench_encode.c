@@ -3,8 +3,8 @@
  *
  *     bench_encode [blocks, default 400] [part of a name: only such data]
  *
- * Blocks of 1024 values from a fixed seed; best of five passes over all blocks. Then the same for a whole TSM index: how
- * long finding a series and parsing its row groups takes.
+ * Blocks of 1024 values from a fixed seed; best of five passes over all blocks. Then the same for a whole TSM index:
+ * how long finding a series and parsing its row groups takes.
  */
 #include "silt/kernels.h"
 #include "storage/encode.h"
@@ -31,7 +31,8 @@ static uint64_t next_random(void)
 
 static double normal(void)
 {
-    double u = ((double)(next_random() >> 11) + 1) / 9007199254740993.0, v = (double)(next_random() >> 11) / 9007199254740992.0;
+    double u = ((double)(next_random() >> 11) + 1) / 9007199254740993.0,
+           v = (double)(next_random() >> 11) / 9007199254740992.0;
     return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
 }
 
@@ -63,6 +64,12 @@ static void random_ints(int64_t *out)
     for (unsigned i = 0; i < ROWS; i++)
         out[i] = (int64_t)(next_random() % 1000);
 }
+static void coarse_ints(int64_t *out)
+{
+    double x = 50;
+    for (unsigned i = 0; i < ROWS; i++)
+        out[i] = (int64_t)(walk(&x) / 2) * 1666;
+}
 static void even_times(int64_t *out)
 {
     for (unsigned i = 0; i < ROWS; i++)
@@ -78,6 +85,12 @@ static void decimals(double *out)
     double x = 50;
     for (unsigned i = 0; i < ROWS; i++)
         out[i] = rint(walk(&x) * 100) / 100;
+}
+static void moved_decimals(double *out)
+{
+    double x = 50;
+    for (unsigned i = 0; i < ROWS; i++)
+        out[i] = rint(walk(&x) * 10) / 10 * 1.1;
 }
 static void full_floats(double *out)
 {
@@ -119,9 +132,9 @@ static void words(struct silt_str *out)
     static const char *const some[] = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"};
     for (unsigned i = 0; i < ROWS; i++) {
         uint64_t random = next_random();
-        out[i] = silt_arena_printf(string_arena, "%s %s %s-%c%c%c", some[random % 8], some[random >> 8 & 7], some[random >> 16 & 7],
-                                   (char)('a' + (random >> 24) % 26), (char)('a' + (random >> 32) % 26),
-                                   (char)('a' + (random >> 40) % 26));
+        out[i] = silt_arena_printf(string_arena, "%s %s %s-%c%c%c", some[random % 8], some[random >> 8 & 7],
+                                   some[random >> 16 & 7], (char)('a' + (random >> 24) % 26),
+                                   (char)('a' + (random >> 32) % 26), (char)('a' + (random >> 40) % 26));
     }
 }
 
@@ -292,7 +305,8 @@ static void measure_index(void)
     start = cpu_ns();
     for (silt_series_id series = 1; series <= SERIES; series++) {
         silt_arena_reset(arena);
-        silt_assert(tsm_find_series(file, 1 + series % (SERIES / 10), INT64_MIN, INT64_MAX, arena, &entry, &err) == SILT_OK);
+        silt_assert(tsm_find_series(file, 1 + series % (SERIES / 10), INT64_MIN, INT64_MAX, arena, &entry, &err) ==
+                    SILT_OK);
         sum += (int64_t)entry.group_count;
     }
     printf("find a series        %6.1f ns a row group of %d fields\n",
@@ -301,8 +315,8 @@ static void measure_index(void)
     for (unsigned round = 0; round < SERIES; round++)
         for (size_t g = 0; g < entry.group_count; g++)
             sum += tsm_field_stats(&entry.groups[g].fields[round % FIELDS], &stats) ? stats.max.i64 : 0;
-    printf("statistics           %6.1f ns a field  (%d)\n",
-           (double)(cpu_ns() - start) / ((double)SERIES * GROUPS), (int)(sum & 1));
+    printf("statistics           %6.1f ns a field  (%d)\n", (double)(cpu_ns() - start) / ((double)SERIES * GROUPS),
+           (int)(sum & 1));
     struct tsm_scratch scratch = {.arena = arena};
     static int64_t out[ROWS];
     start = cpu_ns();
@@ -320,13 +334,21 @@ static void measure_index(void)
 int main(int argc, char **argv)
 {
     static const struct set sets[] = {
-        {"TSBS integers", INTS, tsbs_ints},     {"counters", INTS, counter},
-        {"random 0..999", INTS, random_ints},   {"even times", TIMES, even_times},
-        {"jittered times", TIMES, jittered_times}, {"2-decimal floats", FLOATS, decimals},
-        {"integer floats", FLOATS, integer_floats}, {"full floats", FLOATS, full_floats},
-        {"booleans", BOOLS, flags},             {"4 strings", STRINGS, levels},
+        {"TSBS integers", INTS, tsbs_ints},
+        {"counters", INTS, counter},
+        {"random 0..999", INTS, random_ints},
+        {"coarse integers", INTS, coarse_ints},
+        {"even times", TIMES, even_times},
+        {"jittered times", TIMES, jittered_times},
+        {"2-decimal floats", FLOATS, decimals},
+        {"integer floats", FLOATS, integer_floats},
+        {"decimals * 1.1", FLOATS, moved_decimals},
+        {"full floats", FLOATS, full_floats},
+        {"booleans", BOOLS, flags},
+        {"4 strings", STRINGS, levels},
         {"log lines", STRINGS, messages},
-        {"500 users", STRINGS, users},          {"words", STRINGS, words},
+        {"500 users", STRINGS, users},
+        {"words", STRINGS, words},
     };
     size_t blocks = argc > 1 ? strtoull(argv[1], NULL, 10) : 400;
     string_arena = silt_arena_create(NULL);

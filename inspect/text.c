@@ -33,11 +33,21 @@ const char *inspect_time(silt_time time, char *out)
 
 const char *inspect_codec(unsigned codec)
 {
-    static const char *const names[ENCODE_CODEC_COUNT] = {
-        [ENCODE_CONSTANT] = "constant", [ENCODE_FOR] = "for",         [ENCODE_DELTA] = "delta",
-        [ENCODE_DELTA2] = "delta2",     [ENCODE_STEP] = "step",       [ENCODE_SCALED] = "scaled",
-        [ENCODE_DECIMAL] = "decimal",   [ENCODE_SPLIT] = "split",     [ENCODE_BITS] = "bits",
-        [ENCODE_RAW] = "raw",           [ENCODE_BITMAP] = "bitmap",   [ENCODE_RUNS] = "runs",
-        [ENCODE_DICTIONARY] = "dictionary", [ENCODE_TREND] = "trend", [ENCODE_TEMPLATE] = "template"};
+    static const char *const names[ENCODE_CODEC_COUNT] = {[ENCODE_CONSTANT] = "constant",
+                                                          [ENCODE_FOR] = "for",
+                                                          [ENCODE_DELTA] = "delta",
+                                                          [ENCODE_DELTA2] = "delta2",
+                                                          [ENCODE_STEP] = "step",
+                                                          [ENCODE_SCALED] = "scaled",
+                                                          [ENCODE_DECIMAL] = "decimal",
+                                                          [ENCODE_SPLIT] = "split",
+                                                          [ENCODE_BITS] = "bits",
+                                                          [ENCODE_RAW] = "raw",
+                                                          [ENCODE_BITMAP] = "bitmap",
+                                                          [ENCODE_RUNS] = "runs",
+                                                          [ENCODE_DICTIONARY] = "dictionary",
+                                                          [ENCODE_TREND] = "trend",
+                                                          [ENCODE_TEMPLATE] = "template",
+                                                          [ENCODE_RANKS] = "ranks"};
     return codec < ENCODE_CODEC_COUNT ? names[codec] : "unknown";
 }

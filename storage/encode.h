@@ -21,7 +21,7 @@
 /* No numeric, time or boolean payload is longer: eight bytes a value and a header. */
 #define ENCODE_NUMERIC_BYTES_MAX (8 * ENCODE_ROWS_MAX + 256)
 
-enum encode_codec { /* on disk: never renumber; fits in 4 bits */
+enum encode_codec { /* on disk: never renumber */
     ENCODE_CONSTANT = 0,  /* every type: the value once */
     ENCODE_FOR = 1,       /* integers: distance from a reference, bit-packed */
     ENCODE_DELTA = 2,     /* integers: differences of neighbours, bit-packed */
@@ -37,6 +37,8 @@ enum encode_codec { /* on disk: never renumber; fits in 4 bits */
     ENCODE_DICTIONARY = 12, /* strings: distinct strings, and a code each */
     ENCODE_TREND = 13,      /* times: as SCALED, less a step for every row */
     ENCODE_TEMPLATE = 14,   /* strings: text around numbers, the numbers as integers */
+    ENCODE_RANKS = 15,      /* integers: the distinct ones, and places among them */
+    ENCODE_NEAR = 16,       /* floats: decimals, some moved by an ulp or two */
     ENCODE_CODEC_COUNT
 };
 

@@ -1,17 +1,21 @@
 /*
- * encode_float.c - doubles. Most were decimals before they were doubles: then they are small integers over a power of ten.
+ * encode_float.c - doubles. Most were decimals before they were doubles: then they are small integers over a power of
+ * ten.
  *
  *     CONSTANT  | 8 bytes |
  *     DECIMAL   | power 0..22, 1 | exception count varint | place 2, bits 8, each | integers nested |
+ *     NEAR      | power 0..12, 1 | integers nested: ulps | integers nested: decimals |
  *     SPLIT     | right bits 48..63, 1 | entries 1..8, 1 | entry 2, each | exception count varint
  *               | place 2, left 2, each | codes packed | right parts packed |
  *     BITS      | the doubles' bits as integers nested |
  *     RAW       | 8 bytes each |
  *
- * DECIMAL decodes as (double)integer / 10^power: one correctly rounded division, so every decimal of up to 15 digits comes
- * back, and the encoder checks that each value does, bit for bit; those that do not are exceptions. Power 0 is "all
- * integers". SPLIT is for values with all their digits: front bits repeat, so they become codes into a dictionary; a
- * code has just enough bits for the entries.
+ * DECIMAL decodes as (double)integer / 10^power: one correctly rounded division, so every decimal of up to 15 digits
+ * comes back, and the encoder checks that each value does, bit for bit; those that do not are exceptions. Power 0 is
+ * "all integers". NEAR is for decimals that arithmetic has moved by an ulp or two, as 0.1 + 0.2 is 0.30000000000000004:
+ * value i is the double (double)decimal / 10^power whose bits, as an integer, then get ulps[i] added. SPLIT is for
+ * values with all their digits: front bits repeat, so they become codes into a dictionary; a code has just enough bits
+ * for the entries.
  */
 #include "storage/encode.h"
 #include "storage/encode_kernels.h"
@@ -19,13 +23,16 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define NEAR_POWER_MAX 12u /* with more digits every double is near to some decimal */
+#define NEAR_ULPS 4
 #define RIGHT_BITS_MIN 48u
 #define RIGHT_BITS_MAX 63u
 #define ENTRIES_MAX 8u
 #define SAMPLE_MAX 128u
 
-const double encode_powers[ENCODE_POWER_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                             1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+const double encode_powers[ENCODE_POWER_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 static inline uint64_t bits_of(double value)
 {
@@ -84,9 +91,11 @@ static int choose_power(const double *values, unsigned count)
     return best;
 }
 
-/* Appends the payload; false, with nothing appended, when too few values are decimals. */
-static bool put_decimals(const double *values, unsigned count, struct silt_buffer *out)
+/* Appends the payload; false, with nothing appended, when too few values are decimals. *plain: they are short ones, and
+ * hardly any is none. */
+static bool put_decimals(const double *values, unsigned count, struct silt_buffer *out, bool *plain)
 {
+    *plain = false;
     int power = choose_power(values, count);
     if (power < 0)
         return false;
@@ -110,6 +119,7 @@ static bool put_decimals(const double *values, unsigned count, struct silt_buffe
         silt_buffer_append(out, &values[places[k]], 8);
     }
     encode_nested_ints(ints, count, out);
+    *plain = exceptions <= count / 64 && power <= (int)NEAR_POWER_MAX;
     return true;
 }
 
@@ -135,6 +145,79 @@ static enum silt_status get_decimals(struct encode_cursor cursor, unsigned count
             return SILT_CORRUPT;
         memcpy(&out[place], exception + 2, 8);
     }
+    return SILT_OK;
+}
+
+/* ---------------------------------------------------------------- NEAR */
+
+static inline double from_bits(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, 8);
+    return value;
+}
+
+/* The decimal next to value, and by how much its bits are off; false: there is none in range. */
+static inline bool near_decimal(double value, double power, int64_t *decimal, int64_t *ulps)
+{
+    double scaled = value * power;
+    if (!(fabs(scaled) < 0x1p52)) /* NaN too */
+        return false;
+    *decimal = (int64_t)(scaled + copysign(0.5, scaled));
+    *ulps = (int64_t)(bits_of(value) - bits_of((double)*decimal / power));
+    return true;
+}
+
+/* The smallest power over which most of a sample are nearly decimals; -1: none. */
+static int choose_near_power(const double *values, unsigned count)
+{
+    unsigned sampled = count < 32 ? count : 32;
+    for (unsigned power = 0; power <= NEAR_POWER_MAX; power++) {
+        unsigned far = 0;
+        for (unsigned i = 0; i < sampled && far <= sampled / 4; i++) {
+            int64_t decimal, ulps;
+            far += !near_decimal(values[(size_t)i * count / sampled], encode_powers[power], &decimal, &ulps) ||
+                   ulps > NEAR_ULPS || ulps < -NEAR_ULPS;
+        }
+        if (far <= sampled / 4)
+            return (int)power;
+    }
+    return -1;
+}
+
+static bool put_near(const double *values, unsigned count, struct silt_buffer *out)
+{
+    int power = choose_near_power(values, count);
+    if (power < 0)
+        return false;
+    int64_t decimals[ENCODE_ROWS_MAX], ulps[ENCODE_ROWS_MAX], before = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (!near_decimal(values[i], encode_powers[power], &decimals[i], &ulps[i])) {
+            decimals[i] = before;
+            ulps[i] = (int64_t)(bits_of(values[i]) - bits_of((double)before / encode_powers[power]));
+        }
+        before = decimals[i];
+    }
+    silt_buffer_char(out, (char)power);
+    encode_nested_ints(ulps, count, out);
+    encode_nested_ints(decimals, count, out);
+    return true;
+}
+
+static enum silt_status get_near(struct encode_cursor cursor, unsigned count, double *out)
+{
+    int64_t decimals[ENCODE_ROWS_MAX], ulps[ENCODE_ROWS_MAX];
+    size_t consumed, left = (size_t)(cursor.end - cursor.at) - 1;
+    unsigned power = *cursor.at++;
+    if (power > NEAR_POWER_MAX || decode_nested_ints(cursor.at, left, count, ulps, &consumed) != SILT_OK)
+        return SILT_CORRUPT;
+    cursor.at += consumed;
+    left -= consumed;
+    if (decode_nested_ints(cursor.at, left, count, decimals, &consumed) != SILT_OK || consumed != left)
+        return SILT_CORRUPT;
+    encode_kernels()->decimals(decimals, count, encode_powers[power], out);
+    for (unsigned i = 0; i < count; i++)
+        out[i] = from_bits(bits_of(out[i]) + (uint64_t)ulps[i]);
     return SILT_OK;
 }
 
@@ -180,8 +263,8 @@ static struct split choose_split(const double *values, unsigned count)
         }
         for (unsigned k = 0; k < trial.entry_count; k++)
             covered += often[k];
-        trial.bits = (size_t)sampled * (right + encode_width(trial.entry_count - 1)) + (size_t)(sampled - covered) * 32 +
-                     (size_t)trial.entry_count * 16 * sampled / count;
+        trial.bits = (size_t)sampled * (right + encode_width(trial.entry_count - 1)) +
+                     (size_t)(sampled - covered) * 32 + (size_t)trial.entry_count * 16 * sampled / count;
         if (trial.bits < best.bits)
             best = trial;
     }
@@ -257,6 +340,25 @@ static enum silt_status get_split(struct encode_cursor cursor, unsigned count, d
 
 /* ---------------------------------------------------------------- */
 
+/* What was tried so far: the smallest stands at `start`, but for RAW, which is written when it is the last one left. */
+struct attempts {
+    size_t start, bytes;
+    enum encode_codec codec;
+};
+
+/* The attempt from `at` to the end of `out`: kept if it is smaller, cut off if not. */
+static void keep_smaller(struct attempts *best, enum encode_codec codec, size_t at, struct silt_buffer *out)
+{
+    size_t bytes = out->len - at;
+    out->len = at;
+    if (bytes >= best->bytes)
+        return;
+    memmove(out->p + best->start, out->p + at, bytes);
+    out->len = best->start + bytes;
+    best->bytes = bytes;
+    best->codec = codec;
+}
+
 enum encode_codec encode_floats(const double *values, unsigned count, struct silt_buffer *out)
 {
     silt_assert(count >= 1 && count <= ENCODE_ROWS_MAX);
@@ -267,39 +369,29 @@ enum encode_codec encode_floats(const double *values, unsigned count, struct sil
         silt_buffer_append(out, values, 8);
         return ENCODE_CONSTANT;
     }
-    size_t start = out->len, raw_bytes = (size_t)count * 8, best_bytes = raw_bytes;
-    enum encode_codec best = ENCODE_RAW;
-    if (put_decimals(values, count, out)) {
-        best_bytes = out->len - start;
-        best = ENCODE_DECIMAL;
-        if (best_bytes <= raw_bytes / 2)
-            return best;
-    }
-    /* Full precision: try what else there is, keep the smallest. Each attempt is written behind the best so far. */
-    size_t at = best == ENCODE_DECIMAL ? out->len : start;
+    struct attempts best = {out->len, (size_t)count * 8, ENCODE_RAW};
+    bool plain;
+    if (put_decimals(values, count, out, &plain))
+        keep_smaller(&best, ENCODE_DECIMAL, best.start, out);
+    if (plain && best.bytes <= (size_t)count * 4)
+        return best.codec;
+    /* Digits beyond those that a decimal needs: try what else there is, keep the smallest. */
+    size_t at = out->len;
+    if (put_near(values, count, out))
+        keep_smaller(&best, ENCODE_NEAR, at, out);
+    if (best.bytes <= (size_t)count * 4)
+        return best.codec;
+    at = out->len;
     put_split(values, count, out);
-    if (out->len - at < best_bytes) {
-        best_bytes = out->len - at;
-        best = ENCODE_SPLIT;
-        memmove(out->p + start, out->p + at, best_bytes);
-        at = start + best_bytes;
-    }
-    out->len = at;
+    keep_smaller(&best, ENCODE_SPLIT, at, out);
+    at = out->len;
     int64_t bits[ENCODE_ROWS_MAX];
-    memcpy(bits, values, raw_bytes);
+    memcpy(bits, values, (size_t)count * 8);
     encode_nested_ints(bits, count, out);
-    if (out->len - at < best_bytes) {
-        best_bytes = out->len - at;
-        best = ENCODE_BITS;
-        memmove(out->p + start, out->p + at, best_bytes);
-    }
-    out->len = start + (best == ENCODE_RAW ? 0 : best_bytes);
-    if (best == ENCODE_RAW || best_bytes >= raw_bytes) {
-        out->len = start;
-        silt_buffer_append(out, values, raw_bytes);
-        return ENCODE_RAW;
-    }
-    return best;
+    keep_smaller(&best, ENCODE_BITS, at, out);
+    if (best.codec == ENCODE_RAW)
+        silt_buffer_append(out, values, best.bytes);
+    return best.codec;
 }
 
 enum silt_status decode_floats(unsigned codec, const void *bytes, size_t len, unsigned count, double *out)
@@ -316,6 +408,8 @@ enum silt_status decode_floats(unsigned codec, const void *bytes, size_t len, un
         return SILT_OK;
     case ENCODE_DECIMAL:
         return len ? get_decimals(cursor, count, out) : SILT_CORRUPT;
+    case ENCODE_NEAR:
+        return len ? get_near(cursor, count, out) : SILT_CORRUPT;
     case ENCODE_SPLIT:
         return len ? get_split(cursor, count, out) : SILT_CORRUPT;
     case ENCODE_BITS: {

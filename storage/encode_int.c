@@ -2,8 +2,8 @@
  * encode_int.c - integers: differences of some order, bit-packed, with the few that do not fit patched in after.
  *
  * Values are 64-bit words; all arithmetic wraps, so that signed and unsigned are the same. An order is chosen (0: the
- * values, FOR; 1: DELTA; 2: DELTA2), its differences become residuals (enum encode_form), and a width is chosen for which
- * packed residuals and exceptions together are smallest.
+ * values, FOR; 1: DELTA; 2: DELTA2), its differences become residuals (enum encode_form), and a width is chosen for
+ * which packed residuals and exceptions together are smallest.
  *
  *     CONSTANT   | value signed |
  *
@@ -13,18 +13,21 @@
  *                | packed residuals
  *                | gaps, gap_bits each | high parts, high_bits each        if gap_bits > 0
  *
- * Packed residuals are, for a whole block of 1024, in lanes (encode_kernels.h): 128 bytes a bit of width, residuals that do
- * not exist (value 0 of order 1, values 0 and 1 of order 2) are 0. Else one after the other, without those.
+ * Packed residuals are, for a whole block of 1024, in lanes (encode_kernels.h): 128 bytes a bit of width, residuals
+ * that do not exist (value 0 of order 1, values 0 and 1 of order 2) are 0. Else one after the other, without those.
  *
- * An exception says: skip `gap` slots, then add `high` << width to the next. A gap that needs more than gap_bits is made of
- * exceptions whose high part is 0, so that the decoder needs no branch.
+ * And RANKS, see encode_ranks.c, where that is an eighth smaller: it is slower to read.
+ *
+ * An exception says: skip `gap` slots, then add `high` << width to the next. A gap that needs more than gap_bits is
+ * made of exceptions whose high part is 0, so that the decoder needs no branch.
  */
 #include "silt/kernels.h"
-#include "storage/encode.h"
 #include "storage/encode_kernels.h"
+#include "storage/encode_ranks.h"
 
 #define SAMPLE_MAX 128u
 #define SAMPLE_RUN 16u
+#define RANKS_WIDTH_MIN 5u /* bits a value up to which ranks are not looked at: they would hardly be narrower */
 
 /* ---------------------------------------------------------------- varints and packed bits */
 
@@ -296,9 +299,9 @@ static void split(uint64_t *residuals, unsigned count, unsigned width, unsigned 
     }
 }
 
-enum encode_codec encode_ints(const int64_t *values, unsigned count, struct silt_buffer *out)
+/* Of the codecs CONSTANT to DELTA2. */
+static enum encode_codec encode_plain_ints(const int64_t *values, unsigned count, struct silt_buffer *out)
 {
-    silt_assert(count >= 1 && count <= ENCODE_ROWS_MAX);
     uint64_t v[ENCODE_ROWS_MAX], d1[ENCODE_ROWS_MAX], d2[ENCODE_ROWS_MAX], any = 0;
     memcpy(v, values, count * sizeof(*v));
     for (unsigned i = 1; i < count; i++) {
@@ -363,6 +366,28 @@ enum encode_codec encode_ints(const int64_t *values, unsigned count, struct silt
     return (enum encode_codec)(ENCODE_FOR + plan.order);
 }
 
+enum encode_codec encode_ints(const int64_t *values, unsigned count, struct silt_buffer *out)
+{
+    silt_assert(count >= 1 && count <= ENCODE_ROWS_MAX);
+    size_t start = out->len;
+    enum encode_codec codec = encode_plain_ints(values, count, out);
+    size_t end = out->len, bytes = end - start;
+    if (bytes <= encode_packed_bytes(count, RANKS_WIDTH_MIN) ||
+        !encode_put_ranks(values, count, codec == ENCODE_FOR, bytes - bytes / 8, out))
+        return codec;
+    bytes = out->len - end;
+    memmove(out->p + start, out->p + end, bytes);
+    out->len = start + bytes;
+    return ENCODE_RANKS;
+}
+
+void encode_nested_plain_ints(const int64_t *values, unsigned count, struct silt_buffer *out)
+{
+    size_t at = out->len;
+    silt_buffer_char(out, 0);
+    out->p[at] = (char)encode_plain_ints(values, count, out);
+}
+
 void encode_nested_ints(const int64_t *values, unsigned count, struct silt_buffer *out)
 {
     size_t at = out->len;
@@ -412,7 +437,7 @@ static void restore(const uint64_t *residuals, unsigned order, unsigned form, ui
 #undef STRAIGHT
 }
 
-static enum silt_status decode_payload(unsigned codec, struct encode_cursor *cursor, unsigned count, int64_t *values)
+static enum silt_status decode_plain(unsigned codec, struct encode_cursor *cursor, unsigned count, int64_t *values)
 {
     uint64_t *out = (uint64_t *)values;
     if (codec == ENCODE_CONSTANT) {
@@ -457,8 +482,8 @@ static enum silt_status decode_payload(unsigned codec, struct encode_cursor *cur
     } else {
         decode_packed(at, total, width, residuals);
     }
-    if (exceptions && !patch(residuals, total, width, at + packed, gap_bits, at + packed + gaps, high_bits,
-                             (unsigned)exceptions))
+    if (exceptions &&
+        !patch(residuals, total, width, at + packed, gap_bits, at + packed + gaps, high_bits, (unsigned)exceptions))
         return SILT_CORRUPT;
     if (!lanes) {
         restore(residuals, order, form, ref, first, step, count, out);
@@ -472,6 +497,21 @@ static enum silt_status decode_payload(unsigned codec, struct encode_cursor *cur
     else
         encode_kernels()->restore2(residuals, form, ref, first - (step - 2 * ref) - ref, step - 2 * ref, out);
     return SILT_OK;
+}
+
+bool decode_nested_plain_ints(struct encode_cursor *cursor, unsigned count, int64_t *out)
+{
+    if (cursor->at == cursor->end)
+        return false;
+    unsigned codec = *cursor->at++;
+    return decode_plain(codec, cursor, count, out) == SILT_OK;
+}
+
+static enum silt_status decode_payload(unsigned codec, struct encode_cursor *cursor, unsigned count, int64_t *out)
+{
+    if (codec == ENCODE_RANKS)
+        return decode_ranks(cursor, count, out) ? SILT_OK : SILT_CORRUPT;
+    return decode_plain(codec, cursor, count, out);
 }
 
 enum silt_status decode_ints(unsigned codec, const void *bytes, size_t len, unsigned count, int64_t *out)

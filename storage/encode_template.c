@@ -7,8 +7,9 @@
  *               | table of the templates
  *               | of each template, of each number in it: pad, 1, and the numbers of its strings as integers nested |
  *
- * A template is a string with every run of digits written as one '0': it has no other digit. A number is written without
- * zeros in front (pad 0) or, where all strings of the template have as many digits, with zeros to that many (pad 1..18).
+ * A template is a string with every run of digits written as one '0': it has no other digit. A number is written
+ * without zeros in front (pad 0) or, where all strings of the template have as many digits, with zeros to that many
+ * (pad 1..18).
  *
  * What a payload can grow to is bounded by TEMPLATE_BYTES_MAX and NUMBERS_MAX, whatever it claims.
  */
@@ -46,7 +47,8 @@ static const uint64_t powers[DIGITS_MAX + 1] = {
     1000000000000000000u,
 };
 
-struct template {
+struct template
+{
     size_t start, len; /* in parsed.texts */
     unsigned slots, rows, first_row;
 };
@@ -236,7 +238,8 @@ static bool get_numbers(struct encode_cursor *cursor, unsigned rows, int64_t *nu
         return false;
     *pad = *cursor->at++;
     int64_t limit = (int64_t)powers[*pad ? *pad : DIGITS_MAX] - 1;
-    if (decode_nested_counts(cursor->at, (size_t)(cursor->end - cursor->at), rows, limit, numbers, &consumed) != SILT_OK)
+    if (decode_nested_counts(cursor->at, (size_t)(cursor->end - cursor->at), rows, limit, numbers, &consumed) !=
+        SILT_OK)
         return false;
     cursor->at += consumed;
     if (*pad)
@@ -264,8 +267,8 @@ static inline char *copy_loosely(char *to, const char *from, size_t len)
 }
 
 /* The strings of one template at `to`, which has COPY_BYTES more than they need. */
-static char *write_strings(const struct template *of, struct silt_str text, const uint16_t *rows, const int64_t *numbers,
-                           const uint8_t *pads, char *to, struct silt_str *out)
+static char *write_strings(const struct template *of, struct silt_str text, const uint16_t *rows,
+                           const int64_t *numbers, const uint8_t *pads, char *to, struct silt_str *out)
 {
     char between[TEMPLATE_BYTES_MAX + COPY_BYTES];
     uint16_t starts[SLOTS_MAX + 1], lens[SLOTS_MAX + 1];

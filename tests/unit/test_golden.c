@@ -19,7 +19,7 @@
 #define ROWS 130u
 #define KINDS 6u
 #define TYPED_COLUMNS (5 * KINDS) /* of each type the kinds in turn; behind them what came later */
-#define COLUMNS_MAX (TYPED_COLUMNS + 1)
+#define COLUMNS_MAX (TYPED_COLUMNS + 3)
 
 struct golden {
     const char *file;
@@ -27,7 +27,7 @@ struct golden {
 };
 static const struct golden goldens[] = {
     {"tests/data/golden-1.tsm", 6, TYPED_COLUMNS},
-    {"tests/data/golden-2.tsm", 7, TYPED_COLUMNS + 1}, /* codecs 13 and 14 */
+    {"tests/data/golden-2.tsm", 7, TYPED_COLUMNS + 3}, /* codecs 13 to 16 */
 };
 #define GOLDEN_COUNT (sizeof(goldens) / sizeof(goldens[0]))
 static const struct golden *const newest = &goldens[GOLDEN_COUNT - 1];
@@ -61,7 +61,8 @@ static silt_time golden_time(uint32_t series, uint32_t row)
 
 static enum silt_type golden_type(uint32_t column)
 {
-    return column < TYPED_COLUMNS ? (enum silt_type)(SILT_TYPE_FLOAT + column / KINDS) : SILT_TYPE_STRING;
+    static const enum silt_type later[] = {SILT_TYPE_STRING, SILT_TYPE_INTEGER, SILT_TYPE_FLOAT};
+    return column < TYPED_COLUMNS ? (enum silt_type)(SILT_TYPE_FLOAT + column / KINDS) : later[column - TYPED_COLUMNS];
 }
 
 static bool golden_has(uint32_t series, uint32_t column, uint32_t row)
@@ -75,10 +76,18 @@ static union silt_value golden_value(uint32_t series, uint32_t column, uint32_t 
     uint64_t random = mixed(((uint64_t)series << 40) + ((uint64_t)column << 20) + row);
     union silt_value value = {.u64 = 0};
     unsigned kind = column % KINDS;
-    if (column >= TYPED_COLUMNS) {
+    if (column == TYPED_COLUMNS) {
         struct silt_str text = silt_arena_printf(arena, random % 9 ? "%03u of %u done" : "%03u: failed, %u left",
                                                  (unsigned)(random >> 20) % 500, (unsigned)(random >> 40) % 5000);
         value.string = silt_arena_bytes_copy(arena, text);
+        return value;
+    }
+    if (column == TYPED_COLUMNS + 1) { /* few levels, far apart */
+        value.i64 = (int64_t)(random % 10 * random % 10 * 1000000007);
+        return value;
+    }
+    if (column == TYPED_COLUMNS + 2) { /* decimals, some off by an ulp */
+        value.f64 = (double)(random % 10000) / 1000 * 10;
         return value;
     }
     switch (type) {
@@ -99,8 +108,9 @@ static union silt_value golden_value(uint32_t series, uint32_t column, uint32_t 
     case SILT_TYPE_STRING: {
         struct silt_str text = kind == 0   ? SILT_STR("ok")
                                : kind == 1 ? SILT_STR("")
-                               : kind == 2 ? silt_arena_printf(arena, "state-%u", (unsigned)(random % 4))
-                                           : silt_arena_printf(arena, "%0*llx", (int)kind * 7, (unsigned long long)random);
+                               : kind == 2
+                                   ? silt_arena_printf(arena, "state-%u", (unsigned)(random % 4))
+                                   : silt_arena_printf(arena, "%0*llx", (int)kind * 7, (unsigned long long)random);
         value.string = silt_arena_bytes_copy(arena, text);
         break;
     }
@@ -145,8 +155,8 @@ static void write_golden(struct vfs *vfs, const char *name)
         golden_columns(series, newest->columns, columns);
         for (uint32_t row = 0; row < golden_rows(series); row++)
             times[row] = golden_time(series, row);
-        ck_assert_int_eq(tsm_writer_row_group(writer, series, times, golden_rows(series), columns, newest->columns, &err),
-                         SILT_OK);
+        ck_assert_int_eq(
+            tsm_writer_row_group(writer, series, times, golden_rows(series), columns, newest->columns, &err), SILT_OK);
     }
     ck_assert_msg(tsm_writer_finish(writer, NULL, &err) == SILT_OK, "%s", err.text);
 }
@@ -180,7 +190,7 @@ static void check_group(struct tsm_file *file, uint32_t series, uint32_t columns
             if (!golden_has(series, c, row))
                 continue;
             union silt_value value = golden_value(series, c, row);
-            bool same = field->type == SILT_TYPE_STRING    ? silt_str_equal(out.strings[row], silt_bytes_str(value.string))
+            bool same = field->type == SILT_TYPE_STRING ? silt_str_equal(out.strings[row], silt_bytes_str(value.string))
                         : field->type == SILT_TYPE_BOOLEAN ? out.bools[row] == value.boolean
                                                            : out.words[row] == value.u64;
             ck_assert_msg(same, "series %u, column %u, row %u", series, c, row);
