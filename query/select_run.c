@@ -5,7 +5,7 @@
  * row is made for every time that one of them has. Cells that a row has nothing for get what fill() says, which for
  * fill(previous) is what the row before it in the group had.
  */
-#include "query/cells.h"
+#include "query/first_windows.h"
 #include "query/into.h"
 #include "query/memory_reader.h"
 #include "query/points.h"
@@ -594,6 +594,7 @@ static enum silt_status run_calls(struct row_output *output, const struct scan *
         reader.fields = reader.fields || plan->slots[plan->aux[i]].kind == SLOT_FIELD;
     reader.strings = silt_arena_create(&exec->budget);
     size_t at_once = groups_at_once(&e, scan->group_count);
+    uint64_t wanted = first_windows_wanted(plan);
     struct cells *cells = silt_calloc(at_once * e.set_count + 1, sizeof(*cells));
 
     for (size_t done = 0; rc == SILT_OK && done < scan->group_count;) {
@@ -607,8 +608,8 @@ static enum silt_status run_calls(struct row_output *output, const struct scan *
                 silt_time min, max;
                 warm_up_read_range(plan->compiled, (uint32_t)k, &min, &max);
                 if (min <= max)
-                    rc = cells_reduce(scan, e.sets[k].leaves, e.sets[k].leaf_count, first, count, min, max,
-                                      cells + k * at_once, err);
+                    rc = first_windows_reduce(scan, e.sets[k].leaves, e.sets[k].leaf_count, first, count, min, max, wanted,
+                                              cells + k * at_once, err);
             }
         for (size_t i = 0; rc == SILT_OK && i < count; i++) {
             size_t index = plan->compiled->descending ? count - 1 - i : i;
