@@ -352,6 +352,9 @@ static const struct field_layout **probe_layout(const struct field_dict *dict, u
     return &dict->layouts[at];
 }
 
+/* So many are made though the budget refuses: rows with fields that exist are written, after a start above the bound too. */
+#define FREE_LAYOUTS 16384u
+
 /* With lock. NULL: not there and not to be made, or the budget refuses. */
 static const struct field_layout *intern(struct field_dict *dict, uint32_t measurement, const struct field_ref *columns,
                                          uint32_t count, bool make)
@@ -367,7 +370,7 @@ static const struct field_layout *intern(struct field_dict *dict, uint32_t measu
     if (!dict->layouts || dict->layout_count >= (dict->layout_mask + 1) / 4 * 3) {
         uint32_t old_count = dict->layouts ? dict->layout_mask + 1 : 0, slot_count = old_count ? 2 * old_count : 16;
         const struct field_layout **old = dict->layouts;
-        if (charge(dict, (slot_count - old_count) * sizeof(*old), NULL) != SILT_OK)
+        if (charge(dict, (slot_count - old_count) * sizeof(*old), NULL) != SILT_OK && dict->layout_count >= FREE_LAYOUTS)
             return NULL;
         dict->layouts = silt_calloc(slot_count, sizeof(*old));
         dict->layout_mask = slot_count - 1;
@@ -377,7 +380,9 @@ static const struct field_layout *intern(struct field_dict *dict, uint32_t measu
         free(old);
         slot = probe_layout(dict, measurement, columns, count);
     }
-    struct field_layout *layout = silt_arena_try_alloc(dict->arena, sizeof(*layout) + count * sizeof(*columns));
+    size_t bytes = sizeof(struct field_layout) + count * sizeof(*columns);
+    struct field_layout *layout =
+        dict->layout_count < FREE_LAYOUTS ? silt_arena_alloc(dict->arena, bytes) : silt_arena_try_alloc(dict->arena, bytes);
     if (!layout)
         return NULL;
     layout->measurement = measurement;
@@ -483,6 +488,19 @@ static enum silt_status look_up(struct field_dict *dict, struct field_types *typ
     return SILT_OK;
 }
 
+/* No room for a name or for a layout. With lock. */
+static enum silt_status memory_used_up(const struct field_dict *dict, uint32_t measurement, const struct silt_layout *layout,
+                                       struct silt_error *err)
+{
+    uint32_t count = measurement < dict->measurement_capacity ? dict->measurements[measurement].count : 0;
+    size_t used = dict->budget ? atomic_load_explicit(&dict->budget->used_bytes, memory_order_relaxed) : 0;
+    size_t limit = dict->budget ? atomic_load_explicit(&dict->budget->limit_bytes, memory_order_relaxed) : 0;
+
+    return silt_fail(err, SILT_LIMIT,
+                     "memory of the series index is used up (%zu of %zu bytes): measurement \"%.*s\" has %u fields, points with new ones are refused",
+                     used, limit, SILT_FMT(layout->measurement), count);
+}
+
 static enum silt_status define(struct field_dict *dict, struct field_types *types, uint32_t measurement,
                                const struct silt_layout *layout, struct place *places, struct silt_arena *arena,
                                struct field_definitions *defined, struct silt_error *err)
@@ -495,8 +513,8 @@ static enum silt_status define(struct field_dict *dict, struct field_types *type
             uint32_t id = measurement < dict->measurement_capacity ? dict->measurements[measurement].count + 1 : 1;
             if (id >= IDS_MAX)
                 return silt_fail(err, SILT_LIMIT, "too many fields in a measurement");
-            if ((rc = add_field(dict, measurement, id, layout->fields[i].name, err)) != SILT_OK)
-                return rc;
+            if (add_field(dict, measurement, id, layout->fields[i].name, NULL) != SILT_OK)
+                return memory_used_up(dict, measurement, layout, err);
             ref->field_id = id;
         }
         bool new_type = get_type(types, measurement, ref->field_id) == SILT_TYPE_NONE;
@@ -533,7 +551,7 @@ enum silt_status field_dict_resolve(struct field_dict *dict, struct field_types 
         rc = define(dict, types, measurement, layout, places, arena, defined, err);
     pthread_mutex_unlock(&types->lock);
     if (rc == SILT_OK && !finish_map(dict, measurement, places, layout->field_count, true, arena, map))
-        rc = silt_fail(err, SILT_LIMIT, "memory: layout of %u fields", layout->field_count);
+        rc = memory_used_up(dict, measurement, layout, err);
     pthread_mutex_unlock(&dict->lock);
     return rc;
 }

@@ -57,7 +57,7 @@ enum silt_status field_types_list(struct field_types *types, uint32_t measuremen
 
 struct field_dict;
 
-struct field_dict *field_dict_create(struct silt_budget *budget);
+struct field_dict *field_dict_create(struct silt_budget *budget); /* of names and layouts; NULL: not charged */
 void field_dict_destroy(struct field_dict *dict); /* NULL is fine */
 
 /* From the catalog or the log: the field has this id. The same again is fine; SILT_CORRUPT: it contradicts. */
@@ -89,7 +89,7 @@ struct field_definitions { /* zero-initialise; grows in the arena */
  * order. A caller that must log a definition before others use it holds a lock of its own from here to there
  * (field_dict_peek needs none).
  * SILT_CONFLICT: nothing was defined; err->text is InfluxDB's "field type conflict: input field ...".
- * SILT_LIMIT: budget; what was defined up to there stands, and is in `defined`.
+ * SILT_LIMIT: budget; what was defined up to there stands, and is in `defined`. err->text names the measurement and the bound.
  */
 enum silt_status field_dict_resolve(struct field_dict *dict, struct field_types *types, uint32_t measurement,
                                     const struct silt_layout *layout, struct silt_arena *arena, struct layout_map *map,

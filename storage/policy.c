@@ -131,7 +131,7 @@ struct database *database_create(struct silt_storage *storage, uint32_t id, stru
     database->default_policy = silt_strdup(SILT_STR(""));
     database->index = series_index_create(&storage->index_budget);
     series_index_limit(database->index, (struct series_limits){storage->options.series_max, storage->options.tag_values_max});
-    database->dict = field_dict_create(NULL);
+    database->dict = field_dict_create(&storage->index_budget);
     pthread_mutex_init(&database->define_lock, NULL);
     return database;
 }

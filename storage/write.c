@@ -50,13 +50,13 @@ struct known_layout {
     bool only_time;
 };
 
-enum pair_state { PAIR_UNKNOWN, PAIR_READY, PAIR_CONFLICT };
+enum pair_state { PAIR_UNKNOWN, PAIR_READY, PAIR_CONFLICT, PAIR_OVER_LIMIT };
 
 struct pair { /* a layout in a shard */
     enum pair_state state;
     uint32_t number; /* among the maps of the shard's record */
     struct layout_map map;
-    struct silt_str conflict;
+    struct silt_str reason; /* of a conflict, or which limit */
 };
 
 struct slot { /* a shard of the batch */
@@ -103,18 +103,18 @@ static void reject(struct write *w, size_t row, enum silt_reject why, struct sil
     w->row_slot[row] = NO_SLOT;
 }
 
-/* The row would have made a series too many: an operator should hear of it, though not for each row. */
-static void reject_series(struct write *w, size_t row, const struct silt_error *err)
+/* The row would have made a series or a field too many: an operator should hear of it, though not for each row. */
+static void reject_over_limit(struct write *w, size_t row, struct silt_str reason)
 {
     struct silt_storage *storage = w->storage;
     uint64_t now_ms = silt_clock_monotonic_ns() / 1000000, told_ms = atomic_load(&storage->limit_told_ms);
 
-    reject(w, row, SILT_REJECT_LIMIT, silt_arena_str(w->arena, silt_error_text(err)));
+    reject(w, row, SILT_REJECT_LIMIT, reason);
     atomic_fetch_add_explicit(&storage->rows_over_limits, 1, memory_order_relaxed);
     if ((told_ms == 0 || now_ms - told_ms > LIMIT_LOG_MS) &&
         atomic_compare_exchange_strong(&storage->limit_told_ms, &told_ms, now_ms))
-        silt_log(SILT_LOG_WARN, "points of new series are refused", "database=\"%s\" reason=\"%.*s\"", w->database->name,
-                 SILT_FMT(silt_error_text(err)));
+        silt_log(SILT_LOG_WARN, "points of new series or fields are refused", "database=\"%s\" reason=\"%.*s\"",
+                 w->database->name, SILT_FMT(reason));
 }
 
 /* ---------------------------------------------------------------- before the rows */
@@ -267,7 +267,7 @@ static silt_series_id define_series(struct write *w, size_t row)
         }
     }
     if (series_index_resolve(w->database->index, &parts, what->series, what->series_hash, true, &id, &created, &err) != SILT_OK) {
-        reject_series(w, row, &err);
+        reject_over_limit(w, row, silt_arena_str(w->arena, silt_error_text(&err)));
         return 0;
     }
     if (created) {
@@ -303,8 +303,8 @@ static void resolve_pair(struct write *w, struct slot *slot, uint32_t layout)
     if (known->measurement == 0)
         known->measurement = series_index_measurement_make(w->database->index, known->layout.measurement);
     if (known->measurement == 0) {
-        pair->state = PAIR_CONFLICT;
-        pair->conflict = SILT_STR("memory of the series index is used up");
+        pair->state = PAIR_OVER_LIMIT;
+        pair->reason = SILT_STR("memory of the series index is used up");
         return;
     }
     if (field_dict_peek(w->database->dict, slot->shard->types, known->measurement, &known->layout, w->arena, &pair->map)) {
@@ -313,19 +313,20 @@ static void resolve_pair(struct write *w, struct slot *slot, uint32_t layout)
     }
     begin_defining(w);
     size_t before = w->fields.count;
-    if (field_dict_resolve(w->database->dict, slot->shard->types, known->measurement, &known->layout, w->arena, &pair->map,
-                           &w->fields, &err) != SILT_OK) {
-        pair->state = PAIR_CONFLICT;
-        pair->conflict = silt_arena_str(w->arena, silt_str_from(err.text));
-        return;
-    }
+    enum silt_status rc = field_dict_resolve(w->database->dict, slot->shard->types, known->measurement, &known->layout,
+                                             w->arena, &pair->map, &w->fields, &err);
     for (size_t i = before; i < w->fields.count; i++)
         if (w->fields.items[i].new_type) {
             record_put_type(&w->definitions->payload, slot->shard->id, known->layout.measurement, w->fields.items[i].field_id,
                             w->fields.items[i].type);
             shard_count(&slot->shard->counters.fields_created, 1);
         }
-    finish_pair(w, slot, layout);
+    if (rc == SILT_OK) {
+        finish_pair(w, slot, layout);
+        return;
+    }
+    pair->state = rc == SILT_LIMIT ? PAIR_OVER_LIMIT : PAIR_CONFLICT;
+    pair->reason = silt_arena_str(w->arena, silt_str_from(err.text));
 }
 
 /* ---------------------------------------------------------------- the rows */
@@ -357,7 +358,11 @@ static void check_rows(struct write *w)
         if (pair->state == PAIR_UNKNOWN)
             resolve_pair(w, slot, row->layout);
         if (pair->state == PAIR_CONFLICT) {
-            reject(w, i, SILT_REJECT_CONFLICT, pair->conflict);
+            reject(w, i, SILT_REJECT_CONFLICT, pair->reason);
+            continue;
+        }
+        if (pair->state == PAIR_OVER_LIMIT) {
+            reject_over_limit(w, i, pair->reason);
             continue;
         }
         w->row_map[i] = pair->number;

@@ -76,6 +76,31 @@ class Cardinality(unittest.TestCase):
             server.query("DROP SERIES FROM m WHERE id =~ /[0-9]$/", db="d")
             self.write(server, ["m,zone=a,id=new v=3 3"])
 
+    def test_memory_of_fields(self):
+        """Names of fields are in it: only rows with new ones are refused; also after a restart above the bound."""
+        with server_with(index_max_memory="2m") as server:
+            server.keep = True
+            self.write(server, ["other v=1 1"])
+            for first in range(0, 200000, 1000):
+                answer = server.write("m " + ",".join("some_field_%d=1" % i for i in range(first, first + 1000)) + " 1", db="d")
+                if answer.status != 204:
+                    break
+            self.assertEqual(answer.status, 400)
+            refusal = (r'^partial write: memory of the series index is used up \(\d+ of \d+ bytes\): measurement "m" has \d+ fields, '
+                       r'points with new ones are refused dropped=1$')
+            self.assertRegex(error_of(answer), refusal)
+            answer = server.write("m some_field_0=2 2\nm no_such_field=1 2\nother v=2 2\nm some_field_7=2,some_field_9=1 2", db="d")
+            self.assertRegex(error_of(answer), refusal)
+            self.assertEqual(self.points(server, "SELECT some_field_0, some_field_7, some_field_9 FROM m WHERE time = 2"), [[0, 2, 2, 1]])
+            self.assertEqual(self.points(server, "SELECT count(v) FROM other"), [[0, 2]])
+            self.assertIn("\nsilt_points_over_limits_total 2\n", server.request("GET", "/metrics").body.decode())
+            folder = server.folder
+            self.assertEqual(server.stop(), 0)
+        with live.start_siltd(folder, env={"SILT_DATA_INDEX_MAX_MEMORY": "1m"}) as server:
+            self.write(server, ["m some_field_1=3 3", "other v=3 3"])
+            self.assertRegex(error_of(server.write("m no_such_field=3 3", db="d")), refusal)
+            self.assertEqual(self.points(server, "SELECT some_field_1 FROM m WHERE time = 3s"), [[3, 3]])
+
 
 if __name__ == "__main__":
     unittest.main()

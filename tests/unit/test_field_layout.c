@@ -174,16 +174,27 @@ START_TEST(budget_refuses)
     struct field_types *types = field_types_create(&budget);
     struct silt_arena *arena = silt_arena_create(NULL);
     enum silt_status rc = SILT_OK;
+    struct silt_error err;
     int i = 0;
     for (; i < 100000 && rc == SILT_OK; i++) {
         struct silt_field field = {silt_arena_printf(arena, "f%d", i), SILT_TYPE_FLOAT};
         struct silt_layout layout = make_layout("m", &field, 1);
         struct field_definitions defined = {0};
         struct layout_map map;
-        rc = field_dict_resolve(dict, types, 1, &layout, arena, &map, &defined, NULL);
+        rc = field_dict_resolve(dict, types, 1, &layout, arena, &map, &defined, &err);
     }
     ck_assert_int_eq(rc, SILT_LIMIT);
     ck_assert_int_gt(i, 50);
+    char text[200];
+    snprintf(text, sizeof(text), "memory of the series index is used up (%zu of 20000 bytes): measurement \"m\" has %u fields, "
+             "points with new ones are refused", (size_t)atomic_load(&budget.used_bytes), field_dict_count(dict, 1));
+    ck_assert_str_eq(err.text, text);
+    struct silt_field known = {SILT_STR("f3"), SILT_TYPE_FLOAT};
+    struct silt_layout layout = make_layout("m", &known, 1);
+    struct field_definitions defined = {0};
+    struct layout_map map;
+    ck_assert_int_eq(field_dict_resolve(dict, types, 1, &layout, arena, &map, &defined, NULL), SILT_OK);
+    ck_assert_uint_eq(defined.count, 0);
     field_types_destroy(types);
     field_dict_destroy(dict);
     ck_assert_uint_eq(atomic_load(&budget.used_bytes), 0);
