@@ -5,7 +5,8 @@
  * log, never before: SQLite must not know what a crash makes unknown. With each batch goes the number below which all is
  * applied, so that a replay knows where to go on. Applying twice does no harm.
  *
- * The thread also puts new series into the index's postings, a slice between batches, so that a filter finds them there.
+ * The thread also puts new series into the index's postings, a slice between batches, so that a filter finds them there, and takes back
+ * the memory of removed ones.
  *
  * When SQLite fails, the queue stays and the log keeps its segments; it is tried again.
  */
@@ -19,6 +20,7 @@
 
 #define BATCH_BYTES ((size_t)4 << 20)
 #define POST_SLICE 2048u   /* series put into postings at a time: less than a millisecond */
+#define RECLAIM_SLICE 512u
 #define POST_SLICES 16u    /* then it is the queue's turn */
 #define POST_PAUSE_US 200u /* between two, so that writers who wait for the index get it */
 
@@ -251,7 +253,7 @@ static void wait_a_second(struct index_thread *index)
     pthread_cond_timedwait(&index->cond, &index->lock, &until);
 }
 
-/* Some slices of each database's series into its postings; returns whether there is more. With index.lock; gives it up. */
+/* Some slices of each database's series into its postings, or of removed ones out of memory; returns whether there is more. With index.lock; gives it up. */
 static bool post_some(struct silt_storage *storage)
 {
     bool more = false;
@@ -262,7 +264,7 @@ static bool post_some(struct silt_storage *storage)
         for (unsigned slice = 0; left && slice < POST_SLICES; slice++) {
             if (slice > 0)
                 usleep(POST_PAUSE_US);
-            left = series_index_post(database->index, POST_SLICE);
+            left = series_index_post(database->index, POST_SLICE) || series_index_reclaim(database->index, RECLAIM_SLICE);
         }
         more = more || left;
         database_release(database);
@@ -328,6 +330,15 @@ enum silt_status index_drain(struct silt_storage *storage, struct silt_error *er
     }
     pthread_mutex_unlock(&index->lock);
     return rc;
+}
+
+void index_reclaim(struct silt_storage *storage)
+{
+    struct database *database;
+    for (size_t i = 0; (database = nth_database(storage, i)); i++) {
+        series_index_reclaim(database->index, UINT32_MAX);
+        database_release(database);
+    }
 }
 
 void index_stop(struct silt_storage *storage)

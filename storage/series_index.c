@@ -66,6 +66,7 @@ void series_index_destroy(struct series_index *index)
     series_hash_deinit(&index->hash);
     free(index->pending.items);
     free(index->aliases.items);
+    free(index->dead_pages);
     silt_assert(!index->loader);
     if (index->budget && index->charged)
         silt_budget_release(index->budget, index->charged);
@@ -155,7 +156,10 @@ void index_set_entry(struct series_index *index, silt_series_id id, uint64_t ent
         index->account += sizeof(*page);
         atomic_store_explicit(&middle[id / ID_PAGE % ID_MIDDLE], page, memory_order_release);
     }
+    page->live += (entry != 0) - (atomic_load_explicit(&page->entries[id % ID_PAGE], memory_order_relaxed) != 0);
     atomic_store_explicit(&page->entries[id % ID_PAGE], entry, memory_order_release);
+    if (page->live == 0)
+        index_note_dead_page(index, id / ID_PAGE);
 }
 
 uint32_t index_make_measurement(struct series_index *index, struct silt_str name)
@@ -164,7 +168,7 @@ uint32_t index_make_measurement(struct series_index *index, struct silt_str name
     if (next >= INT32_MAX / 2)
         return 0;
     index->account += segments_extend(&index->measurements, next + 1, sizeof(struct measurement), MEASUREMENTS_SHIFT);
-    uint32_t code = string_set_add(&index->names, &index->heap, name);
+    uint32_t code = string_set_add(&index->names, &index->heap, name, false);
     return code == STRINGS_NONE ? 0 : code + 1;
 }
 
@@ -179,7 +183,7 @@ enum silt_status index_make_series(struct series_index *index, silt_series_id id
         place->body = body_create();
     struct series_body *body = place->body;
     size_t before = fresh ? 0 : body->account;
-    uint32_t record = body_add(body, id, tags, tag_count);
+    uint32_t record = body_add(body, id, tags, tag_count, atomic_load_explicit(&index->holders, memory_order_acquire) == 0);
     index->body_bytes += body->account - before;
     index->unposted += record != 0;
     if (record == 0) {
@@ -336,10 +340,32 @@ struct series_body *index_hold_body(struct series_index *index, uint32_t measure
     pthread_rwlock_rdlock(&index->lock);
     if (measurement != 0 && measurement <= string_set_count(&index->names))
         body = index_measurement(index, measurement)->body;
-    if (body)
+    if (body) {
         atomic_fetch_add_explicit(&body->refs, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&index->holders, 1, memory_order_relaxed);
+    }
     pthread_rwlock_unlock(&index->lock);
     return body;
+}
+
+void index_let_go(struct series_index *index, struct series_body *body)
+{
+    body_release(body);
+    atomic_fetch_sub_explicit(&index->holders, 1, memory_order_release);
+}
+
+void index_take_out(struct series_index *index, const struct series_body *body)
+{
+    index->body_bytes -= body->account;
+    index->unposted -= body->unposted;
+    index->retired -= body->retired_count;
+}
+
+void index_put_in(struct series_index *index, const struct series_body *body)
+{
+    index->body_bytes += body->account;
+    index->unposted += body->unposted;
+    index->retired += body->retired_count;
 }
 
 size_t series_index_measurement_series(struct series_index *index, uint32_t measurement)
@@ -396,7 +422,10 @@ enum silt_status series_index_measurements(struct series_index *index, struct si
 
 uint32_t series_index_measurement_of(struct series_index *index, silt_series_id id)
 {
-    return (uint32_t)(id_table_get(&index->ids, id) >> 32);
+    pthread_rwlock_rdlock(&index->lock);
+    uint64_t entry = id_table_get(&index->ids, id);
+    pthread_rwlock_unlock(&index->lock);
+    return (uint32_t)(entry >> 32);
 }
 
 bool series_index_series(struct series_index *index, silt_series_id id, struct silt_arena *arena, struct silt_str *key,

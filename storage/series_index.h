@@ -71,6 +71,10 @@ void series_index_remove(struct series_index *index, const silt_series_id *ids, 
  * nothing is left. Whoever asks with a filter first does what is left of its measurement. */
 bool series_index_post(struct series_index *index, uint32_t most);
 
+/* What removed series left behind, of up to `most` of them, under the lock that keeps readers and creators waiting meanwhile, if nobody is
+ * in the middle of a select or the like; false: nothing is left. Ids are not given again. */
+bool series_index_reclaim(struct series_index *index, uint32_t most);
+
 /* Start-up, one thread, before anything else: series in rising id with their canonical keys. A thread of the index's own helps where
  * they are many, so a series is there, or its fault told, at the latest when load_wait or load_end returns. expected: a guess. */
 void series_index_load_begin(struct series_index *index, size_t expected);

@@ -20,7 +20,7 @@ static uint32_t count_dead(struct series_index *index, struct series_body *body,
     pthread_rwlock_wrlock(&index->lock);
     index_post_body(index, body, UINT32_MAX);
     for (uint32_t code = 0; code < string_set_count(&key->values); code++)
-        dead += code >= key->postings_capacity || key->postings[code] == 0;
+        dead += string_set_has(&key->values, code) && (code >= key->postings_capacity || key->postings[code] == 0);
     pthread_rwlock_unlock(&index->lock);
     return dead;
 }
@@ -28,13 +28,13 @@ static uint32_t count_dead(struct series_index *index, struct series_body *body,
 /* Values that series have. One that was dead and came back is still left out until the next look: a few more than the bound. */
 static uint32_t live_values(struct series_index *index, struct series_body *body, struct tag_key *key, size_t bound)
 {
-    uint32_t all = string_set_count(&key->values);
+    uint32_t all = string_set_strings(&key->values);
 
     if (all >= bound && key->removals_seen != body->removals) {
         key->dead_values = count_dead(index, body, key);
         key->removals_seen = body->removals;
     }
-    return all - key->dead_values;
+    return all > key->dead_values ? all - key->dead_values : 0;
 }
 
 static struct series_body *find_body(struct series_index *index, struct silt_str measurement)
@@ -71,7 +71,7 @@ static const struct tag_key *largest_key(struct series_index *index, uint32_t *m
         const struct series_body *at = index_measurement(index, m)->body;
         for (uint32_t k = 0; at && k < string_set_count(&at->key_names); k++) {
             const struct tag_key *key = body_key(at, k);
-            if (largest && string_set_count(&key->values) <= string_set_count(&largest->values))
+            if (largest && string_set_strings(&key->values) <= string_set_strings(&largest->values))
                 continue;
             largest = key;
             *body = at;
@@ -95,7 +95,7 @@ static enum silt_status memory_used_up(struct series_index *index, struct silt_e
     return silt_fail(err, SILT_LIMIT,
                      "memory of the series index is used up (%zu of %zu bytes): tag \"%.*s\" of measurement \"%.*s\" has %" PRIu32 " values",
                      used, limit, SILT_FMT(body_key_name(body, key)), SILT_FMT(series_index_measurement_name(index, measurement)),
-                     string_set_count(&key->values));
+                     string_set_strings(&key->values));
 }
 
 enum silt_status series_limits_check(struct series_index *index, const struct series_parts *parts, struct silt_error *err)

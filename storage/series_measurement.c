@@ -29,10 +29,49 @@ void segments_deinit(struct segments *array)
         free(atomic_load_explicit(&array->parts[i], memory_order_relaxed));
 }
 
+#define LARGE_LOOKS 8u /* free pieces of the last bin that are looked at */
+
+static size_t units_of(size_t bytes)
+{
+    return bytes ? (bytes + 3) / 4 : 1;
+}
+
+static void put_free(struct heap *heap, uint32_t number, size_t units)
+{
+    uint32_t *piece = heap_at(heap, number), *bin = &heap->free[units < HEAP_BINS ? units : 0];
+    piece[0] = *bin;
+    if (units >= HEAP_BINS)
+        piece[1] = (uint32_t)units;
+    *bin = number;
+}
+
+/* 0: none. What is too much of a large piece goes back. */
+static uint32_t take_free(struct heap *heap, size_t units)
+{
+    uint32_t *place = &heap->free[units < HEAP_BINS ? units : 0];
+    for (unsigned looks = 0; *place && looks < LARGE_LOOKS; looks++) {
+        uint32_t number = *place, *piece = heap_at(heap, number);
+        size_t has = units < HEAP_BINS ? units : piece[1];
+        if (has >= units) {
+            *place = piece[0];
+            if (has > units)
+                put_free(heap, number + (uint32_t)units, has - units);
+            return number;
+        }
+        place = &piece[0];
+    }
+    return 0;
+}
+
 /* Large parts come from the kernel untouched, so what counts is what is used of them. */
 uint32_t heap_alloc(struct heap *heap, size_t bytes)
 {
-    uint64_t units = (bytes + 3) / 4, first = (uint64_t)1 << HEAP_SHIFT, at = heap->used ? heap->used : 1;
+    uint64_t units = units_of(bytes), first = (uint64_t)1 << HEAP_SHIFT, at = heap->used ? heap->used : 1;
+    uint32_t again = take_free(heap, units);
+    if (again) {
+        *heap->bytes += units * 4;
+        return again;
+    }
     for (;;) {
         uint64_t biased = at + first;
         uint64_t part_end = ((uint64_t)2 << (63 - __builtin_clzll(biased))) - first;
@@ -46,6 +85,12 @@ uint32_t heap_alloc(struct heap *heap, size_t bytes)
     heap->used = (uint32_t)(at + units);
     *heap->bytes += units * 4;
     return (uint32_t)at;
+}
+
+void heap_free(struct heap *heap, uint32_t number, size_t bytes)
+{
+    put_free(heap, number, units_of(bytes));
+    *heap->bytes -= units_of(bytes) * 4;
 }
 
 /* ---------------------------------------------------------------- string sets */
@@ -135,32 +180,77 @@ static void grow_set(struct string_set *set, size_t *bytes)
     *bytes += ((size_t)slot_count - old_count) * sizeof(*slots);
 }
 
-uint32_t string_set_add(struct string_set *set, struct heap *heap, struct silt_str text)
+uint32_t string_set_add(struct string_set *set, struct heap *heap, struct silt_str text, bool reuse)
 {
     uint32_t count = atomic_load_explicit(&set->count, memory_order_relaxed);
-    if (!set->slots || count >= (set->mask + 1) / 4 * 3)
+    if (!set->slots || count - set->free_count >= (set->mask + 1) / 4 * 3)
         grow_set(set, heap->bytes);
     uint32_t hash = hash_text(text);
     struct string_slot *slot = probe_text(set, heap, text, hash);
     if (slot->code_plus_1)
         return slot->code_plus_1 - 1;
+    bool again = reuse && set->free_count > 0;
+    if (!again && count >= INT32_MAX)
+        return STRINGS_NONE;
     uint32_t number = heap_alloc(heap, sizeof(struct silt_bytes) + text.len);
-    if (number == 0 || count >= INT32_MAX)
+    if (number == 0)
         return STRINGS_NONE;
     struct silt_bytes *copy = heap_at(heap, number);
     copy->len = (uint32_t)text.len;
     if (text.len)
         memcpy(copy->p, text.p, text.len);
-    *heap->bytes += segments_extend(&set->texts, count, 4, STRINGS_SHIFT);
-    *(uint32_t *)segments_at(&set->texts, count, 4, STRINGS_SHIFT) = number;
-    *slot = (struct string_slot){hash, count + 1};
-    atomic_store_explicit(&set->count, count + 1, memory_order_release);
-    return count;
+    uint32_t code = again ? set->free_codes[--set->free_count] : count;
+    if (!again)
+        *heap->bytes += segments_extend(&set->texts, code, 4, STRINGS_SHIFT);
+    *(uint32_t *)segments_at(&set->texts, code, 4, STRINGS_SHIFT) = number;
+    *slot = (struct string_slot){hash, code + 1};
+    if (!again)
+        atomic_store_explicit(&set->count, count + 1, memory_order_release);
+    return code;
+}
+
+/* Whatever follows an emptied slot and may stand in it moves up, so that no marker is needed. */
+static void close_gap(struct string_set *set, uint32_t hole)
+{
+    for (uint32_t i = (hole + 1) & set->mask; set->slots[i].code_plus_1; i = (i + 1) & set->mask) {
+        uint32_t home = set->slots[i].hash & set->mask;
+        if (((i - home) & set->mask) >= ((i - hole) & set->mask)) {
+            set->slots[hole] = set->slots[i];
+            hole = i;
+        }
+    }
+    set->slots[hole] = (struct string_slot){0};
+}
+
+/* A list of numbers with one more. */
+static uint32_t *push_number(uint32_t *list, uint32_t *count, uint32_t *room, uint32_t number, size_t *bytes)
+{
+    if (*count == *room) {
+        uint32_t more = *room ? *room : 16;
+        list = silt_realloc(list, ((size_t)*room + more) * sizeof(*list));
+        *room += more;
+        *bytes += more * sizeof(*list);
+    }
+    list[(*count)++] = number;
+    return list;
+}
+
+void string_set_remove(struct string_set *set, struct heap *heap, uint32_t code)
+{
+    struct silt_str text = string_set_at(set, heap, code);
+    uint32_t *number = segments_at(&set->texts, code, 4, STRINGS_SHIFT);
+    struct string_slot *slot = probe_text(set, heap, text, hash_text(text));
+    silt_assert(slot->code_plus_1 == code + 1);
+    close_gap(set, (uint32_t)(slot - set->slots));
+    heap_free(heap, *number, sizeof(struct silt_bytes) + text.len);
+    *number = 0;
+    set->free_codes = push_number(set->free_codes, &set->free_count, &set->free_room, code, heap->bytes);
 }
 
 void string_set_deinit(struct string_set *set)
 {
     free(set->slots);
+    free(set->free_codes);
     segments_deinit(&set->texts);
 }
 
@@ -321,6 +411,7 @@ void body_release(struct series_body *body)
     string_set_deinit(&body->key_names);
     segments_deinit(&body->heap.units);
     free(body->shape_slots);
+    free(body->retired);
     roaring_bitmap_free(body->all);
     free(body);
 }
@@ -343,7 +434,7 @@ static struct tag_key *add_key(struct series_body *body, struct silt_str name)
     /* The key's place is filled before the name's code is published. */
     *body->bytes += sizeof(*key) + segments_extend(&body->keys, before, sizeof(void *), POINTERS_SHIFT);
     *(struct tag_key **)segments_at(&body->keys, before, sizeof(void *), POINTERS_SHIFT) = key;
-    if (string_set_add(&body->key_names, &body->heap, name) == STRINGS_NONE) {
+    if (string_set_add(&body->key_names, &body->heap, name, false) == STRINGS_NONE) {
         *(struct tag_key **)segments_at(&body->keys, before, sizeof(void *), POINTERS_SHIFT) = NULL;
         *body->bytes -= sizeof(*key);
         free(key);
@@ -445,7 +536,7 @@ void body_prefetch(const struct series_body *body, const struct silt_tag *tags, 
     }
 }
 
-uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt_tag *tags, size_t tag_count)
+uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt_tag *tags, size_t tag_count, bool reuse)
 {
     struct tag_shape *shape = find_shape(body, tags, tag_count);
     if (!shape)
@@ -459,7 +550,7 @@ uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt
         struct tag_key *key = shape->keys[i];
         uint32_t code = key->last_code;
         if (code == STRINGS_NONE || !same_text(body_value(body, key, code), tags[i].value))
-            code = string_set_add(&key->values, &body->heap, tags[i].value);
+            code = string_set_add(&key->values, &body->heap, tags[i].value, reuse);
         if (code == STRINGS_NONE)
             break;
         key->last_code = code;
@@ -476,11 +567,16 @@ uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt
         body->series_count++;
         body->unposted++;
     } else {
-        body->lost_series = true; /* values may have been added for nothing */
+        body->spoiled = true; /* values may have been added for nothing */
     }
     if (bytes != few)
         free(bytes);
     return number;
+}
+
+static void retire(struct series_body *body, uint32_t record)
+{
+    body->retired = push_number(body->retired, &body->retired_count, &body->retired_room, record, body->bytes);
 }
 
 void body_remove(struct series_body *body, silt_series_id id, uint32_t record)
@@ -502,7 +598,7 @@ void body_remove(struct series_body *body, silt_series_id id, uint32_t record)
     *body->bytes -= BITMAP_ID_BYTES;
     body->series_count--;
     body->unposted -= !posted;
-    body->lost_series = true;
+    retire(body, record);
     body->removals++;
 }
 
@@ -540,13 +636,14 @@ void body_remove_many(struct series_body *body, const roaring_bitmap_t *gone, co
         for (size_t code = 0; code < key->postings_capacity; code++)
             posting_cut(&key->postings[code], gone, body->bytes);
     }
-    /* Those that are in no posting yet. */
     roaring_uint32_iterator_t *at = roaring_create_iterator(gone);
     silt_assert(at);
-    for (roaring_move_uint32_iterator_equalorlarger(at, body->posted_below); at->has_value;
-         roaring_advance_uint32_iterator(at)) {
-        uint32_t shape_index;
-        read_varint(heap_at(&body->heap, (uint32_t)id_table_get(ids, at->current_value)), &shape_index);
+    for (; at->has_value; roaring_advance_uint32_iterator(at)) {
+        uint32_t record = (uint32_t)id_table_get(ids, at->current_value), shape_index;
+        retire(body, record);
+        if (at->current_value < body->posted_below)
+            continue; /* the rest is in no posting yet */
+        read_varint(heap_at(&body->heap, record), &shape_index);
         const struct tag_shape *shape = body_shape(body, shape_index);
         for (uint32_t i = 0; i < shape->key_count; i++)
             shape->keys[i]->series_count--;
@@ -557,8 +654,36 @@ void body_remove_many(struct series_body *body, const roaring_bitmap_t *gone, co
     roaring_bitmap_andnot_inplace(body->all, gone);
     *body->bytes -= count * BITMAP_ID_BYTES;
     body->series_count -= count;
-    body->lost_series = true;
     body->removals++;
+}
+
+uint32_t body_reclaim(struct series_body *body, uint32_t most)
+{
+    uint32_t done = 0;
+    silt_assert(body->unposted == 0);
+    for (; done < most && body->retired_count > 0; done++) {
+        uint32_t record = body->retired[--body->retired_count], shape_index, code;
+        const uint8_t *start = heap_at(&body->heap, record), *p = read_varint(start, &shape_index);
+        const struct tag_shape *shape = body_shape(body, shape_index);
+        for (uint32_t i = 0; i < shape->key_count; i++) {
+            struct tag_key *key = shape->keys[i];
+            p = read_varint(p, &code);
+            if ((code < key->postings_capacity && key->postings[code] != 0) || !string_set_has(&key->values, code))
+                continue;
+            string_set_remove(&key->values, &body->heap, code);
+            key->dead_values -= key->dead_values > 0;
+            if (key->last_code == code)
+                key->last_code = STRINGS_NONE;
+        }
+        heap_free(&body->heap, record, (size_t)(p - start));
+    }
+    if (body->retired_count == 0) {
+        *body->bytes -= body->retired_room * sizeof(*body->retired);
+        free(body->retired);
+        body->retired = NULL;
+        body->retired_room = 0;
+    }
+    return done;
 }
 
 const struct tag_shape *body_decode(const struct series_body *body, uint32_t record, struct silt_tag *tags)

@@ -11,6 +11,9 @@
  *
  * Texts, records, keys and shapes never move nor change once their number is published, so they are read without a lock
  * by whoever holds the body (bodies are counted). Hash tables, bitmaps and counts need the index's lock.
+ *
+ * What removed series leave (records, values that no other series has, pages of ids) is taken back by series_reclaim.c, at moments
+ * at which nobody holds a body: so a holder never sees a number given again.
  */
 #ifndef STORAGE_SERIES_MEASUREMENT_H
 #define STORAGE_SERIES_MEASUREMENT_H
@@ -44,14 +47,19 @@ void segments_deinit(struct segments *array);
 
 #define HEAP_SHIFT 10u /* first part: 4 KiB */
 
+#define HEAP_BINS 33u /* bin n: free pieces of n units; bin 0: of more */
+
 struct heap {
     struct segments units;
-    uint32_t used; /* units; number 0 is never given */
+    uint32_t used; /* units; number 0 is never given, and reads as zeros */
+    uint32_t free[HEAP_BINS]; /* first piece of each bin; the next one's number stands in the piece */
     size_t *bytes; /* the owner's account */
 };
 
 /* The number of `bytes` fresh bytes; 0: the heap is full (16 GiB). */
 uint32_t heap_alloc(struct heap *heap, size_t bytes);
+/* Nobody may know the number any more. */
+void heap_free(struct heap *heap, uint32_t number, size_t bytes);
 static inline void *heap_at(const struct heap *heap, uint32_t number)
 {
     return segments_at(&heap->units, number, 4, HEAP_SHIFT);
@@ -68,8 +76,10 @@ struct string_slot {
 struct string_set {
     struct string_slot *slots;
     uint32_t mask;
-    _Atomic uint32_t count;
-    struct segments texts; /* code -> number in the heap of a struct silt_bytes */
+    _Atomic uint32_t count; /* codes are below it */
+    struct segments texts; /* code -> number in the heap of a struct silt_bytes; 0: taken out, its text reads as "" */
+    uint32_t *free_codes;
+    uint32_t free_count, free_room;
 };
 
 #define STRINGS_NONE UINT32_MAX
@@ -82,9 +92,20 @@ static inline uint32_t string_set_count(const struct string_set *set)
 {
     return atomic_load_explicit(&set->count, memory_order_acquire);
 }
+/* Strings that are in it. */
+static inline uint32_t string_set_strings(const struct string_set *set)
+{
+    return string_set_count(set) - set->free_count;
+}
+static inline bool string_set_has(const struct string_set *set, uint32_t code)
+{
+    return *(uint32_t *)segments_at(&set->texts, code, 4, STRINGS_SHIFT) != 0;
+}
 uint32_t string_set_find(const struct string_set *set, const struct heap *heap, struct silt_str text);
-/* Found or added; STRINGS_NONE: no room left. */
-uint32_t string_set_add(struct string_set *set, struct heap *heap, struct silt_str text);
+/* Found or added; STRINGS_NONE: no room left. reuse: codes of strings that were taken out may be given again. */
+uint32_t string_set_add(struct string_set *set, struct heap *heap, struct silt_str text, bool reuse);
+/* It must be there. */
+void string_set_remove(struct string_set *set, struct heap *heap, uint32_t code);
 void string_set_deinit(struct string_set *set);
 
 /* ---------------------------------------------------------------- a measurement's series */
@@ -125,8 +146,10 @@ struct series_body {
     uint32_t series_count;
     uint32_t unposted;           /* series not in the postings yet */
     silt_series_id posted_below; /* ids below it are in them */
-    bool lost_series; /* so the dictionaries may hold values that no series has */
+    bool spoiled; /* the dictionaries may hold values that never had a series */
     uint32_t removals;
+    uint32_t *retired; /* records of series that were removed, to be taken back */
+    uint32_t retired_count, retired_room;
     roaring_bitmap_t *all;
     size_t account; /* bytes of all this, about */
     size_t *bytes;  /* &account */
@@ -149,6 +172,12 @@ static inline struct silt_str body_value(const struct series_body *body, const s
     return string_set_at(&key->values, &body->heap, code);
 }
 
+/* Whether every value in the dictionaries has a series. With the index's lock. */
+static inline bool body_is_exact(const struct series_body *body)
+{
+    return !body->spoiled && body->retired_count == 0;
+}
+
 static inline const uint8_t *read_varint(const uint8_t *p, uint32_t *out)
 {
     uint32_t value = *p & 127, shift = 7;
@@ -168,12 +197,15 @@ void body_release(struct series_body *body);
 
 /* Fetches what body_add will look at first, where it is far from the processor. */
 void body_prefetch(const struct series_body *body, const struct silt_tag *tags, size_t tag_count);
-/* The number of a new record for the tags; 0: no room. With the index's lock. */
-uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt_tag *tags, size_t tag_count);
+/* The number of a new record for the tags; 0: no room. reuse: nobody holds a body. With the index's lock. */
+uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt_tag *tags, size_t tag_count, bool reuse);
 /* Take a series out of bitmaps and counts. With the index's lock. */
 void body_remove(struct series_body *body, silt_series_id id, uint32_t record);
 /* The same for all ids of a set; each is of this body, and ids still has their records. */
 void body_remove_many(struct series_body *body, const roaring_bitmap_t *gone, const struct id_table *ids);
+/* Up to `most` of the retired records, and the values that nobody has any more; returns how many. All series are in the postings, and
+ * nobody holds the body. With the index's lock. */
+uint32_t body_reclaim(struct series_body *body, uint32_t most);
 /* NULL: no series ever had it. With the index's lock. */
 struct tag_key *body_find_key(const struct series_body *body, struct silt_str name);
 /* Canonical parts of a record; texts are the body's own. tags: room for the shape's keys. */
@@ -182,11 +214,12 @@ const struct tag_shape *body_decode(const struct series_body *body, uint32_t rec
 /* ---------------------------------------------------------------- the index as its own files see it */
 
 /* Ids in three levels of pages, so that an entry never moves. */
-#define ID_PAGE 4096u
-#define ID_MIDDLE 512u
+#define ID_PAGE 1024u
+#define ID_MIDDLE 2048u
 #define ID_TOP 1024u
 
 struct id_page {
+    uint32_t live; /* entries that are not 0; with the index's lock */
     _Atomic uint64_t entries[ID_PAGE]; /* measurement << 32 | record; 0: no such series */
 };
 
@@ -194,7 +227,7 @@ struct id_table {
     _Atomic(_Atomic(struct id_page *) *) top[ID_TOP];
 };
 
-/* No lock needed. */
+/* No lock needed by whoever holds a body. */
 static inline uint64_t id_table_get(const struct id_table *ids, silt_series_id id)
 {
     if (id > SERIES_INDEX_ID_MAX)
@@ -242,6 +275,11 @@ struct series_index {
     size_t measurement_count; /* with series */
     uint64_t unposted;        /* of all bodies */
     uint32_t post_at;         /* the measurement to look at next for such */
+    uint64_t retired;         /* of all bodies */
+    uint32_t reclaim_at;
+    uint32_t *dead_pages;     /* of ids, that had no live entry at some time */
+    uint32_t dead_page_count, dead_page_room;
+    _Atomic uint32_t holders; /* of bodies; one more only with lock */
 
     struct id_table ids;
 
@@ -267,8 +305,14 @@ enum silt_status index_make_series(struct series_index *index, silt_series_id id
 /* 0: the series is gone. With lock, exclusively. */
 void index_set_entry(struct series_index *index, silt_series_id id, uint64_t entry);
 
-/* The measurement's body, held (body_release it); NULL: no series. Takes lock. */
+/* The measurement's body, held (index_let_go of it); NULL: no series. Takes lock. */
 struct series_body *index_hold_body(struct series_index *index, uint32_t measurement);
+void index_let_go(struct series_index *index, struct series_body *body);
+/* The body's accounts in the index's: taken out before it is changed, put in afterwards. With lock, exclusively. */
+void index_take_out(struct series_index *index, const struct series_body *body);
+void index_put_in(struct series_index *index, const struct series_body *body);
+/* A page of ids may have no live entry. With lock, exclusively. */
+void index_note_dead_page(struct series_index *index, uint32_t page);
 
 /* Up to `most` more series into the postings, by reading their records; returns how many. With lock, exclusively. */
 uint32_t body_post(struct series_body *body, const struct id_table *ids, uint32_t most);

@@ -54,15 +54,13 @@ static void remove_chunk(struct series_index *index, const silt_series_id *ids, 
             continue;
         struct measurement *measurement = index_measurement(index, (uint32_t)(entry >> 32));
         struct series_body *body = measurement->body;
-        index->body_bytes -= body->account;
-        index->unposted -= body->unposted;
+        index_take_out(index, body);
         body_remove(body, texts[i].id, (uint32_t)entry);
-        index->unposted += body->unposted;
-        index->body_bytes += body->account;
+        index_put_in(index, body);
         index_set_entry(index, texts[i].id, 0);
         atomic_fetch_sub_explicit(&index->series_count, 1, memory_order_relaxed);
         if (body->series_count == 0) {
-            index->body_bytes -= body->account;
+            index_take_out(index, body);
             measurement->body = NULL;
             index->measurement_count--;
             body_release(body);
@@ -94,16 +92,14 @@ static void take_from_bodies(struct series_index *index, const silt_series_id *i
         struct measurement *measurement = index_measurement(index, m);
         struct series_body *body = measurement->body;
         uint32_t leaving = (uint32_t)roaring_bitmap_get_cardinality(gone[m]);
-        index->body_bytes -= body->account;
-        index->unposted -= body->unposted;
+        index_take_out(index, body);
         if (leaving == body->series_count) {
             bodies[released++] = body;
             measurement->body = NULL;
             index->measurement_count--;
         } else {
             body_remove_many(body, gone[m], &index->ids);
-            index->body_bytes += body->account;
-            index->unposted += body->unposted;
+            index_put_in(index, body);
         }
         atomic_fetch_sub_explicit(&index->series_count, leaving, memory_order_relaxed);
         roaring_bitmap_free(gone[m]);

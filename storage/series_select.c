@@ -287,7 +287,7 @@ enum silt_status series_index_select(struct series_index *index, uint32_t measur
     enum silt_status rc = select_in(index, body, filter, arena, out, err);
     if (rc == SILT_OK && order == SERIES_BY_KEY)
         rc = series_sort_by_key(&index->ids, body, measurement, silt_arena_budget(arena), out->ids, &out->count, err);
-    body_release(body);
+    index_let_go(index, body);
     return rc;
 }
 
@@ -368,7 +368,7 @@ enum silt_status series_index_tag_keys(struct series_index *index, uint32_t meas
         if (body_key(body, i)->series_count)
             (*keys)[(*count)++] = silt_arena_str(arena, body_key_name(body, body_key(body, i)));
     pthread_rwlock_unlock(&index->lock);
-    body_release(body);
+    index_let_go(index, body);
     if (*count)
         qsort(*keys, *count, sizeof(**keys), compare_strs);
     return rc;
@@ -447,11 +447,11 @@ static bool hold_key(struct series_index *index, uint32_t measurement, struct si
         return false;
     pthread_rwlock_rdlock(&index->lock);
     *key = body_find_key(*body, name);
-    *exact = !(*body)->lost_series;
+    *exact = body_is_exact(*body);
     pthread_rwlock_unlock(&index->lock);
     if (*key)
         return true;
-    body_release(*body);
+    index_let_go(index, *body);
     return false;
 }
 
@@ -468,10 +468,11 @@ enum silt_status series_index_tag_values(struct series_index *index, uint32_t me
     if (!hold_key(index, measurement, key_name, &body, &key, &exact))
         return SILT_OK;
     if (!filter && exact) {
-        uint32_t n = string_set_count(&key->values);
-        uint32_t *codes = silt_malloc(((size_t)n + 1) * sizeof(*codes));
-        for (uint32_t i = 0; i < n; i++)
-            codes[i] = i;
+        uint32_t all = string_set_count(&key->values), n = 0;
+        uint32_t *codes = silt_malloc(((size_t)all + 1) * sizeof(*codes));
+        for (uint32_t i = 0; i < all; i++)
+            if (string_set_has(&key->values, i))
+                codes[n++] = i;
         rc = copy_values(body, key, codes, n, arena, values, count, err);
         free(codes);
     } else {
@@ -482,7 +483,7 @@ enum silt_status series_index_tag_values(struct series_index *index, uint32_t me
             rc = values_of(index, body, measurement, key, set.ids, set.count, arena, values, count, err);
         silt_arena_destroy(scratch);
     }
-    body_release(body);
+    index_let_go(index, body);
     return rc;
 }
 

@@ -318,6 +318,8 @@ enum silt_status silt_storage_step(struct silt_storage *storage, bool *did, stru
     *did = false;
     enum silt_status rc = index_drain(storage, err);
     if (rc == SILT_OK)
+        index_reclaim(storage);
+    if (rc == SILT_OK)
         rc = retention_step(storage, did, err);
     if (rc == SILT_OK)
         rc = flush_step(storage, false, did, err);

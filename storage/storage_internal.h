@@ -237,6 +237,7 @@ void index_push_locked(struct silt_storage *storage, struct log_item *item); /* 
 enum silt_status index_start(struct silt_storage *storage, struct silt_error *err);
 void index_stop(struct silt_storage *storage); /* applies what is durable first */
 enum silt_status index_drain(struct silt_storage *storage, struct silt_error *err); /* all that is queued now */
+void index_reclaim(struct silt_storage *storage); /* what removed series left in memory */
 uint64_t index_oldest_seq(struct silt_storage *storage); /* 0: nothing waits */
 /* The stored number of a measurement, for recovery. */
 void index_map_measurement(struct database *database, uint32_t measurement, uint32_t stored_id);

@@ -378,6 +378,8 @@ static void run_against_model(size_t rounds, size_t shapes)
             if (rand() % 2)
                 while (series_index_post(index, 1 + (uint32_t)rand() % 100))
                     ;
+            if (rand() % 2)
+                series_index_reclaim(index, 1 + (uint32_t)rand() % 50);
         }
         compare_all(index, &model);
     }
@@ -540,6 +542,56 @@ START_TEST(sorting_is_charged)
 }
 END_TEST
 
+/* Series come and go, each with values of its own: what is alive decides what memory is used, and the dictionaries hold nothing else. */
+START_TEST(removed_series_leave_nothing)
+{
+    enum { ALIVE = 2000, ROUNDS = 100 };
+    struct silt_budget budget;
+    silt_budget_init(&budget, "index", SIZE_MAX, NULL);
+    struct series_index *index = series_index_create(&budget);
+    silt_series_id ids[ALIVE];
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_str *values;
+    size_t bytes_then = 0, count;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < ALIVE; i++) {
+            silt_arena_reset(arena);
+            struct silt_str text = silt_arena_printf(arena, "m,host=h%d-%0*d,zone=z%d", round * ALIVE + i, rand() % 200, 0, i % 7);
+            struct silt_str key, measurement;
+            struct silt_tag *tags;
+            bool created;
+            ck_assert_ptr_null(silt_series_key_parse(text, arena, &key, &measurement, &tags, &count));
+            struct series_parts parts = {key, measurement, tags, count};
+            if (round > 0) { /* the one that it takes the place of, among them one by one and in pieces */
+                size_t piece = i % 100 == 0 && round % 2 ? 100 : round % 2 ? 0 : 1;
+                series_index_remove(index, ids + i, piece);
+            }
+            ck_assert_int_eq(series_index_resolve(index, &parts, text, silt_hash(text.p, text.len), false, &ids[i], &created,
+                                                  NULL), SILT_OK);
+            ck_assert(created);
+            if (rand() % 300 == 0)
+                series_index_reclaim(index, 512);
+        }
+        while (series_index_reclaim(index, 512))
+            ;
+        silt_arena_reset(arena);
+        uint32_t m = series_index_measurement(index, SILT_STR("m"));
+        ck_assert_int_eq(series_index_tag_values(index, m, SILT_STR("host"), NULL, arena, &values, &count, NULL), SILT_OK);
+        ck_assert_uint_eq(count, ALIVE);
+        struct series_index_stats stats;
+        series_index_stats(index, &stats);
+        ck_assert_uint_eq(stats.series, ALIVE);
+        if (round == 10)
+            bytes_then = stats.bytes;
+        else if (round > 10)
+            ck_assert_uint_lt(stats.bytes, bytes_then + bytes_then / 2);
+    }
+    series_index_destroy(index);
+    ck_assert_uint_eq(atomic_load(&budget.used_bytes), 0);
+    silt_arena_destroy(arena);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- threads */
 
 struct shared {
@@ -561,6 +613,7 @@ static void *read_along(void *arg)
         for (size_t i = 0; i < set.count; i++) {
             if (!series_index_series(shared->index, set.ids[i], arena, &key, NULL, NULL, NULL))
                 continue;
+            ck_assert_int_eq(memcmp(key.p, "cpu,dc=x,host=h", 15), 0);
             ck_assert(silt_str_compare(last, key) < 0);
             last = key;
         }
@@ -594,11 +647,11 @@ START_TEST(readers_beside_writers)
     pthread_create(&readers[0], NULL, read_along, &shared);
     pthread_create(&readers[1], NULL, read_along, &shared);
     pthread_create(&readers[2], NULL, look_along, &shared);
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 6; round++) {
         struct silt_arena *arena = silt_arena_create(NULL);
         silt_series_id *ids = silt_arena_alloc(arena, 3000 * sizeof(*ids));
         for (int i = 0; i < 3000; i++) {
-            struct silt_str text = silt_arena_printf(arena, "cpu,dc=x,host=h%d", i), key, measurement;
+            struct silt_str text = silt_arena_printf(arena, "cpu,dc=x,host=h%d", i + round * 1000), key, measurement;
             struct silt_tag *tags;
             size_t count;
             bool created;
@@ -611,6 +664,8 @@ START_TEST(readers_beside_writers)
                 series_index_post(shared.index, 1 + (uint32_t)i % 100);
             if (i % 50 == 0)
                 series_index_publish(shared.index);
+            if (i % 90 == 0)
+                series_index_reclaim(shared.index, 100);
         }
         series_index_publish(shared.index);
         series_index_remove(shared.index, ids, round == 1 ? 3000 : 1500);
@@ -635,6 +690,7 @@ int main(void)
     tcase_add_test(tcase, faults_in_long_lists_are_told);
     tcase_add_test(tcase, budget_ends_creation);
     tcase_add_test(tcase, sorting_is_charged);
+    tcase_add_test(tcase, removed_series_leave_nothing);
     tcase_add_test(tcase, readers_beside_writers);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
