@@ -24,7 +24,8 @@
 #include <stdlib.h>
 
 #define BUFFER_BYTES ((size_t)1 << 20)
-#define PIECE_BYTES ((size_t)256 << 10) /* read and summed while it is in a processor's cache */
+#define PIECE_BYTES ((size_t)1 << 20)
+#define PIECE_ALIGNMENT ((size_t)4096) /* as direct reads need it */
 
 struct backup {
     struct silt_snapshot *snapshot;
@@ -93,25 +94,18 @@ static enum silt_status send_list(struct backup *backup)
     return rc;
 }
 
-/* Straight into the answer's buffers. */
-static enum silt_status send_file(struct backup *backup, size_t i, struct silt_digest *digest, struct silt_error *err)
+static enum silt_status send_file(struct backup *backup, size_t i, char *piece, struct silt_digest *digest, struct silt_error *err)
 {
     const struct silt_snapshot_file *file = &backup->files[i];
     char sum[SILT_DIGEST_TEXT_BYTES];
     enum silt_status rc = tar_begin_file(backup->output, file->name, file->bytes, backup->now_s);
 
     for (uint64_t at = 0; rc == SILT_OK && at < file->bytes;) {
-        struct output *output = backup->output;
-        size_t room = (size_t)(output->end - output->next), part = room < PIECE_BYTES ? room : PIECE_BYTES;
-        part = file->bytes - at < part ? (size_t)(file->bytes - at) : part;
-        if (part == 0) {
-            rc = output->flush(output, OUTPUT_FULL);
-            continue;
-        }
-        if ((rc = silt_snapshot_read(backup->snapshot, i, at, output->next, part, err)) != SILT_OK)
+        size_t part = file->bytes - at < PIECE_BYTES ? (size_t)(file->bytes - at) : PIECE_BYTES;
+        if ((rc = silt_snapshot_read(backup->snapshot, i, at, piece, part, err)) != SILT_OK)
             return rc;
-        silt_digest_add(digest, output->next, part);
-        output->next += part;
+        silt_digest_add(digest, piece, part);
+        rc = output_write(backup->output, piece, part);
         at += part;
     }
     if (rc == SILT_OK)
@@ -124,12 +118,14 @@ static enum silt_status send_file(struct backup *backup, size_t i, struct silt_d
 
 static enum silt_status send_all(struct backup *backup, struct silt_error *err)
 {
+    char *piece = aligned_alloc(PIECE_ALIGNMENT, PIECE_BYTES);
+    silt_assert(piece);
     struct silt_digest *digest = silt_digest_create();
     enum silt_status rc = send_list(backup);
 
     for (size_t i = 0; rc == SILT_OK && i < backup->count; i++)
         if (!backup->had[i])
-            rc = send_file(backup, i, digest, err);
+            rc = send_file(backup, i, piece, digest, err);
     if (rc == SILT_OK)
         rc = tar_file(backup->output, SILT_BACKUP_SUMS, (struct silt_str){backup->sums.p, backup->sums.len}, backup->now_s);
     if (rc == SILT_OK)
@@ -137,6 +133,7 @@ static enum silt_status send_all(struct backup *backup, struct silt_error *err)
     if (rc == SILT_OK)
         rc = backup->output->flush(backup->output, OUTPUT_LAST);
     silt_digest_destroy(digest);
+    free(piece);
     return rc;
 }
 

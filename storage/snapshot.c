@@ -29,6 +29,8 @@ struct silt_snapshot {
     struct version **versions;
     size_t version_count;
     uint64_t store_id;
+    struct vfs_blob *once; /* of the data file that is being read; NULL: none, or there is no such thing */
+    size_t once_of;        /* its number; SIZE_MAX: none yet */
 };
 
 static struct source *add(struct silt_snapshot *snapshot, enum silt_backup_kind kind, const char *name, uint64_t bytes)
@@ -123,6 +125,7 @@ static enum silt_status copy_catalog(struct silt_snapshot *snapshot, struct silt
 enum silt_status silt_snapshot_take(struct silt_storage *storage, struct silt_snapshot **out, struct silt_error *err)
 {
     struct silt_snapshot *snapshot = silt_calloc(1, sizeof(*snapshot));
+    snapshot->once_of = SIZE_MAX;
     enum silt_status rc = silt_storage_flush(storage, err);
 
     if (rc == SILT_OK)
@@ -145,6 +148,7 @@ void silt_snapshot_release(struct silt_snapshot *snapshot)
 {
     if (!snapshot)
         return;
+    vfs_blob_close(snapshot->once);
     for (size_t i = 0; i < snapshot->count; i++) {
         struct source *source = &snapshot->sources[i];
         free((char *)(uintptr_t)snapshot->files[i].name);
@@ -189,6 +193,19 @@ static enum silt_status read_descriptor(int fd, uint64_t offset, char *out, size
     return SILT_OK;
 }
 
+/* A handle that leaves the page cache as it is, kept while one file is read. */
+static struct vfs_blob *blob_to_read(struct silt_snapshot *snapshot, size_t i)
+{
+    struct vfs_blob *blob = snapshot->sources[i].own ? snapshot->sources[i].own : snapshot->sources[i].pinned;
+
+    if (snapshot->once_of != i) {
+        vfs_blob_close(snapshot->once);
+        snapshot->once = vfs_blob_once(blob);
+        snapshot->once_of = i;
+    }
+    return snapshot->once ? snapshot->once : blob;
+}
+
 enum silt_status silt_snapshot_read(struct silt_snapshot *snapshot, size_t i, uint64_t offset, void *out, size_t len,
                                     struct silt_error *err)
 {
@@ -201,5 +218,5 @@ enum silt_status silt_snapshot_read(struct silt_snapshot *snapshot, size_t i, ui
     }
     if (source->fd >= 0)
         return read_descriptor(source->fd, offset, out, len, err);
-    return vfs_blob_read(source->own ? source->own : source->pinned, offset, out, len, err);
+    return vfs_blob_read(blob_to_read(snapshot, i), offset, out, len, err);
 }

@@ -50,6 +50,9 @@ struct vfs_ops {
     /* The whole blob in memory until blob_close, or NULL: then read. */
     const void *(*blob_map)(struct vfs_blob *blob);
     void (*blob_close)(struct vfs_blob *blob);
+    /* The same blob once more, for who reads all of it once: its reads leave the page cache as it is, if they begin at multiples of
+     * 4096 in the blob and in memory. To be closed before the other. NULL, as the operation may be: read the one there is. */
+    struct vfs_blob *(*blob_once)(struct vfs_blob *blob);
     /* Gone for new opens at once; those who have it open may read on. Missing is fine. */
     enum silt_status (*blob_remove)(struct vfs *vfs, const char *name, struct silt_error *err);
     /* The same of one that nobody has open: a large one's space comes back bit by bit. May be NULL: blob_remove. */
@@ -128,6 +131,10 @@ static inline enum silt_status vfs_blob_read(struct vfs_blob *blob, uint64_t off
 static inline const void *vfs_blob_map(struct vfs_blob *blob)
 {
     return blob->vfs->ops->blob_map(blob);
+}
+static inline struct vfs_blob *vfs_blob_once(struct vfs_blob *blob)
+{
+    return blob->vfs->ops->blob_once ? blob->vfs->ops->blob_once(blob) : NULL;
 }
 static inline void vfs_blob_close(struct vfs_blob *blob) /* NULL is fine */
 {

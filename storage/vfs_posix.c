@@ -8,6 +8,7 @@
  *
  * A NAME.tmp that nobody in this process is writing is what an earlier run left; list removes it.
  */
+#include "storage/direct_read.h"
 #include "storage/file_reaper.h"
 #include "storage/vfs.h"
 
@@ -59,6 +60,7 @@ struct posix_blob {
     int fd;
     uint64_t size;
     void *map; /* NULL: empty, or the kernel said no */
+    struct posix_blob *of; /* its fd is for direct reads of this one; NULL: as ever */
     char name[VFS_NAME_BYTES_MAX];
 };
 
@@ -396,15 +398,31 @@ static uint64_t blob_bytes(struct vfs_blob *base)
 
 static enum silt_status blob_read(struct vfs_blob *base, uint64_t offset, void *out, size_t len, struct silt_error *err)
 {
-    struct posix_blob *blob = (struct posix_blob *)base;
+    struct posix_blob *blob = (struct posix_blob *)base, *usual = blob->of ? blob->of : blob;
     size_t got;
     if (offset > blob->size || len > blob->size - offset)
         return silt_fail(err, SILT_CORRUPT, "%s: ends at %llu, before %llu", blob->name, (unsigned long long)blob->size,
                          (unsigned long long)(offset + len));
-    enum silt_status rc = read_some(blob->fd, blob->name, out, len, offset, &got, err);
+    size_t front = blob->of ? direct_read(blob->fd, blob->of->map, offset, out, len) : 0;
+    enum silt_status rc = read_some(usual->fd, blob->name, (char *)out + front, len - front, offset + front, &got, err);
+    got += front;
     if (rc == SILT_OK && got < len)
         rc = silt_fail(err, SILT_CORRUPT, "%s: cut off at %llu", blob->name, (unsigned long long)(offset + got));
     return rc;
+}
+
+static struct vfs_blob *blob_once(struct vfs_blob *base)
+{
+    struct posix_blob *of = (struct posix_blob *)base, *blob;
+    int fd = direct_open(of->fd);
+    if (fd < 0)
+        return NULL;
+    blob = silt_malloc(sizeof(*blob));
+    *blob = *of;
+    blob->fd = fd;
+    blob->map = NULL;
+    blob->of = of;
+    return &blob->base;
 }
 
 static const void *blob_map(struct vfs_blob *base)
@@ -737,6 +755,7 @@ static const struct vfs_ops posix_ops = {
     .blob_open = blob_open,
     .blob_bytes = blob_bytes,
     .blob_read = blob_read,
+    .blob_once = blob_once,
     .blob_map = blob_map,
     .blob_close = blob_close,
     .blob_remove = remove_name,

@@ -31,7 +31,8 @@ void silt_snapshot_release(struct silt_snapshot *snapshot); /* before the store 
 uint64_t silt_snapshot_store_id(const struct silt_snapshot *snapshot);
 /* Borrowed until the release. */
 size_t silt_snapshot_files(const struct silt_snapshot *snapshot, const struct silt_snapshot_file **files);
-/* All of [offset, offset + len) of file i, or an error. */
+/* All of [offset, offset + len) of file i, or an error. Files of data do not go through the page cache, if offset and out are multiples
+ * of 4096: then read much at a time. */
 enum silt_status silt_snapshot_read(struct silt_snapshot *snapshot, size_t i, uint64_t offset, void *out, size_t len,
                                     struct silt_error *err);
 

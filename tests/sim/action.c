@@ -180,7 +180,7 @@ static bool upkeep(struct sim *sim, unsigned kind)
 static void change(struct sim *sim, unsigned database)
 {
     unsigned chance = below(sim, 100);
-    if (chance < 85)
+    if (chance < (sim->races ? 50 : 85))
         act_write(sim, database);
     else if (chance < 94)
         act_delete(sim, database, false);
@@ -235,7 +235,9 @@ void act(struct sim *sim)
     unsigned chance = below(sim, 1000), database = below(sim, DATABASES);
     sim->upkept = false;
     totals.actions++;
-    if (chance < 520)
+    if (sim->races && below(sim, 2))
+        sim->doing = "side by side", act_beside(sim);
+    else if (chance < 520)
         sim->doing = "write", act_write(sim, database);
     else if (chance < 620)
         sim->doing = "read", act_read(sim);

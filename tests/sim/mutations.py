@@ -21,7 +21,8 @@ DAMAGE = {"the checksum of a log record is not looked at", "a block's checksum i
           "a catalog page's checksum is not looked at", "the log is closed without a seal"}
 
 # Seen by threads that meet in a rare order.
-RACES = {"a flush does not wait for writers in the middle of it", "a flush rotates in the middle of a delete"}
+RACES = {"a flush does not wait for writers in the middle of it", "a flush rotates in the middle of a delete",
+         "a delete's tombstone comes after its rotation", "a merge does not wait for the deletes that it carries out"}
 
 # name, file, what stands there, what stands there instead
 MUTATIONS = [
@@ -75,7 +76,8 @@ MUTATIONS = [
      "while (atomic_load_explicit(&generation->pins, memory_order_acquire) != 0)\n        sched_yield();", ""),
     ("a delete's tombstone comes after its rotation", "storage/delete.c",
      "shard_rotate(shard, boundary - 1, boundary, tombstone);",
-     "shard_rotate(shard, boundary - 1, boundary, NULL);\n            shard_rotate(shard, boundary - 1, boundary, tombstone);"),
+     "shard_rotate(shard, boundary - 1, boundary, NULL);\n            for (int i = 0; i < 100; i++)\n                sched_yield();\n"
+     "            shard_rotate(shard, boundary - 1, boundary, tombstone);"),
     ("a flush rotates in the middle of a delete", "storage/flush.c",
      "pthread_rwlock_rdlock(&storage->meta_lock);\n        shard_rotate(shard, 0, 0, NULL);\n"
      "        pthread_rwlock_unlock(&storage->meta_lock);", "shard_rotate(shard, 0, 0, NULL);"),
@@ -135,7 +137,7 @@ def main():
             built = build(tree)
             found = None
             if built:
-                mode = ["--flips", "1000000"] if mutation[0] in DAMAGE else ["--sparse"] if mutation[0] in RACES else []
+                mode = ["--flips", "1000000"] if mutation[0] in DAMAGE else ["--races"] if mutation[0] in RACES else []
                 done = subprocess.run([program, "--seconds", str(seconds)] + mode, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
                 said = re.search(r"seed (\d+), life \d+, action \d+ \([^)]*\): (.*)", done.stdout.decode(errors="replace"))
                 if done.returncode:

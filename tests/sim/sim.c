@@ -2,7 +2,7 @@
  * sim.c - the storage engine against a model, in one process, on files that fail, under a clock that jumps, its threads in turns
  * that a seed decides.
  *
- *     sim [--runs N] [--seconds S] [--points N] [--flips N] [--seed FIRST] [--sparse] [-v]
+ *     sim [--runs N] [--seconds S] [--points N] [--flips N] [--seed FIRST] [--sparse] [--races] [-v]
  *
  * A run is a store's lives, one after another, all that it meets chosen by a seed:
  *
@@ -33,6 +33,7 @@ enum { LIVES = 6, FLIPS_A_LIFE = 200, SPARSE_ONE_IN = 1000 };
 struct totals totals;
 static bool verbose;
 static bool sparse; /* few crash points, so that more is done in between */
+static bool races;  /* much side by side, and more deletes in it */
 static unsigned flips_a_life = 2;
 
 uint64_t sim_random(struct sim *sim)
@@ -176,11 +177,11 @@ static void live(struct sim *sim)
 {
     static const unsigned one_in[] = {1, 2, 4, 16};
     struct silt_error err;
-    schedule_one_in((unsigned[]){0, 2, 8, 64}[below(sim, 4)]);
+    schedule_one_in((unsigned[]){races ? 4 : 0, 2, 8, 64}[below(sim, 4)]);
     sim->background = below(sim, 3) == 0;
     sim->upkept = false;
     totals.lives++;
-    points_watch(sim, sparse ? SPARSE_ONE_IN : one_in[below(sim, 4)]);
+    points_watch(sim, sparse ? SPARSE_ONE_IN : one_in[below(sim, 4)] * (races ? 32 : 1));
     start(sim);
     unsigned actions = 10 + below(sim, 60);
     for (unsigned d = 0; d < DATABASES && !fault_vfs_crashed(sim->vfs); d++)
@@ -222,7 +223,7 @@ static void run(uint64_t seed)
     struct model model = {0};
     uint32_t numbers = 0;
     struct sim *sim = silt_calloc(1, sizeof(*sim));
-    *sim = (struct sim){.seed = seed, .random = seed * 0x9e3779b97f4a7c15u | 1, .point_random = seed * 0xff51afd7ed558ccdu | 1,
+    *sim = (struct sim){.seed = seed, .races = races, .random = seed * 0x9e3779b97f4a7c15u | 1, .point_random = seed * 0xff51afd7ed558ccdu | 1,
                         .now = START + 20 * DAY, .model = &model, .numbers = &numbers,
                         .effects = silt_malloc(EFFECTS_MAX * sizeof(struct effect))};
     schedule_seed(seed, 8);
@@ -280,8 +281,10 @@ int main(int argc, char **argv)
             verbose = true;
         } else if (strcmp(argv[i], "--sparse") == 0) {
             sparse = true;
+        } else if (strcmp(argv[i], "--races") == 0) {
+            races = true;
         } else {
-            fprintf(stderr, "sim [--runs N] [--seconds S] [--points N] [--flips N] [--seed FIRST] [--sparse] [-v]\n");
+            fprintf(stderr, "sim [--runs N] [--seconds S] [--points N] [--flips N] [--seed FIRST] [--sparse] [--races] [-v]\n");
             return 2;
         }
     }

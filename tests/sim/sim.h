@@ -55,6 +55,7 @@ struct sim {
     bool error_seen;    /* reading met one that is allowed */
     bool upkept;        /* the last thing was an upkeep without error: retention has done its work */
     bool background;    /* the store's own threads do the upkeep */
+    bool races;         /* much is done side by side */
     uint64_t strict;    /* the reading that must be the same again; 0: none */
     unsigned life, action;
     const char *doing;

@@ -5,6 +5,7 @@
 #include "tests/fault_vfs.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -79,6 +80,47 @@ START_TEST(blobs_are_whole_or_absent)
     ck_assert_int_eq(vfs_blob_append(writer, bytes, 10, &err), SILT_OK);
     vfs_blob_abort(writer);
     ck_assert_int_eq(vfs_blob_open(vfs, "a/b/y.tsm", &blob, &err), SILT_NOT_FOUND);
+    free(bytes);
+    free(back);
+}
+END_TEST
+
+/* Whether its bytes are in the page cache, in part, or not at all; wherever a read begins and ends. */
+START_TEST(blobs_read_once)
+{
+    struct vfs_blob_writer *writer;
+    struct vfs_blob *blob, *once;
+    const size_t len = 300001, room = 1 << 20;
+    char *bytes = malloc(len), *back = aligned_alloc(4096, room), path[128];
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (char)(i * 31 >> 3);
+    ck_assert_int_eq(vfs_blob_create(vfs, "a/once.tsm", &writer, &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_append(writer, bytes, len, &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_commit(writer, &err), SILT_OK);
+    for (int cached = 0; cached < 3; cached++) {
+        ck_assert_int_eq(vfs_blob_open(vfs, "a/once.tsm", &blob, &err), SILT_OK);
+        snprintf(path, sizeof(path), "%s/a/once.tsm", folder);
+        int fd = open(path, O_RDONLY);
+        if (cached == 2)
+            ck_assert_int_eq(vfs_blob_read(blob, 0, back, len, &err), SILT_OK);
+        else
+            ck_assert_int_eq(posix_fadvise(fd, cached ? 100000 : 0, 0, POSIX_FADV_DONTNEED), 0);
+        close(fd);
+        once = vfs_blob_once(blob);
+        if (once) { /* not every file system can */
+            static const size_t reads[][2] = {{0, 300001}, {0, 131072}, {131072, 168929}, {4096, 4096}, {1, 8192}, {8192, 5000}, {294912, 5089}, {300000, 1}};
+            for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+                memset(back, 0xee, room);
+                ck_assert_int_eq(vfs_blob_read(once, reads[i][0], back + i % 2 * 512, reads[i][1], &err), SILT_OK);
+                ck_assert_int_eq(memcmp(back + i % 2 * 512, bytes + reads[i][0], reads[i][1]), 0);
+                ck_assert_int_eq(vfs_blob_read(once, reads[i][0], back, reads[i][1], &err), SILT_OK);
+                ck_assert_int_eq(memcmp(back, bytes + reads[i][0], reads[i][1]), 0);
+            }
+            ck_assert_int_eq(vfs_blob_read(once, len - 10, back, 11, &err), SILT_CORRUPT);
+        }
+        vfs_blob_close(once);
+        vfs_blob_close(blob);
+    }
     free(bytes);
     free(back);
 }
@@ -287,6 +329,7 @@ int main(void)
     tcase_add_checked_fixture(posix, set_up_posix, tear_down_posix);
     tcase_add_checked_fixture(fault, set_up_fault, tear_down_fault);
     add_conformance(posix);
+    tcase_add_test(posix, blobs_read_once);
     tcase_add_test(posix, a_directory_has_one_owner);
     tcase_add_test(posix, a_directory_is_made_with_those_above_it);
     tcase_add_test(posix, what_an_earlier_run_left_unfinished_is_removed);
