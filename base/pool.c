@@ -2,6 +2,12 @@
  * pool.c - implements silt/pool.h: threads around one queue of jobs, oldest first.
  *
  *     submit -> [job][job][job] -> thread 1..n
+ *                                    |   ^ places: so many jobs run at once
+ *                         wait_begin v   | wait_end, before any job of the queue
+ *                                   waiting
+ *
+ * A job that waits leaves its place to the next of the queue, and its thread is one more than there were: another is started
+ * where none is idle, up to the spares. Where there are no more, the queue waits for a thread, as it would without all this.
  *
  * A loop (silt_pool_for) is a shared counter: the caller and as many helper jobs as there are threads take the next
  * index until none is left. A helper whose job comes up only after the caller found the counter used up sees a closed
@@ -14,39 +20,79 @@
 #include <unistd.h>
 
 struct silt_pool {
-    unsigned thread_count;
+    unsigned places, thread_max; /* the latter with the spares */
     pthread_t *threads;
     pthread_mutex_t lock; /* guards this group: */
-    pthread_cond_t wake;
+    pthread_cond_t wake, resume; /* of threads without a job; of jobs that waited */
     struct silt_job *first, **last;
     size_t queued;
+    unsigned thread_count, idle, running, resuming;
     bool ending;
 };
+
+static void *work(void *arg);
+
+/* False: the system has no more threads to give. */
+static bool start_thread_locked(struct silt_pool *pool)
+{
+    if (pthread_create(&pool->threads[pool->thread_count], NULL, work, pool) != 0)
+        return false;
+    pool->thread_count++;
+    return true;
+}
+
+/* To be called where a place may have become free, or a job has come: for who is next. */
+static void fill_places_locked(struct silt_pool *pool)
+{
+    if (pool->running >= pool->places)
+        return;
+    if (pool->resuming)
+        pthread_cond_signal(&pool->resume);
+    else if (pool->first && pool->idle)
+        pthread_cond_signal(&pool->wake);
+    else if (pool->first && pool->thread_count < pool->thread_max)
+        (void)start_thread_locked(pool); /* without it, the job is taken by the next thread that is done with one */
+}
+
+static struct silt_job *next_job_locked(struct silt_pool *pool)
+{
+    while (!pool->first || pool->resuming || pool->running >= pool->places) {
+        if (pool->ending && !pool->first) {
+            pthread_cond_signal(&pool->wake); /* whoever found a job, but no place, when the end was called out */
+            return NULL;
+        }
+        pool->idle++;
+        pthread_cond_wait(&pool->wake, &pool->lock);
+        pool->idle--;
+    }
+    struct silt_job *job = pool->first;
+    pool->first = job->next;
+    if (!pool->first)
+        pool->last = &pool->first;
+    pool->queued--;
+    return job;
+}
 
 static void *work(void *arg)
 {
     struct silt_pool *pool = arg;
+    struct silt_job *job;
 
     pthread_mutex_lock(&pool->lock);
-    for (;;) {
-        while (!pool->first && !pool->ending)
-            pthread_cond_wait(&pool->wake, &pool->lock);
-        struct silt_job *job = pool->first;
-        if (!job)
-            break;
-        pool->first = job->next;
-        if (!pool->first)
-            pool->last = &pool->first;
-        pool->queued--;
+    while ((job = next_job_locked(pool))) {
+        pool->running++;
+        fill_places_locked(pool);
         pthread_mutex_unlock(&pool->lock);
         job->run(job);
         pthread_mutex_lock(&pool->lock);
+        pool->running--;
+        fill_places_locked(pool);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
-struct silt_pool *silt_pool_create(unsigned thread_count)
+struct silt_pool *silt_pool_create(unsigned thread_count, unsigned spare_count)
 {
     struct silt_pool *pool = silt_calloc(1, sizeof(*pool));
     if (thread_count == 0) {
@@ -55,13 +101,17 @@ struct silt_pool *silt_pool_create(unsigned thread_count)
     }
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
+    pthread_cond_init(&pool->resume, NULL);
     pool->last = &pool->first;
-    pool->threads = silt_calloc(thread_count, sizeof(*pool->threads));
-    for (unsigned i = 0; i < thread_count; i++) {
-        int failed = pthread_create(&pool->threads[i], NULL, work, pool);
-        silt_assert(!failed);
-        pool->thread_count++;
+    pool->places = thread_count;
+    pool->thread_max = thread_count + spare_count;
+    pool->threads = silt_calloc(pool->thread_max, sizeof(*pool->threads));
+    pthread_mutex_lock(&pool->lock);
+    while (pool->thread_count < thread_count) {
+        bool started = start_thread_locked(pool);
+        silt_assert(started);
     }
+    pthread_mutex_unlock(&pool->lock);
     return pool;
 }
 
@@ -72,10 +122,15 @@ void silt_pool_destroy(struct silt_pool *pool)
     pthread_mutex_lock(&pool->lock);
     pool->ending = true;
     pthread_cond_broadcast(&pool->wake);
+    for (unsigned i = 0; i < pool->thread_count; i++) { /* jobs that still run may start more */
+        pthread_t thread = pool->threads[i];
+        pthread_mutex_unlock(&pool->lock);
+        pthread_join(thread, NULL);
+        pthread_mutex_lock(&pool->lock);
+    }
     pthread_mutex_unlock(&pool->lock);
-    for (unsigned i = 0; i < pool->thread_count; i++)
-        pthread_join(pool->threads[i], NULL);
     pthread_cond_destroy(&pool->wake);
+    pthread_cond_destroy(&pool->resume);
     pthread_mutex_destroy(&pool->lock);
     free(pool->threads);
     free(pool);
@@ -83,7 +138,7 @@ void silt_pool_destroy(struct silt_pool *pool)
 
 unsigned silt_pool_threads(const struct silt_pool *pool)
 {
-    return pool ? pool->thread_count : 0;
+    return pool ? pool->places : 0;
 }
 
 size_t silt_pool_queued(const struct silt_pool *pool)
@@ -102,7 +157,27 @@ void silt_pool_submit(struct silt_pool *pool, struct silt_job *job)
     *pool->last = job;
     pool->last = &job->next;
     pool->queued++;
-    pthread_cond_signal(&pool->wake);
+    fill_places_locked(pool);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void silt_pool_wait_begin(struct silt_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->running--;
+    fill_places_locked(pool);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void silt_pool_wait_end(struct silt_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->resuming++;
+    while (pool->running >= pool->places)
+        pthread_cond_wait(&pool->resume, &pool->lock);
+    pool->resuming--;
+    pool->running++;
+    fill_places_locked(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -171,7 +246,7 @@ void silt_pool_for(struct silt_pool *pool, size_t count, void (*fn)(void *arg, s
         return;
     }
     struct loop *loop = silt_calloc(1, sizeof(*loop));
-    size_t helpers = count - 1 < pool->thread_count ? count - 1 : pool->thread_count;
+    size_t helpers = count - 1 < pool->places ? count - 1 : pool->places;
     loop->count = count;
     loop->fn = fn;
     loop->arg = arg;

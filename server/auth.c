@@ -58,7 +58,7 @@ enum silt_status auth_gate_create(struct http_server *server, struct auth_gate *
         return rc;
     }
     gate->throttle = login_throttle_create(seed);
-    gate->pool = silt_pool_create(WORKERS);
+    gate->pool = silt_pool_create(WORKERS, 0);
     *out = gate;
     return SILT_OK;
 }

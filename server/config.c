@@ -92,7 +92,9 @@ const struct setting config_settings[] = {
      "memory of all bodies that are being read into rows; never more than 8 % of data.max-memory"},
 
     {"query", "workers", KIND_COUNT, FIELD(query_worker_count), 0, 1024, "0",
-     "queries under way at once, those that wait for a slow client included; 0: 8 per core"},
+     "queries under way at once; 0: 8 per core"},
+    {"query", "max-stalled", KIND_COUNT, FIELD(query_stalled_max), 0, 4096, "128",
+     "answers that wait for clients who do not read, beside those; of more, the one that got nowhere for the longest is broken off"},
     {"query", "max-queued", KIND_COUNT, LIVE(query_queue_max), 1, 1000000, "1000",
      "queries waiting for a worker; more are answered 503"},
     {"query", "max-memory", KIND_SIZE, LIVE(query_memory_bytes), 0, 1024 * GIB, "1g",

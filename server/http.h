@@ -23,6 +23,7 @@
 #include "server/answer.h"
 #include "server/query_host.h"
 #include "server/query_registry.h"
+#include "server/stalled.h"
 #include "server/stats.h"
 #include "silt/pool.h"
 #include "silt/server.h"
@@ -107,6 +108,7 @@ struct http_server {
     struct silt_pool *compute_pool;            /* a query's loops; its jobs never wait for a client */
     struct auth_gate *gate;          /* NULL: everybody may do everything */
     struct silt_budget query_budget, write_budget;
+    struct stalled_list stalled; /* of query_pool */
     struct query_registry queries;
     struct query_host query_host;
     struct stats_source stats;

@@ -76,10 +76,12 @@ static void start_pools(struct silt_server *server)
     struct memory_shares shares = memory_shares_of(options, silt_machine_memory());
     silt_budget_init(&http->query_budget, "memory of all queries", shares.queries, NULL);
     silt_budget_init(&http->write_budget, "memory of all writes", shares.writes, NULL);
-    http->write_pool = silt_pool_create((unsigned)options->write_worker_count);
+    http->write_pool = silt_pool_create((unsigned)options->write_worker_count, 0);
     http->query_pool =
-        silt_pool_create(options->query_worker_count ? (unsigned)options->query_worker_count : 8 * core_count());
-    http->compute_pool = silt_pool_create(0);
+        silt_pool_create(options->query_worker_count ? (unsigned)options->query_worker_count : 8 * core_count(),
+                         (unsigned)options->query_stalled_max);
+    stalled_list_init(&http->stalled, http->query_pool, &http->query_budget, options->query_stalled_max);
+    http->compute_pool = silt_pool_create(0, 0);
     http->stats.storage = http->storage;
     http->stats.queries = &http->queries;
     http->stats.options = options;
@@ -124,6 +126,8 @@ static enum silt_status close_all(struct silt_server *server, bool flush, struct
     auth_gate_destroy(http->gate);
     silt_pool_destroy(http->write_pool);
     silt_pool_destroy(http->query_pool);
+    if (http->query_pool)
+        stalled_list_deinit(&http->stalled);
     silt_pool_destroy(http->compute_pool);
     continuous_destroy(http->stats.continuous); /* nobody writes any more, and the store is still there */
     forward_destroy(http->stats.forward);

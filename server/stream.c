@@ -2,16 +2,20 @@
  * stream.c - see stream.h.
  *
  * Buffers are a ring: `written` counts those the worker has handed over, `taken` those given to the library, `sent`
- * those the client's socket has taken. The worker fills buffer `written % N` and waits while written - sent == N. When it
- * must not wait any more, it goes on in a buffer of its own, which flush copies to the tail; that is sent with the last.
+ * those the client's socket has taken. The worker fills buffer `written % N` and waits while written - sent == N, after a
+ * moment without its place among the workers (stalled.h). When it must not wait any more, it goes on in a buffer of its
+ * own, which flush copies to the tail; that is sent with the last.
  */
 #include "server/stream.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #define PATIENCE_CHECK_NS 50000000 /* how often a worker that waits looks whether it still should */
+#define STALL_NS 20000000          /* so long it waits as a worker: most clients are quicker */
 
 enum ending { ENDING_NONE, ENDING_REPLY, ENDING_BODY, ENDING_ABORT };
 
@@ -29,6 +33,7 @@ struct stream {
     const _Atomic bool *killed;
     uint64_t deadline_ns; /* monotonic; 0: none */
     char *spare;          /* what output writes to once the worker waits no more; NULL: it does */
+    struct stalled stalled;
 
     struct http_pending pending;
     struct http_message message;
@@ -49,6 +54,7 @@ struct stream {
     unsigned written, taken, sent;
     bool posted; /* the message is on its way */
     bool cancelled;
+    bool broken_off; /* and its connection is to be ended: the client may never read what lies in the buffers */
     enum ending ending;
     int status;
     struct silt_buffer text; /* of the reply */
@@ -155,6 +161,11 @@ static void pump(struct stream *stream)
     bool last;
     enum ending ending;
 
+    pthread_mutex_lock(&stream->lock);
+    bool broken_off = stream->broken_off;
+    pthread_mutex_unlock(&stream->lock);
+    if (broken_off && stream->pending.req && http_connection_of(stream->pending.req))
+        shutdown(h2o_socket_get_fd(http_connection_of(stream->pending.req)->socket), SHUT_RDWR);
     if (stream->sending || stream->ended)
         return;
     pthread_mutex_lock(&stream->lock);
@@ -253,16 +264,47 @@ static bool out_of_patience(const struct stream *stream)
            (stream->deadline_ns && silt_clock_monotonic_ns() > stream->deadline_ns);
 }
 
-/* Until the client has taken a buffer. False: there is none, and no waiting for it. */
-static bool wait_for_buffer_locked(struct stream *stream)
+static bool is_full_locked(const struct stream *stream)
 {
-    while (stream->written - stream->sent == STREAM_BUFFER_COUNT && !stream->cancelled) {
-        if (out_of_patience(stream))
-            return false;
-        struct timespec until = silt_clock_in(PATIENCE_CHECK_NS);
-        pthread_cond_timedwait(&stream->changed, &stream->lock, &until);
+    return stream->written - stream->sent == STREAM_BUFFER_COUNT && !stream->cancelled;
+}
+
+/* Others need its place among those that wait: any thread. */
+static void break_off(struct stalled *stalled)
+{
+    struct stream *stream = H2O_STRUCT_FROM_MEMBER(struct stream, stalled, stalled);
+    bool post;
+
+    atomic_store(&stream->pending.gone, true);
+    pthread_mutex_lock(&stream->lock);
+    stream->cancelled = stream->broken_off = true;
+    post_locked(stream, &post);
+    pthread_cond_signal(&stream->changed);
+    pthread_mutex_unlock(&stream->lock);
+    if (post)
+        http_post(stream->pending.loop, &stream->message);
+}
+
+/* Until the client has taken a buffer, or there is none. False: no waiting for it any more. */
+static bool wait_for_buffer(struct stream *stream)
+{
+    struct stalled_list *list = &stream->pending.loop->server->stalled;
+    bool aside = false, patient = true;
+
+    pthread_mutex_lock(&stream->lock);
+    while (is_full_locked(stream) && (patient = !out_of_patience(stream))) {
+        struct timespec until = silt_clock_in(aside ? PATIENCE_CHECK_NS : STALL_NS);
+        int rc = pthread_cond_timedwait(&stream->changed, &stream->lock, &until);
+        if (rc != ETIMEDOUT || aside || !is_full_locked(stream))
+            continue;
+        pthread_mutex_unlock(&stream->lock); /* its time to be broken off: the list's lock comes first */
+        aside = stalled_begin(list, &stream->stalled);
+        pthread_mutex_lock(&stream->lock);
     }
-    return true;
+    pthread_mutex_unlock(&stream->lock);
+    if (aside)
+        stalled_end(list, &stream->stalled);
+    return patient;
 }
 
 static enum silt_status flush_to_tail(struct stream *stream)
@@ -308,13 +350,13 @@ static enum silt_status flush(struct output *output, enum output_flush why)
     if (post)
         http_post(stream->pending.loop, &stream->message);
 
+    bool patient = wait_for_buffer(stream);
     pthread_mutex_lock(&stream->lock);
-    bool room = wait_for_buffer_locked(stream);
     bool cancelled = stream->cancelled;
     pthread_mutex_unlock(&stream->lock);
     if (cancelled)
         return lose(stream);
-    if (!room) {
+    if (!patient) {
         stream->spare = silt_malloc(OUTPUT_BUFFER_BYTES);
         output->start = output->next = stream->spare;
         output->end = stream->spare + OUTPUT_BUFFER_BYTES;
@@ -334,6 +376,7 @@ struct stream *stream_create(h2o_req_t *req)
     stream->message.run = on_message;
     stream->content_type = "application/json";
     stream->buffer_bytes = OUTPUT_BUFFER_BYTES;
+    stream->stalled.break_off = break_off;
     stream->output.flush = flush;
     stream->output.idle = idle;
     http_pend(&stream->pending, req, on_gone);

@@ -4,6 +4,9 @@
  *     worker:  output buffer --flush--> [64 KiB][64 KiB][64 KiB][64 KiB] --> loop: h2o_send --> client
  *              waits when all are full <------------ given back when sent
  *
+ * A client that does not read holds no worker: another runs in its place meanwhile. Where too many such clients are waited for,
+ * the answer of the one that took nothing for the longest is broken off, and its connection ended (stalled.h).
+ *
  * Nothing goes out before the first flush, so that until then the worker may still answer with an error instead.
  *
  * A query that is killed or out of time does not wait for its client any more: what it still writes, the error and the

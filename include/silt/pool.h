@@ -1,8 +1,8 @@
 /*
- * pool.h - a fixed set of worker threads: single jobs, and loops over independent items.
+ * pool.h - a bounded set of worker threads: single jobs, and loops over independent items.
  *
- * A job may block. Jobs are taken oldest first. silt_pool_for may be called from a job: the caller works along,
- * so it never waits for a free thread.
+ * A job may block; for as long as it says that it waits, another runs in its place. Jobs are taken oldest first.
+ * silt_pool_for may be called from a job: the caller works along, so it never waits for a free thread.
  */
 #ifndef SILT_POOL_H
 #define SILT_POOL_H
@@ -16,11 +16,16 @@ struct silt_job { /* embedded in the caller's struct; the pool touches it until 
     void (*run)(struct silt_job *job);
 };
 
-struct silt_pool *silt_pool_create(unsigned thread_count); /* 0: one per core */
+/* So many jobs run at once, 0: one per core; spare_count more threads are started when jobs wait. */
+struct silt_pool *silt_pool_create(unsigned thread_count, unsigned spare_count);
 void silt_pool_destroy(struct silt_pool *pool);            /* runs what is queued, then joins; NULL is fine */
 unsigned silt_pool_threads(const struct silt_pool *pool);
 void silt_pool_submit(struct silt_pool *pool, struct silt_job *job); /* any thread */
 size_t silt_pool_queued(const struct silt_pool *pool);
+
+/* By a job, around what it waits for. It is one of thread_count again when wait_end returns, which may take as long as others run. */
+void silt_pool_wait_begin(struct silt_pool *pool);
+void silt_pool_wait_end(struct silt_pool *pool);
 
 /* Call fn(arg, i, slot) for i in 0..count-1, spread over the threads, and return when all are done. slot is
  * 0..silt_pool_threads() and is never in use twice at once: use it to pick a per-thread scratch. pool NULL:

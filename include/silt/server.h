@@ -83,7 +83,8 @@ struct silt_server_options {
     _Atomic uint64_t write_memory_bytes; /* of all bodies being parsed */
 
     /* [query] */
-    uint64_t query_worker_count; /* threads that run a query or wait for its client; 0: 8 per core */
+    uint64_t query_worker_count; /* queries that run at once; 0: 8 per core */
+    uint64_t query_stalled_max;  /* that wait for clients who do not read, beside those */
     _Atomic uint64_t query_queue_max;    /* requests waiting for one */
     _Atomic uint64_t query_memory_bytes; /* of one query; 0: none */
     _Atomic uint64_t memory_bytes;       /* of all queries; 0: none */

@@ -199,7 +199,7 @@ class Connections(unittest.TestCase):
 
     def test_query_queue(self):
         """Queries beyond the queue are refused with a hint when to come again."""
-        with live.start_siltd(env={"SILT_QUERY_WORKERS": "1", "SILT_QUERY_MAX_QUEUED": "2"}) as server:
+        with live.start_siltd(env={"SILT_QUERY_WORKERS": "1", "SILT_QUERY_MAX_QUEUED": "2", "SILT_QUERY_MAX_STALLED": "0"}) as server:
             server.query("CREATE DATABASE d")
             for part in range(10):
                 server.write("".join("m v=%d %d\n" % (i, i * 10**9) for i in range(part * 30000, part * 30000 + 30000)),

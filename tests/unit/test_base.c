@@ -6,7 +6,9 @@
 
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 START_TEST(blocks_are_kept_within_a_bound)
 {
@@ -242,7 +244,7 @@ static void nested(void *arg, size_t index, unsigned slot)
 
 START_TEST(pool_loops_visit_each_item_once)
 {
-    struct silt_pool *pool = silt_pool_create(4);
+    struct silt_pool *pool = silt_pool_create(4, 0);
     static _Atomic unsigned counts[10000];
     for (int round = 0; round < 50; round++)
         silt_pool_for(pool, 10000, count_item, counts);
@@ -252,6 +254,72 @@ START_TEST(pool_loops_visit_each_item_once)
     silt_pool_destroy(pool);
     silt_pool_for(NULL, 10, count_item, counts);
     ck_assert_uint_eq(counts[9], 51);
+}
+END_TEST
+
+struct waiter { /* runs, waits until the gate opens, runs again */
+    struct silt_job job;
+    struct silt_pool *pool;
+    bool waits;
+};
+static _Atomic unsigned running, running_most, ended;
+static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
+static bool gate_open;
+
+static void run_a_while(void)
+{
+    unsigned now = atomic_fetch_add(&running, 1) + 1, most = atomic_load(&running_most);
+    while (now > most && !atomic_compare_exchange_weak(&running_most, &most, now))
+        ;
+    usleep(200);
+    atomic_fetch_sub(&running, 1);
+}
+
+static void run_waiter(struct silt_job *job)
+{
+    struct waiter *waiter = (struct waiter *)job;
+
+    run_a_while();
+    if (waiter->waits) {
+        silt_pool_wait_begin(waiter->pool);
+        pthread_mutex_lock(&gate_lock);
+        while (!gate_open)
+            pthread_cond_wait(&gate_changed, &gate_lock);
+        pthread_mutex_unlock(&gate_lock);
+        silt_pool_wait_end(waiter->pool);
+        run_a_while();
+    }
+    atomic_fetch_add(&ended, 1);
+}
+
+/* Six jobs wait, in a pool of two places with as many spares: others run meanwhile, and never more than two at once. */
+START_TEST(pool_runs_others_while_jobs_wait)
+{
+    static struct waiter waiters[6], others[100];
+    for (int round = 0; round < 20; round++) {
+        struct silt_pool *pool = silt_pool_create(2, 6);
+        gate_open = false;
+        atomic_store(&ended, 0);
+        for (int i = 0; i < 6; i++) {
+            waiters[i] = (struct waiter){{NULL, run_waiter}, pool, true};
+            silt_pool_submit(pool, &waiters[i].job);
+        }
+        for (int i = 0; i < 100; i++) {
+            others[i] = (struct waiter){{NULL, run_waiter}, pool, false};
+            silt_pool_submit(pool, &others[i].job);
+        }
+        while (atomic_load(&ended) < 100) /* Check ends the test if that never comes */
+            usleep(1000);
+        ck_assert_uint_eq(silt_pool_queued(pool), 0);
+        pthread_mutex_lock(&gate_lock);
+        gate_open = true;
+        pthread_cond_broadcast(&gate_changed);
+        pthread_mutex_unlock(&gate_lock);
+        silt_pool_destroy(pool);
+        ck_assert_uint_eq(atomic_load(&ended), 106);
+        ck_assert_uint_le(atomic_load(&running_most), 2);
+    }
 }
 END_TEST
 
@@ -300,6 +368,7 @@ int main(void)
     tcase_add_test(tcase, long_texts_of_errors);
     tcase_add_test(tcase, arena_gives_back_what_is_large);
     tcase_add_test(tcase, pool_loops_visit_each_item_once);
+    tcase_add_test(tcase, pool_runs_others_while_jobs_wait);
     tcase_add_test(tcase, test_url_without_password);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -74,7 +74,7 @@ static void run_file(const char *name, uint32_t batch_rows, struct silt_pool *po
 
 START_TEST(test_cases)
 {
-    struct silt_pool *pool = silt_pool_create(2);
+    struct silt_pool *pool = silt_pool_create(2, 0);
     for (size_t i = 0; i < sizeof(batch_sizes) / sizeof(batch_sizes[0]); i++) {
         run_file(files[_i], batch_sizes[i], NULL);
         run_file(files[_i], batch_sizes[i], pool);
