@@ -68,16 +68,22 @@ static struct write_job *take_job(struct http_loop *loop)
     return job;
 }
 
+static void free_inflated(struct write_job *job)
+{
+    silt_budget_release(&job->server->write_budget, job->inflated.capacity);
+    silt_buffer_free(&job->inflated);
+}
+
 static void destroy_job(struct write_job *job)
 {
     silt_arena_destroy(job->arena);
-    silt_buffer_free(&job->inflated);
+    free_inflated(job);
     free(job);
 }
 
 static void give_back(struct http_loop *loop, struct write_job *job)
 {
-    silt_buffer_free(&job->inflated);
+    free_inflated(job);
     if (loop->free_write_count >= SPARE_JOBS_MAX || silt_arena_bytes(job->arena) > SPARE_ARENA_BYTES_MAX) {
         destroy_job(job);
         return;
@@ -209,7 +215,8 @@ static enum silt_status read_lines(struct write_job *job, struct silt_error *err
     enum silt_status rc;
 
     if (job->gzip) {
-        rc = inflate_gzip(job->body, job->server->options->inflated_bytes_max, &job->inflated, err);
+        rc = inflate_gzip(job->body, job->server->options->inflated_bytes_max, &job->server->write_budget,
+                          &job->inflated, err);
         if (rc != SILT_OK)
             return rc;
         job->body = (struct silt_str){job->inflated.p ? job->inflated.p : "", job->inflated.len};

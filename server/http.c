@@ -13,6 +13,7 @@
  */
 #include "server/auth.h"
 #include "server/config.h"
+#include "server/http_head.h"
 #include "server/listen.h"
 #include "server/tls.h"
 
@@ -31,8 +32,6 @@
 #include <unistd.h>
 
 #define TICK_MS 250
-#define LINGER_MS 3000
-#define LINGER_BYTES_MAX ((size_t)64 << 20)
 #define ACCEPTS_AT_ONCE 64
 #define NS_PER_MS 1000000ULL
 #define GIVE_UP_MS 10000 /* after everything was cancelled */
@@ -117,60 +116,6 @@ static void on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *me
     }
 }
 
-/* ---------------------------------------------------------------- lingering after 413 */
-
-/*
- * The library answers a body that is too large and closes at once; the unread rest then makes the kernel send a reset,
- * and the client may lose the answer. So a copy of the socket is read empty for a while.
- */
-struct lingering {
-    struct http_loop *loop;
-    h2o_socket_t *socket;
-    size_t left;
-    h2o_timeout_entry_t timeout;
-};
-
-static void linger_end(struct lingering *linger)
-{
-    h2o_timeout_unlink(&linger->timeout);
-    h2o_socket_close(linger->socket);
-    linger->loop->linger_count--;
-    free(linger);
-}
-
-static void on_linger_read(h2o_socket_t *socket, const char *failure)
-{
-    struct lingering *linger = socket->data;
-    size_t got = socket->input->size;
-
-    h2o_buffer_consume(&socket->input, got);
-    if (failure || got >= linger->left || linger->loop->cancelled_all) {
-        linger_end(linger);
-        return;
-    }
-    linger->left -= got;
-}
-
-static void on_linger_timeout(h2o_timeout_entry_t *entry)
-{
-    linger_end(H2O_STRUCT_FROM_MEMBER(struct lingering, timeout, entry));
-}
-
-static void linger_start(struct http_loop *loop, int fd)
-{
-    struct lingering *linger = silt_calloc(1, sizeof(*linger));
-
-    shutdown(fd, SHUT_WR);
-    linger->loop = loop;
-    linger->left = LINGER_BYTES_MAX;
-    linger->socket = h2o_evloop_socket_create(loop->evloop, fd, 0);
-    linger->socket->data = linger;
-    linger->timeout.cb = on_linger_timeout;
-    h2o_timeout_link(loop->evloop, &loop->linger_timeout, &linger->timeout);
-    loop->linger_count++;
-    h2o_socket_read_start(linger->socket, on_linger_read);
-}
-
 /* ---------------------------------------------------------------- connections */
 
 static void on_connection_closed(void *arg)
@@ -184,7 +129,7 @@ static void on_connection_closed(void *arg)
     loop->connection_count--;
     atomic_fetch_sub(&loop->server->connection_count, 1);
     if (connection->linger_fd != -1)
-        linger_start(loop, connection->linger_fd);
+        http_linger(loop, connection->linger_fd);
     free(connection);
 }
 
@@ -511,6 +456,14 @@ static size_t header_bytes(const h2o_req_t *req)
     return bytes;
 }
 
+static const struct route *find_route(struct silt_str path)
+{
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+        if (silt_str_equal(path, silt_str_from(routes[i].path)))
+            return &routes[i];
+    return NULL;
+}
+
 static bool needs_user(const struct route *route, const struct silt_server_options *options)
 {
     return options->auth && (route->access == FOR_USERS || (route->access == FOR_USERS_PING && options->ping_auth) ||
@@ -519,8 +472,10 @@ static bool needs_user(const struct route *route, const struct silt_server_optio
 
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
-    const struct route *route = ((struct route_handler *)self)->route;
     struct http_loop *loop = http_loop_of(req);
+    const struct route *route = ((struct route_handler *)self)->route;
+    if (!route && http_head_to_origin_form(req))
+        route = find_route(http_path(req));
     const struct silt_server_options *options = loop->server->options;
     struct http_connection *connection = http_connection_of(req);
 
@@ -532,6 +487,8 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     }
     if (loop->draining)
         req->http1_is_persistent = 0;
+    if (!http_head_check(req))
+        return 0;
     if (!route || !silt_str_equal(http_path(req), silt_str_from(route->path)))
         http_not_found(req);
     else if (!allows(route, req))
@@ -704,7 +661,7 @@ static void *start_loop(void *arg)
         loop->unix_listener->data = loop;
     }
     start_accepting(loop);
-    h2o_timeout_init(loop->evloop, &loop->linger_timeout, LINGER_MS);
+    h2o_timeout_init(loop->evloop, &loop->linger_timeout, HTTP_LINGER_MS);
     h2o_timeout_init(loop->evloop, &loop->tick_timeout, TICK_MS);
     loop->tick.cb = on_tick;
     h2o_timeout_link(loop->evloop, &loop->tick_timeout, &loop->tick);

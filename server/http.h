@@ -140,6 +140,10 @@ enum silt_status http_reload_tls(struct http_server *server, struct silt_error *
 /* Run message->run on the loop. Any thread; message stays until it has run. */
 void http_post(struct http_loop *loop, struct http_message *message);
 
+/* Takes fd, a copy of a connection's socket, and reads what still comes, for so long at most. On the loop. */
+#define HTTP_LINGER_MS 3000
+void http_linger(struct http_loop *loop, int fd);
+
 /* ---------------------------------------------------------------- pending requests */
 
 /* Part of a job. Loop thread only, but for gone. */

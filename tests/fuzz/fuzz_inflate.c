@@ -10,8 +10,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct silt_buffer out = {0};
     struct silt_error err;
 
-    if (inflate_gzip((struct silt_str){(const char *)data, size}, BOUND, &out, &err) == SILT_OK)
+    struct silt_budget budget;
+
+    silt_budget_init(&budget, "test", size % 3 == 0 ? 100000 : SIZE_MAX, NULL);
+    if (inflate_gzip((struct silt_str){(const char *)data, size}, BOUND, &budget, &out, &err) == SILT_OK)
         silt_assert(out.len <= BOUND);
+    silt_assert(atomic_load(&budget.used_bytes) == out.capacity);
     silt_buffer_free(&out);
     return 0;
 }
