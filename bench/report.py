@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""report.py - tables of what bench/run.py measured: on the screen after a run, and those of docs/benchmarks.md.
+"""report.py - tables of what bench/run.py measured: on the screen after a run, and those of docs/benchmarks.md and README.md.
 
-    report.py FILE.json...      writes the document's tables; several runs count as so many repetitions
+    report.py [--metrics bytes_per_value,cpu_rest,...] FILE.json...
 
-The document says what it wants where it wants it, and this fills in what stands between the two comments:
+writes the documents' tables; several runs count as so many repetitions. --metrics writes only tables of these, for runs on a machine that
+had something else to do: no times then. A document says what it wants where it wants it, and this fills in what stands between the two
+comments:
 
     <!-- table ingest rows_per_s -->                 a row a case, a column a server, siltd's ratios to the others
     <!-- table queries p50_ms cpu-4000: -->          only the cases that begin so, without that beginning
     <!-- growth rows rows_per_s,peak_mb -->          a row a point, a column a figure
+    <!-- headline -->                                the few figures of HEADLINE
+    <!-- behind -->                                  where a peer is ahead
     <!-- machine -->  <!-- verified -->  <!-- notes -->
     ...
     <!-- end -->
@@ -21,7 +25,8 @@ import re
 import statistics
 import sys
 
-DOCUMENT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "benchmarks.md")
+HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+DOCUMENT = os.path.join(HOME, "docs", "benchmarks.md")
 SERVERS = ("siltd", "influxd", "victoria-metrics")
 MORE_IS_BETTER = ("rows_per_s", "values_per_s", "queries_per_s")
 SHOWN = {"ingest": ("rows_per_s", "p50_ms", "p99_ms", "cpu_loaded", "cpu_rest", "peak_mb", "peak_anon_mb", "bytes_per_value"),
@@ -29,6 +34,22 @@ SHOWN = {"ingest": ("rows_per_s", "p50_ms", "p99_ms", "cpu_loaded", "cpu_rest", 
          "lookups": ("queries_per_s", "p50_ms", "p99_ms", "cpu_us"), "queries": ("p50_ms", "p99_ms", "cold_ms"),
          "query memory": ("peak_mb", "peak_anon_mb", "more_mb"), "streams": ("rows_per_s", "cpu_s", "more_mb"),
          "mixed": ("rows_per_s", "idle_p50_ms", "loaded_p50_ms", "p50_ratio", "idle_p99_ms", "loaded_p99_ms", "p99_ratio", "write_p99_ms")}
+NEVER_BEHIND = ("p99_ratio", "p50_ratio")  # of a server with itself
+LONG, WIDE = "cpu-100, 40 million values: ", "cpu-4000: "
+HEADLINE = [("rows/s written, 4,000 hosts", "ingest", "cpu-4000", "rows_per_s"),
+            ("rows/s written, 1,000,000 series", "ingest", "series-1000000", "rows_per_s"),
+            ("rows/s in batches of 100 lines", "batches", "100", "rows_per_s"),
+            ("CPU s per million rows, until at rest", "ingest", "cpu-4000", "cpu_rest"),
+            ("peak memory while writing, MB", "ingest", "cpu-4000", "peak_mb"),
+            ("bytes per value, integers", "ingest", "cpu-100", "bytes_per_value"),
+            ("bytes per value, two-decimal floats", "ingest", "decimals-1000", "bytes_per_value"),
+            ("double-groupby-all, 4,000 hosts, ms", "queries", WIDE + "double-groupby-all", "p50_ms"),
+            ("high-cpu-all, 4,000 hosts, ms", "queries", WIDE + "high-cpu-all", "p50_ms"),
+            ("lastpoint, 4,000 hosts, ms", "queries", WIDE + "lastpoint", "p50_ms"),
+            ("percentile of 4,000,000 values, ms", "queries", LONG + "percentile", "p50_ms"),
+            ("stddev of 4,000,000 values, ms", "queries", LONG + "stddev", "p50_ms"),
+            ("`SELECT *` of 1,000,000 rows as JSON, rows/s", "streams", "stream-json", "rows_per_s"),
+            ("look-ups of one host, 8 connections, queries/s", "lookups", "single-groupby-1-1-1", "queries_per_s")]
 
 
 def gather(runs):
@@ -73,15 +94,53 @@ def table(figures, mode, metric, prefix=""):
     rows = []
     for case in cases:
         row = [case] + [cell(values.get((case, s))) for s in servers]
-        for other in others:
-            ours, theirs = values.get((case, "siltd")), values.get((case, other))
-            if not ours or not theirs or not min(statistics.median(ours), statistics.median(theirs)) > 0:
-                row.append("-")
-                continue
-            ratio = statistics.median(ours) / statistics.median(theirs)
-            row.append(number(ratio if metric in MORE_IS_BETTER else 1 / ratio) + " ×")
+        row += [times(ahead(metric, values.get((case, "siltd")), values.get((case, other)))) for other in others]
         rows.append(row)
     return markdown([metric_name(metric)] + servers + ["to " + other for other in others], rows)
+
+
+def ahead(metric, ours, theirs):
+    """By how much siltd is ahead: above 1 it is; None where it cannot be said."""
+    if not ours or not theirs or not min(statistics.median(ours), statistics.median(theirs)) > 0:
+        return None
+    ratio = statistics.median(ours) / statistics.median(theirs)
+    return ratio if metric in MORE_IS_BETTER else 1 / ratio
+
+
+def times(ratio):
+    return "-" if ratio is None else number(ratio) + " ×"
+
+
+def by_server(figures, mode, case, metric):
+    values = {}
+    for figure in figures:
+        if figure["mode"] == mode and figure["case"] == case and figure.get(metric) is not None:
+            values.setdefault(figure["server"], []).append(figure[metric])
+    return values
+
+
+def headline(figures):
+    rows = []
+    for label, mode, case, metric in HEADLINE:
+        values = by_server(figures, mode, case, metric)
+        if values:
+            rows.append([label] + [cell(values.get(s)) for s in SERVERS]
+                        + [times(ahead(metric, values.get("siltd"), values.get(s))) for s in SERVERS[1:]])
+    return markdown(["what"] + list(SERVERS) + ["to " + s for s in SERVERS[1:]], rows) if rows else None
+
+
+def behind(figures):
+    rows = []
+    for mode, metrics in SHOWN.items():
+        for metric in (m for m in metrics if m not in NEVER_BEHIND and not (mode == "queries" and m == "p99_ms")):
+            for case in dict.fromkeys(f["case"] for f in figures if f["mode"] == mode):
+                values = by_server(figures, mode, case, metric)
+                for other in SERVERS[1:]:
+                    ratio = ahead(metric, values.get("siltd"), values.get(other))
+                    if ratio is not None and ratio < 1:
+                        rows.append(["%s, %s" % (mode, case), metric_name(metric), cell(values["siltd"]), other, cell(values[other]),
+                                     times(ratio)])
+    return markdown(["what", "figure", "siltd", "who is ahead", "its figure", "siltd to it"], rows) if rows else "Nowhere in these runs."
 
 
 def metric_name(metric):
@@ -130,33 +189,40 @@ def notes(runs):
     return "\n".join("- " + note for run in runs for note in run["notes"]) or "Nothing was left out."
 
 
-def fill(kind, words, runs):
+def fill(kind, words, runs, metrics):
+    """What belongs between the comments, or None: it stays as it is."""
     figures = gather(runs)
     if kind == "table":
         mode, metric, prefix = (words.split(" ", 2) + [""])[:3]
-        return table(figures, mode.replace("-", " "), metric, prefix)
+        return table(figures, mode.replace("-", " "), metric, prefix) if not metrics or metric in metrics else None
+    if metrics and kind != "verified":
+        return None
     if kind == "growth":
-        axis, metrics = words.split(" ")
-        return growth(figures, axis, metrics.split(","))
+        axis, wanted = words.split(" ")
+        return growth(figures, axis, wanted.split(","))
+    if kind in ("headline", "behind"):
+        return {"headline": headline, "behind": behind}[kind](figures)
     return {"machine": machine, "verified": verified, "notes": notes}[kind](runs)
 
 
-def write(paths, document=DOCUMENT):
+def write(paths, documents=(DOCUMENT, os.path.join(HOME, "README.md")), metrics=()):
     runs = []
     for path in paths:
         with open(path) as f:
             runs.append(json.load(f))
-    with open(document, encoding="utf-8") as f:
-        text = f.read()
+    for document in documents:
+        with open(document, encoding="utf-8") as f:
+            text = f.read()
 
-    def replace(match):
-        made = fill(match.group(2), (match.group(3) or "").strip(), runs)
-        return match.group(0) if made is None else match.group(1) + "\n" + made + "\n<!-- end -->"
+        def replace(match):
+            made = fill(match.group(2), (match.group(3) or "").strip(), runs, metrics)
+            return match.group(0) if made is None else match.group(1) + "\n" + made + "\n<!-- end -->"
 
-    text, count = re.subn(r"(<!-- (table|growth|machine|verified|notes)( [^>]*?)? -->)\n.*?<!-- end -->", replace, text, flags=re.S)
-    with open(document, "w", encoding="utf-8") as f:
-        f.write(text)
-    print("%s: %d tables" % (document, count))
+        text, count = re.subn(r"(<!-- (table|growth|headline|behind|machine|verified|notes)( [^>]*?)? -->)\n.*?<!-- end -->", replace, text,
+                              flags=re.S)
+        with open(document, "w", encoding="utf-8") as f:
+            f.write(text)
+        print("%s: %d tables" % (document, count))
     return 0
 
 
@@ -176,4 +242,6 @@ def show(run):
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--metrics"]:
+        sys.exit(write(sys.argv[3:], metrics=sys.argv[2].split(",")))
     sys.exit(write(sys.argv[1:]))

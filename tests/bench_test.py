@@ -59,7 +59,7 @@ def main():
         with open(page, "w") as f:
             for kind, mode, metric in tables:
                 f.write("<!-- %s %s %s -->\n<!-- end -->\n" % (kind, mode.replace(" ", "-"), metric))
-        report.write([out], page)
+        report.write([out], [page])
         with open(page) as f:
             check("a report's tables", len(re.findall(r"^\|---", f.read(), re.M)) == len(tables))
         with open(report.DOCUMENT, encoding="utf-8") as f:
