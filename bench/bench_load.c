@@ -3,12 +3,12 @@
  *
  *     bench_load --port P [--path /write?db=bench] [--connections 4] [--batch 5000]
  *                [--kind cpu] [--hosts 4000] [--steps 100] [--first-step 0] [--out-of-order] [--sparse] | [--file LINES[.gz]]
- *                [--gzip | --prometheus] [--rate ROWS_PER_S] [--seconds S]
+ *                [--gzip | --prometheus] [--rate ROWS_PER_S] [--laps 1 | --seconds S]
  *
  * --sparse leaves one row to nine hosts in ten. --first-step lets the times begin later, behind another run's.
  * --rate sends no faster than that: every body has a moment when it is due, and besides the latencies from sent to
  * acknowledged those from due to acknowledged are told, so that a server that falls behind shows.
- * --seconds sends the bodies again and again for so long, each time with later times.
+ * --laps sends the bodies so many times, --seconds for so long, each time with later times.
  * --prometheus sends the rows by remote write: a series with one sample for each of their fields. (--path: /api/v1/prom/write?db=
  * bench; victoria-metrics' is /api/v1/write.)
  *
@@ -30,7 +30,8 @@ struct settings {
     const char *path;
     struct bodies_plan plan;
     double rate;    /* rows a second, 0: as fast as they are taken */
-    double seconds; /* 0: every body once */
+    double seconds; /* 0: no bound */
+    size_t laps;    /* over all bodies; SIZE_MAX: no bound */
     struct bodies bodies;
     uint64_t begin_ns;
     _Atomic bool stop;
@@ -107,7 +108,7 @@ static void *run(void *arg)
         c->rows += body->rows;
         c->bytes += body->len;
         i += (size_t)s->connections;
-        if (i >= s->bodies.count && s->seconds > 0) {
+        if (i >= s->bodies.count && lap + 1 < s->laps) {
             i = (size_t)c->index;
             lap++;
         }
@@ -154,6 +155,8 @@ static bool value_option(struct settings *s, struct workload *load, uint32_t *fi
         s->rate = atof(value);
     else if (strcmp(option, "--seconds") == 0)
         s->seconds = atof(value);
+    else if (strcmp(option, "--laps") == 0)
+        s->laps = (size_t)atoll(value);
     else if (strcmp(option, "--file") == 0)
         s->plan.file = value;
     else
@@ -177,13 +180,15 @@ static bool read_options(struct settings *s, struct workload *load, int argc, ch
         }
         i++;
     }
-    s->plan.again = s->seconds > 0;
-    if (s->port <= 0 || !wanted.hosts || !wanted.steps || !s->plan.batch || s->connections < 1 || s->connections > CONNECTIONS_MAX) {
+    if (s->seconds > 0)
+        s->laps = SIZE_MAX;
+    s->plan.again = s->laps > 1;
+    if (s->port <= 0 || !wanted.hosts || !wanted.steps || !s->plan.batch || !s->laps || s->connections < 1 || s->connections > CONNECTIONS_MAX) {
         fprintf(stderr, "bench_load: --port and positive numbers are needed\n");
         return false;
     }
     if (s->plan.again && (s->plan.form != BODY_LINES || s->plan.file)) {
-        fprintf(stderr, "bench_load: --seconds sends generated lines only\n");
+        fprintf(stderr, "bench_load: only generated lines are sent again\n");
         return false;
     }
     workload_init(load, wanted.kind, wanted.hosts, wanted.steps);
@@ -209,7 +214,7 @@ static void report(const struct settings *s, const struct latencies *sent, const
 
 int main(int argc, char **argv)
 {
-    struct settings s = {.connections = 4, .path = "/write?db=bench", .plan = {.batch = 5000}};
+    struct settings s = {.connections = 4, .path = "/write?db=bench", .plan = {.batch = 5000}, .laps = 1};
     struct workload load;
     struct latencies sent = {0}, due = {0};
     size_t rows = 0, bytes = 0;

@@ -30,18 +30,14 @@ def add(context, axis, point, **figures):
 
 def rows(context):
     for wanted in ROWS:
-        wanted = context.size(wanted, 1000)
-        steps = max(1, wanted // HOSTS)
+        steps = context.size(wanted, 1000) // HOSTS
+        laps = max(1, steps // LAP_STEPS)
         with servers.Silt() as peer:
-            written = taken = 0
-            while written < wanted:  # laps of bounded size
-                lap = min(LAP_STEPS, steps - written // HOSTS)
-                took = clients.load(peer, hosts=HOSTS, steps=lap, first_step=written // HOSTS)
-                written += took["rows"]
-                taken += took["seconds"]
+            took = clients.load(peer, hosts=HOSTS, steps=min(steps, LAP_STEPS), laps=laps)
+            written = took["rows"]
             rest = at_rest(peer, 10 * written)
             last = queries.between(max(0, steps * queries.STEP - 3600), steps * queries.STEP)
-            add(context, "rows", written, seconds=taken, rows_per_s=written / taken, **rest,
+            add(context, "rows", written, rows_per_s=took["rows_per_s"], **rest,
                 one_host_ms=p50(peer, "SELECT max(usage_user) FROM cpu WHERE hostname = 'host_3' AND %s GROUP BY time(1m)" % last),
                 all_max_ms=p50(peer, "SELECT max(usage_user) FROM cpu"),
                 all_mean_1h_ms=p50(peer, "SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1h)"
