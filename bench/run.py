@@ -17,12 +17,11 @@ bench/suite/results.py.
 import argparse
 import os
 import signal
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests"))
-from suite import clients, context, growth, process, reads, results, servers, writes  # noqa: E402
+from suite import context, growth, process, reads, results, servers, writes  # noqa: E402
 import report  # noqa: E402
 
 MODES = {
@@ -50,6 +49,7 @@ def arguments(words):
     parser.add_argument("--scale", type=float, default=None)
     parser.add_argument("--data", default=None)
     parser.add_argument("--json", default=None)
+    parser.add_argument("--no-cold", action="store_true", help="leave the machine's page cache alone")
     parser.add_argument("--report", nargs="+", metavar="JSON")
     given = parser.parse_args(words)
     given.scale = given.scale or (QUICK_SCALE if given.quick else 1.0)
@@ -81,22 +81,18 @@ def main():
         return report.write(given.report)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are stopped and their folders removed on the way out
     found = results.Results(process.machine(), vars(given), given.json)
-    bench = context.Context(found, [servers.ALL[name] for name in given.servers.split(",")], given.scale, given.data)
+    bench = context.Context(found, [servers.ALL[name] for name in given.servers.split(",")], given.scale, given.data, not given.no_cold)
     end = time.monotonic() + given.minutes * 60 if given.minutes else None
-    failed = 0
     for repetition, mode, case, work in jobs(given):
         if end and time.monotonic() > end:
             found.note("the time of %g minutes was over in repetition %d, before %s %s" % (given.minutes, repetition + 1, mode, case))
             break
         found.repetition = repetition
-        try:
+        with bench.attempt("%s %s" % (mode, case)):
             work(bench, case)
-        except (RuntimeError, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
-            failed += 1
-            found.note("%s %s failed: %s: %s" % (mode, case, type(error).__name__, error))
         found.save()
     report.show(found.all)
-    return 1 if failed else 0
+    return 1 if bench.failures else 0
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def main():
         for name, text in (("lines.lp", LINES), ("sheets/one.csv", CSV)):
             with open(os.path.join(data, name), "w") as f:
                 f.write(text)
-        done = subprocess.run([sys.executable, os.path.join(live.ROOT, "bench", "run.py"), "--modes", ",".join(run.MODES), "--scale", SCALE,
+        done = subprocess.run([sys.executable, os.path.join(live.ROOT, "bench", "run.py"), "--modes", ",".join(run.MODES), "--scale", SCALE, "--no-cold",
                                "--servers", options.get("--servers", "silt"), "--json", out, "--data", data, "--cases", CASES],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
         shown = done.stdout.decode(errors="replace")[-4000:]

@@ -1,12 +1,14 @@
 """context.py - what every mode works with: which servers, how large, where the figures go."""
 import contextlib
+import subprocess
 
 from . import clients, servers
 
 
 class Context:
-    def __init__(self, results, makers, scale=1.0, data=None):
-        self.results, self.makers, self.scale, self.data = results, makers, scale, data
+    def __init__(self, results, makers, scale=1.0, data=None, cold=True):
+        self.results, self.makers, self.scale, self.data, self.cold = results, makers, scale, data, cold
+        self.failures = 0
         servers.Peer.still_seconds = min(3, 30 * scale)  # a little work is soon done
 
     def size(self, number, least=1):
@@ -20,16 +22,23 @@ class Context:
         """The servers, in the other order in every other repetition."""
         return self.makers if self.results.repetition % 2 == 0 else self.makers[::-1]
 
-    def fresh(self):
-        """One server after the other, each stopped and its folder removed before the next starts."""
+    @contextlib.contextmanager
+    def attempt(self, what):
+        """What goes wrong with one server or case is noted, and the rest goes on."""
+        try:
+            yield
+        except servers.LeftOut as error:
+            self.results.note("left out: %s" % error)
+        except (RuntimeError, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+            self.failures += 1
+            self.results.note("%s failed: %s: %s" % (what, type(error).__name__, error))
+
+    def one_by_one(self, what, work):
+        """work(server) for each, started on a fresh folder, stopped and removed before the next one starts."""
         for make in self.in_turn():
-            try:
-                peer = make()
-            except servers.LeftOut as error:
-                self.results.note("%s is left out: %s" % (make.name, error))
-                continue
-            with peer:
-                yield peer
+            with self.attempt("%s, %s" % (what, make.name)):
+                with make() as peer:
+                    work(peer)
 
     @contextlib.contextmanager
     def loaded(self, **options):
@@ -37,12 +46,11 @@ class Context:
         with contextlib.ExitStack() as stack:
             peers = []
             for make in self.in_turn():
-                try:
-                    peers.append(stack.enter_context(make()))
-                except servers.LeftOut as error:
-                    self.results.note("%s is left out: %s" % (make.name, error))
-            for peer in peers:
-                with peer.alone(peers):
-                    clients.load(peer, **options)
-                    peer.rest()
+                with self.attempt("loading %s" % make.name), contextlib.ExitStack() as until_loaded:
+                    peer = until_loaded.enter_context(make())
+                    with peer.alone(peers + [peer]):
+                        clients.load(peer, **options)
+                        peer.rest()
+                    peers.append(peer)
+                    stack.push(until_loaded.pop_all())
             yield peers

@@ -66,7 +66,7 @@ def timed(context, case):
     with context.loaded(**options) as peers:
         to_time = answers.compare(peers, asked, context.results, "queries", case)
         for peer in peers:
-            with peer.alone(peers):
+            with context.attempt("queries %s, %s" % (case, peer.name)), peer.alone(peers):
                 found = []
                 with process.PeakMemory(peer.pid) as memory:
                     for query in to_time[peer.name]:
@@ -77,7 +77,7 @@ def timed(context, case):
                 if case == STREAMED and peer.influx:
                     stream(context, peer, case, options["hosts"], options["steps"])
                 for query, figures in found:
-                    if query.name in COLD and context.results.repetition == 0:
+                    if context.cold and query.name in COLD and context.results.repetition == 0:
                         figures.update(cold(context, peer, query))
                     context.results.add("queries", "%s: %s" % (case, query.name), peer.name, **figures)
 
@@ -89,7 +89,7 @@ def lookups(context, case):
         for name, asked in shapes.items():
             to_time = answers.compare(peers, asked, context.results, "lookups", name)
             for peer in peers:
-                with peer.alone(peers):
+                with context.attempt("lookups %s, %s" % (name, peer.name)), peer.alone(peers):
                     before = peer.cpu()
                     took = clients.ask(peer, [q.path(peer) for q in to_time[peer.name]], connections=LOOKUP_CONNECTIONS,
                                        seconds=context.seconds(LOOKUP_SECONDS))
@@ -106,7 +106,7 @@ def mixed(context, case):
         to_time = answers.compare(peers, mix, context.results, "mixed", case)
         for peer in peers:
             paths = [q.path(peer) for q in to_time[peer.name]]
-            with peer.alone(peers):
+            with context.attempt("mixed, " + peer.name), peer.alone(peers):
                 idle = clients.ask(peer, paths, **how)
                 lead = context.seconds(MIX_LEAD_SECONDS)
                 loader = clients.start_load(peer, kind="cpu", hosts=options["hosts"], steps=50, first_step=options["steps"],

@@ -2,7 +2,8 @@
 
 siltd and influxd (tsi1) sync to disk before every 204, as they do by default; victoria-metrics has no log. influxd is told to
 write its cache out and to compact fully two seconds after the last write instead of ten minutes and four hours, so that its figures at
-rest are its best; victoria-metrics is asked to flush and merge for the same reason.
+rest are its best, and not to give up on a write after ten seconds, which a slow disk makes it do; victoria-metrics is asked to flush and
+merge for the same reason.
 """
 import os
 import resource
@@ -98,7 +99,7 @@ class Influx(Peer):
     def __init__(self):
         super().__init__({"INFLUXDB_DATA_INDEX_VERSION": "tsi1", "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": "2s",
                           "INFLUXDB_DATA_COMPACT_FULL_WRITE_COLD_DURATION": "2s", "INFLUXDB_DATA_MAX_SERIES_PER_DATABASE": "0",
-                          "INFLUXDB_DATA_MAX_VALUES_PER_TAG": "0"})
+                          "INFLUXDB_DATA_MAX_VALUES_PER_TAG": "0", "INFLUXDB_COORDINATOR_WRITE_TIMEOUT": "120s"})
 
     def start(self):
         server = live.start_influxd(self.env)

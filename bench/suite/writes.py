@@ -29,7 +29,7 @@ LINE_FILES = (".lp", ".lp.gz", ".line", ".line.gz", ".txt", ".txt.gz")
 
 
 def measure_load(context, mode, case, options):
-    for peer in context.fresh():
+    def measure(peer):
         with process.PeakMemory(peer.pid) as memory:
             before = peer.cpu()
             loaded = clients.load(peer, **options)
@@ -43,6 +43,8 @@ def measure_load(context, mode, case, options):
         context.results.add(mode, case, peer.name, **loaded, **memory.figures(), cpu_loaded=loaded_cpu / million,
                             cpu_rest=rest_cpu / million, disk_mb=size / 1e6, bytes_per_value=size / loaded["values"])
 
+    context.one_by_one("%s %s" % (mode, case), measure)
+
 
 def ingest(context, case):
     options = dict(INGEST[case])
@@ -55,13 +57,15 @@ def ingest(context, case):
 
 def batches(context, case):
     """So many lines a batch for some seconds, each batch durable before its 204."""
-    for peer in context.fresh():
+    def measure(peer):
         with process.PeakMemory(peer.pid) as memory:
             before = peer.cpu()
             written = clients.load(peer, kind="cpu", hosts=1000, steps=20, batch=int(case), connections=4,
                                    seconds=context.seconds(BATCH_SECONDS))
             cpu = peer.cpu() - before
         context.results.add("batches", case, peer.name, **written, **memory.figures(), cpu_loaded=cpu / written["rows"] * 1e6)
+
+    context.one_by_one("batches of " + case, measure)
 
 
 def data_sets(folder):
