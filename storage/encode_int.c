@@ -28,6 +28,7 @@
 #define SAMPLE_MAX 128u
 #define SAMPLE_RUN 16u
 #define RANKS_WIDTH_MIN 5u /* bits a value up to which ranks are not looked at: they would hardly be narrower */
+#define WIDTHS_APART 16u
 
 /* ---------------------------------------------------------------- varints and packed bits */
 
@@ -149,17 +150,16 @@ static inline uint64_t residual(uint64_t x, unsigned form, uint64_t ref)
     return form == FORM_FROM_REF ? x : encode_zigzag((int64_t)x);
 }
 
-/* Residuals by width -> the width that makes packed residuals and exceptions smallest. */
-static size_t best_width(const unsigned *histogram, unsigned total, unsigned *width, unsigned *top_out)
+/* Residuals by width, the widest of them being `top` -> the width that makes packed residuals and exceptions smallest. */
+static size_t best_width(const unsigned *histogram, unsigned top, unsigned total, unsigned *width)
 {
-    unsigned top = 64, exceptions = 0;
+    unsigned exceptions = 0;
     size_t best = SIZE_MAX;
-    while (top > 0 && histogram[top] == 0)
-        top--;
-    *width = top;
     for (unsigned w = top + 1; w-- > 0;) {
         size_t bits = (size_t)w * total;
         if (exceptions) {
+            if (24 + exceptions * (size_t)(top - w + 1) >= best) /* and more of them the narrower it gets */
+                break;
             size_t each = top - w + encode_width(total / exceptions) + 1;
             bits += 24 + exceptions * each + exceptions * each / 16;
         }
@@ -169,7 +169,6 @@ static size_t best_width(const unsigned *histogram, unsigned total, unsigned *wi
         }
         exceptions += histogram[w];
     }
-    *top_out = top;
     return best;
 }
 
@@ -179,14 +178,27 @@ static size_t signed_bits(uint64_t value)
     return 8 * encode_write_varint(bytes, encode_zigzag((int64_t)value));
 }
 
+/* Nothing is cleared or added up above the widest residual: blocks of a few rows are weighed as often as large ones. */
 static void weigh(const uint64_t *x, unsigned count, unsigned sampled_of, struct plan *plan)
 {
-    unsigned histogram[4][65] = {{0}};
+    unsigned histogram[4][65];
+    uint64_t any = 0;
     for (unsigned i = 0; i < count; i++)
-        histogram[i % 4][encode_width(residual(x[i], plan->form, plan->ref))]++;
-    for (unsigned w = 0; w <= 64; w++)
-        histogram[0][w] += histogram[1][w] + histogram[2][w] + histogram[3][w];
-    plan->bits = best_width(histogram[0], count, &plan->width, &plan->top);
+        any |= residual(x[i], plan->form, plan->ref);
+    unsigned top = encode_width(any), copies = count < 4 * WIDTHS_APART ? 1 : 4;
+    for (unsigned c = 0; c < copies; c++)
+        memset(histogram[c], 0, (top + 1) * sizeof(**histogram));
+    if (copies == 1) {
+        for (unsigned i = 0; i < count; i++)
+            histogram[0][encode_width(residual(x[i], plan->form, plan->ref))]++;
+    } else { /* neighbours are often as wide as each other: their counts must not wait for one another */
+        for (unsigned i = 0; i < count; i++)
+            histogram[i % 4][encode_width(residual(x[i], plan->form, plan->ref))]++;
+        for (unsigned w = 0; w <= top; w++)
+            histogram[0][w] += histogram[1][w] + histogram[2][w] + histogram[3][w];
+    }
+    plan->top = top;
+    plan->bits = best_width(histogram[0], top, count, &plan->width);
     if (sampled_of != count)
         plan->bits = plan->bits * sampled_of / count;
     if (plan->form != FORM_ZIGZAG)
@@ -208,6 +220,11 @@ static uint64_t middle(const uint64_t *x, unsigned count)
     return some[taken / 2];
 }
 
+static bool is_sampled(unsigned total)
+{
+    return total > SAMPLE_MAX + SAMPLE_RUN;
+}
+
 /* differences[o]: of order o, from index o on. */
 static struct plan choose(const uint64_t *const differences[3], unsigned count)
 {
@@ -218,7 +235,7 @@ static struct plan choose(const uint64_t *const differences[3], unsigned count)
         unsigned total = count - order, sampled = total;
         uint64_t sample[SAMPLE_MAX];
         const uint64_t *looked_at = x;
-        if (total > SAMPLE_MAX + SAMPLE_RUN) {
+        if (is_sampled(total)) {
             for (sampled = 0; sampled < SAMPLE_MAX; sampled += SAMPLE_RUN)
                 memcpy(sample + sampled, x + (size_t)sampled * (total - SAMPLE_RUN) / (SAMPLE_MAX - SAMPLE_RUN),
                        SAMPLE_RUN * sizeof(*x));
@@ -318,7 +335,8 @@ static enum encode_codec encode_plain_ints(const int64_t *values, unsigned count
     struct plan plan = choose(differences, count);
     const uint64_t *x = differences[plan.order] + plan.order;
     unsigned total = count - plan.order;
-    weigh(x, total, total, &plan); /* the sample chose order and form; the width is chosen with all of them */
+    if (is_sampled(total))
+        weigh(x, total, total, &plan); /* the sample chose order and form; the width is chosen with all of them */
 
     uint64_t residuals[ENCODE_ROWS_MAX];
     bool lanes = count == LANE_SLOTS;
