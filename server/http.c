@@ -34,6 +34,7 @@
 #define TICK_MS 250
 #define ACCEPTS_AT_ONCE 64
 #define NS_PER_MS 1000000ULL
+#define INPUT_BYTES ((size_t)64 << 10) /* read at once: small batches whole, by one call and without copies as they grow */
 #define GIVE_UP_MS 10000 /* after everything was cancelled */
 
 /* ---------------------------------------------------------------- pending requests */
@@ -646,6 +647,7 @@ static void *start_loop(void *arg)
 {
     struct http_loop *loop = arg;
 
+    h2o_socket_buffer_prototype._initial_buf.capacity = INPUT_BYTES; /* the thread's own */
     loop->evloop = h2o_evloop_create();
     h2o_context_init(&loop->context, loop->evloop, &loop->server->config);
     h2o_multithread_register_receiver(loop->context.queue, &loop->receiver, on_messages);

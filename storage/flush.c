@@ -201,6 +201,7 @@ static enum silt_status flush_generation(struct silt_storage *storage, struct sh
     atomic_store(&shard->counters.flushing, true);
     enum silt_status rc = write_out(storage, shard, generation, err);
     atomic_store(&shard->counters.flushing, false);
+    atomic_store_explicit(&storage->pace_ns, 0, memory_order_relaxed);
     shard_count(&shard->counters.flush_ns, silt_clock_monotonic_ns() - begun_ns);
     shard_count(rc == SILT_OK ? &shard->counters.flushes : &shard->counters.flush_errors, 1);
     atomic_store(&storage->flush_full, rc == SILT_NO_SPACE);
@@ -244,7 +245,7 @@ static bool is_due(struct shard *shard, uint64_t now_ms, uint64_t old_seq)
     wal_lock(shard->wal);
     const struct generation *active = shard->active;
     bool due = active->first_seq != 0
-               && (active->first_seq < old_seq || now_ms - active->born_ms > AGE_MS_MAX || memtable_bytes(active->mt) > GENERATION_BYTES_MAX);
+               && (active->first_seq < old_seq || now_ms - active->born_ms > AGE_MS_MAX || generation_is_full(active));
     wal_unlock(shard->wal);
     pthread_mutex_unlock(&shard->lock);
     return due;

@@ -199,7 +199,7 @@ static struct memtable_chunk *chunk_for(struct memtable *mt, struct stripe *stri
     if (last->layout == layout || (last->layout->column_count <= worth && is_part(layout, last->layout))) {
         if (count < last->capacity)
             return last;
-        uint32_t capacity = last->capacity * 4, most = CHUNK_ROWS_SHORT;
+        uint32_t capacity = last->capacity * 2, most = CHUNK_ROWS_SHORT;
         while (most < CHUNK_ROWS_MAX && most < (series->chunk_rows + count) / 16)
             most *= 2;
         return add_chunk(mt, stripe, series, last->layout, capacity < most ? capacity : most);

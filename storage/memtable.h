@@ -1,7 +1,7 @@
 /*
  * memtable.h - recent points of one shard, by series and column, until they are flushed.
  *
- *     series id -> chunk -> chunk -> chunk          oldest first; capacities 2, 8, 32, 64, ... up to 1024
+ *     series id -> chunk -> chunk -> chunk          oldest first; capacities 2, 4, 8, ... 64, ... up to 1024
  *                    |
  *                    +- layout, count, times[cap], then the rows' values, 8-byte slots [cap][columns]
  *                       validity bitmaps [columns][cap / 64], only once a row lacks a field

@@ -176,12 +176,21 @@ static int compare_keys(const void *a, const void *b)
 }
 
 /* The rows by layout, and within one as they stand: keys[i] is layout << 32 | row. */
-static void order_rows(const struct memtable_row *rows, unsigned count, bool mixed, uint64_t *keys)
+static void order_rows(const struct memtable_row *rows, unsigned count, uint32_t low, uint32_t high, uint64_t *keys)
 {
-    for (unsigned i = 0; i < count; i++)
-        keys[i] = (uint64_t)rows[i].map << 32 | i;
-    if (mixed)
+    unsigned at[RECORD_BLOCK_ROWS + 1] = {0};
+    if (high - low >= RECORD_BLOCK_ROWS) {
+        for (unsigned i = 0; i < count; i++)
+            keys[i] = (uint64_t)rows[i].map << 32 | i;
         qsort(keys, count, sizeof(*keys), compare_keys);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        at[rows[i].map - low + 1]++;
+    for (unsigned m = 1; m <= high - low; m++)
+        at[m] += at[m - 1];
+    for (unsigned i = 0; i < count; i++)
+        keys[at[rows[i].map - low]++] = (uint64_t)rows[i].map << 32 | i;
 }
 
 static void put_block(struct silt_buffer *out, const struct memtable_row *rows, unsigned count,
@@ -208,7 +217,7 @@ static void put_block(struct silt_buffer *out, const struct memtable_row *rows, 
         numbers[i] = rows[i].time;
     put_ints(out, 0, numbers, count);
     uint64_t keys[RECORD_BLOCK_ROWS];
-    order_rows(rows, count, low != high, keys);
+    order_rows(rows, count, low, high, keys);
     for (unsigned begin = 0, end; begin < count; begin = end) {
         uint32_t map = (uint32_t)(keys[begin] >> 32);
         for (end = begin; end < count && keys[end] >> 32 == map; end++)
@@ -217,6 +226,18 @@ static void put_block(struct silt_buffer *out, const struct memtable_row *rows, 
         for (uint32_t c = 0; c < layout->column_count; c++)
             put_values(out, layout->columns[c].type, of_map, end - begin, maps[map].slots[c]);
     }
+}
+
+/* How many of the rows make the next block: cut where the layout changes, for a block of one layout is smaller and is put
+ * in place faster, but not for a few rows. */
+static size_t next_block(const struct memtable_row *rows, size_t count, size_t most)
+{
+    size_t n = 1;
+    if (count > most)
+        count = most;
+    while (n < count && rows[n].map == rows[0].map)
+        n++;
+    return n >= RECORD_BLOCK_ROWS / 8 ? n : count;
 }
 
 void record_put_rows(struct silt_buffer *out, uint64_t shard, const struct memtable_row *rows, size_t count,
@@ -239,8 +260,10 @@ void record_put_rows(struct silt_buffer *out, uint64_t shard, const struct memta
     }
     size_t block_rows = BLOCK_VALUES_MAX / column_max;
     block_rows = block_rows < 1 ? 1 : block_rows > RECORD_BLOCK_ROWS ? RECORD_BLOCK_ROWS : block_rows;
-    for (size_t i = 0; i < count; i += block_rows)
-        put_block(out, rows + i, (unsigned)(count - i < block_rows ? count - i : block_rows), maps);
+    for (size_t i = 0, n; i < count; i += n) {
+        n = next_block(rows + i, count - i, block_rows);
+        put_block(out, rows + i, (unsigned)n, maps);
+    }
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -511,7 +534,7 @@ enum silt_status record_next_rows(struct record_rows *record, struct silt_arena 
     if (!cursor.at)
         return corrupt(err, "block");
     uint64_t keys[RECORD_BLOCK_ROWS];
-    order_rows(rows, count, low != high, keys);
+    order_rows(rows, count, low, high, keys);
     for (uint32_t begin = 0, end; begin < count; begin = end) {
         uint32_t map = (uint32_t)(keys[begin] >> 32);
         const struct record_layout *layout = &record->layouts[map];

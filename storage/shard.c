@@ -72,6 +72,16 @@ static struct generation *generation_create(struct shard *shard)
     return generation;
 }
 
+bool generation_is_full(const struct generation *generation)
+{
+    struct memtable_stats stats;
+    size_t bytes = memtable_bytes(generation->mt);
+    if (bytes <= GENERATION_BYTES_MIN || bytes > GENERATION_BYTES_MAX)
+        return bytes > GENERATION_BYTES_MAX;
+    memtable_stats(generation->mt, &stats);
+    return stats.rows >= GENERATION_ROWS_WORTH * stats.series;
+}
+
 void generation_release(struct generation *generation)
 {
     if (!generation || atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) != 1)

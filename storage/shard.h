@@ -36,6 +36,12 @@ struct data_file { /* counted; a dead one's blob is removed with the last refere
     char name[VFS_NAME_BYTES_MAX];
 };
 
+/* One of so many bytes is rotated and flushed, whatever room there is; */
+#define GENERATION_BYTES_MAX ((size_t)192 << 20)
+/* a smaller one too when its series have rows enough for row groups that need not be merged row by row later. */
+#define GENERATION_BYTES_MIN ((size_t)64 << 20)
+#define GENERATION_ROWS_WORTH 256u
+
 struct generation { /* counted */
     _Atomic uint32_t references;
     _Atomic uint32_t pins;   /* writers that apply to it */
@@ -117,6 +123,8 @@ uint64_t shard_next_file_id(struct shard *shard);
 struct generation *shard_enter_locked(struct shard *shard, uint64_t seq);
 void generation_leave(struct generation *generation);
 void generation_release(struct generation *generation);
+/* Whether it should be flushed for its size. */
+bool generation_is_full(const struct generation *generation);
 
 /* The active generation becomes an old one and a new one begins. mark_seq 0: only when there is something in it; else the
  * record of this number counts as in it (a delete, which must be kept in the log until it is flushed). boundary 0: the

@@ -37,7 +37,6 @@
 #include <roaring/roaring.h>
 
 #define SHARDS_FOLDER "shards"
-#define GENERATION_BYTES_MAX ((size_t)256 << 20) /* a larger one is rotated and flushed, whatever room there is */
 
 struct definition { /* a continuous query, or a subscription */
     struct silt_str name;
@@ -150,6 +149,7 @@ struct silt_storage {
     struct piece_pool *pieces;
     size_t soft_bytes, hard_bytes;
     _Atomic bool flush_full; /* the last flush found no room on the disk */
+    _Atomic uint32_t pace_ns; /* a row: what writers pause for while a large generation waits for an older one's flush */
 
     pthread_mutex_t change_lock;
     size_t drops_open;   /* under change_lock: drops whose series without points are still looked for */

@@ -19,6 +19,10 @@
 #define KEY_BYTES_MAX 65535u
 #define NO_SLOT UINT32_MAX
 #define LIMIT_LOG_MS 60000u
+#define PACE_NS 2000.0 /* a row's pause when a generation of twice GENERATION_BYTES_MIN waits for the one before it */
+#define PACE_NS_MAX 20000.0
+#define PAUSE_NS_MAX 100000000.0
+#define PAUSE_NS_MIN 100000u /* shorter pauses are not worth the way to a worker */
 
 void write_op_settle(struct write_op *op, enum silt_status status, const struct silt_error *err)
 {
@@ -55,8 +59,16 @@ enum pair_state { PAIR_UNKNOWN, PAIR_READY, PAIR_CONFLICT, PAIR_OVER_LIMIT };
 struct pair { /* a layout in a shard */
     enum pair_state state;
     uint32_t number; /* among the maps of the shard's record */
+    uint32_t rows;
     struct layout_map map;
     struct silt_str reason; /* of a conflict, or which limit */
+};
+
+struct map_place { /* of a map's rows in the record */
+    uint32_t measurement; /* its number in the index */
+    uint32_t layout;
+    uint32_t leader; /* the first map of the measurement ... */
+    size_t next;     /* ... has the place of the next row of it */
 };
 
 struct slot { /* a shard of the batch */
@@ -64,6 +76,7 @@ struct slot { /* a shard of the batch */
     struct pair *pairs; /* by layout */
     struct layout_map *maps;
     struct silt_str *measurements;
+    struct map_place *places; /* by map */
     uint32_t map_count;
     size_t row_count, row_begin;
     uint32_t series_created;
@@ -166,6 +179,7 @@ static struct slot *slot_of(struct write *w, struct shard *shard, uint32_t *numb
     slot->pairs = silt_arena_zalloc(w->arena, w->batch->layout_count * sizeof(*slot->pairs));
     slot->maps = silt_arena_alloc(w->arena, w->batch->layout_count * sizeof(*slot->maps));
     slot->measurements = silt_arena_alloc(w->arena, w->batch->layout_count * sizeof(*slot->measurements));
+    slot->places = silt_arena_alloc(w->arena, w->batch->layout_count * sizeof(*slot->places));
     return slot;
 }
 
@@ -292,6 +306,7 @@ static void finish_pair(struct write *w, struct slot *slot, uint32_t layout)
     pair->state = PAIR_READY;
     pair->number = slot->map_count;
     slot->maps[slot->map_count] = pair->map;
+    slot->places[slot->map_count] = (struct map_place){.measurement = known->measurement, .layout = layout};
     slot->measurements[slot->map_count++] = known->layout.measurement;
 }
 
@@ -366,6 +381,7 @@ static void check_rows(struct write *w)
             continue;
         }
         w->row_map[i] = pair->number;
+        pair->rows++;
         slot->row_count++;
     }
 }
@@ -377,6 +393,51 @@ static void want_flush(struct silt_storage *storage)
     upkeep_kick(storage, true, false);
 }
 
+/* While a generation is flushed the next one grows. Beyond the size at which it may be flushed itself writers pause, a
+ * little at first: so memory is bounded by what the disk takes, long before the bounds that make writes wait or fail. */
+static void keep_pace(struct silt_storage *storage, struct shard *shard, const struct generation *generation)
+{
+    size_t bytes = memtable_bytes(generation->mt);
+    if (bytes <= GENERATION_BYTES_MIN)
+        return;
+    if (atomic_load_explicit(&shard->counters.flushing, memory_order_relaxed)) {
+        double pace = PACE_NS * (double)(bytes - GENERATION_BYTES_MIN) / (double)GENERATION_BYTES_MIN;
+        atomic_store_explicit(&storage->pace_ns, (uint32_t)(pace < PACE_NS_MAX ? pace : PACE_NS_MAX), memory_order_relaxed);
+    }
+    if (generation_is_full(generation))
+        want_flush(storage);
+}
+
+static int by_measurement(const void *a, const void *b, void *places)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    const struct map_place *left = (struct map_place *)places + x, *right = (struct map_place *)places + y;
+    if (left->measurement != right->measurement)
+        return left->measurement < right->measurement ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+/* Where the slot's rows go: those of a measurement together, in their order, so that the log's blocks and the memtable's
+ * stripes meet one layout for long. Rows of different measurements have no order that matters. */
+static void lay_out(struct write *w, struct slot *slot, size_t begin)
+{
+    uint32_t *order = silt_arena_alloc(w->arena, (slot->map_count + 1) * sizeof(*order));
+    struct map_place *leader = NULL;
+    for (uint32_t m = 0; m < slot->map_count; m++)
+        order[m] = m;
+    if (slot->map_count > 1)
+        qsort_r(order, slot->map_count, sizeof(*order), by_measurement, slot->places);
+    for (uint32_t k = 0; k < slot->map_count; k++) {
+        struct map_place *place = &slot->places[order[k]];
+        if (!leader || leader->measurement != place->measurement) {
+            leader = place;
+            leader->next = begin;
+        }
+        place->leader = (uint32_t)(leader - slot->places);
+        begin += slot->pairs[place->layout].rows;
+    }
+}
+
 static void store_rows(struct write *w, silt_written_fn done, void *done_arg)
 {
     struct silt_storage *storage = w->storage;
@@ -384,15 +445,15 @@ static void store_rows(struct write *w, silt_written_fn done, void *done_arg)
     size_t written = 0, values = 0;
     for (size_t s = 0; s < w->slot_count; s++) {
         w->slots[s].row_begin = written;
+        lay_out(w, &w->slots[s], written);
         written += w->slots[s].row_count;
-        w->slots[s].row_count = 0;
     }
     struct memtable_row *rows = silt_arena_alloc(w->arena, (written ? written : 1) * sizeof(*rows));
     for (size_t i = 0; i < batch->row_count; i++) {
         if (w->row_slot[i] == NO_SLOT)
             continue;
         struct slot *slot = &w->slots[w->row_slot[i]];
-        rows[slot->row_begin + slot->row_count++] = (struct memtable_row){
+        rows[slot->places[slot->places[w->row_map[i]].leader].next++] = (struct memtable_row){
             w->ids[i], w->row_map[i], batch->rows[i].time, batch->values + batch->rows[i].value_offset};
         values += slot->maps[w->row_map[i]].layout->column_count;
     }
@@ -422,14 +483,13 @@ static void store_rows(struct write *w, silt_written_fn done, void *done_arg)
             w->slots[s].generation = shard_enter_locked(w->slots[s].shard, log_item_enqueue_locked(w->slots[s].item));
     wal_unlock(storage->wal);
     uint64_t now_ms = silt_clock_monotonic_ns() / 1000000;
-    bool full = false;
     for (size_t s = 0; s < w->slot_count; s++) {
         struct slot *slot = &w->slots[s];
         shard_count(&slot->shard->counters.series_created, slot->series_created);
         if (!slot->item)
             continue;
         memtable_apply(slot->generation->mt, rows + slot->row_begin, slot->row_count, slot->maps, w->arena);
-        full = full || memtable_bytes(slot->generation->mt) > GENERATION_BYTES_MAX;
+        keep_pace(storage, slot->shard, slot->generation);
         generation_leave(slot->generation);
         atomic_store_explicit(&slot->shard->changed_ms, now_ms, memory_order_relaxed);
         shard_count(&slot->shard->counters.writes, 1);
@@ -437,8 +497,6 @@ static void store_rows(struct write *w, silt_written_fn done, void *done_arg)
         shard_count(&slot->shard->counters.log_bytes, slot->item->payload.len);
         log_item_release(slot->item);
     }
-    if (full)
-        want_flush(storage);
     w->report->written = written;
     atomic_fetch_add_explicit(&storage->rows_written, written, memory_order_relaxed);
     atomic_fetch_add_explicit(&storage->values_written, values, memory_order_relaxed);
@@ -473,18 +531,24 @@ enum silt_status check_writable(struct silt_storage *storage, struct silt_error 
     return check_room(storage, waiting_bytes(storage), err);
 }
 
-static enum silt_status check_pressure(struct silt_storage *storage, bool may_wait, struct silt_error *err)
+static enum silt_status check_pressure(struct silt_storage *storage, size_t rows, bool may_wait, struct silt_error *err)
 {
     size_t used = waiting_bytes(storage);
     if (used > storage->soft_bytes / 4)
         want_flush(storage);
     enum silt_status rc = check_room(storage, used, err);
-    if (rc != SILT_OK || used <= storage->soft_bytes)
+    if (rc != SILT_OK)
         return rc;
+    double pause_ns = (double)rows * atomic_load_explicit(&storage->pace_ns, memory_order_relaxed);
+    if (used > storage->soft_bytes) {
+        size_t over = used - storage->soft_bytes, room = storage->hard_bytes - storage->soft_bytes + 1;
+        pause_ns += 1000000 + 50000000.0 * (double)over / (double)room;
+    }
+    if (pause_ns < PAUSE_NS_MIN)
+        return SILT_OK;
     if (!may_wait)
         return silt_fail(err, SILT_BUSY, "flushing is behind: the write has to wait");
-    size_t over = used - storage->soft_bytes, room = storage->hard_bytes - storage->soft_bytes + 1;
-    struct timespec pause = {0, (long)(1000000 + 50000000.0 * (double)over / (double)room)};
+    struct timespec pause = {0, (long)(pause_ns < PAUSE_NS_MAX ? pause_ns : PAUSE_NS_MAX)};
     nanosleep(&pause, NULL);
     return SILT_OK;
 }
@@ -544,7 +608,7 @@ enum silt_status silt_storage_write(struct silt_storage *storage, struct silt_st
 {
     struct write w = {.storage = storage, .batch = batch, .arena = arena, .report = report};
     memset(report, 0, sizeof(*report));
-    enum silt_status rc = check_pressure(storage, may_wait, err);
+    enum silt_status rc = check_pressure(storage, batch->row_count, may_wait, err);
     if (rc != SILT_OK)
         return rc;
     size_t rows = batch->row_count ? batch->row_count : 1;

@@ -1,0 +1,214 @@
+/*
+ * test_write.c - how batches are laid out for the log and the memtables, and when a generation is full.
+ */
+#include "silt/reader.h"
+#include "silt/storage.h"
+#include "storage/shard.h"
+#include "tests/wait_write.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MEASUREMENTS 3u
+#define ROWS 5000u
+#define ROWS_A_TIME 9u /* three of each measurement */
+
+static char folder[64];
+static struct silt_storage *storage;
+
+static void must(enum silt_status rc, const struct silt_error *err)
+{
+    if (rc != SILT_OK)
+        ck_abort_msg("%s", err->text);
+}
+
+static void open_store(void)
+{
+    struct silt_storage_options options;
+    struct silt_error err;
+    silt_storage_options_init(&options);
+    options.data_dir = folder;
+    options.sync_mode = SILT_SYNC_OFF;
+    options.background_off = true;
+    must(silt_storage_open(&options, &storage, &err), &err);
+}
+
+static void close_store(bool flush)
+{
+    struct silt_error err;
+    must(silt_storage_close(storage, flush, &err), &err);
+    storage = NULL;
+}
+
+static void setup(void)
+{
+    strcpy(folder, "/tmp/test_write_XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    open_store();
+}
+
+static void teardown(void)
+{
+    char command[128];
+    if (storage)
+        close_store(false);
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* Row i of measurement i % 3 has the field a, every other one of them b too; rows at equal times differ in their layouts. */
+static void write_in_turn(void)
+{
+    static const struct silt_field fields[2] = {{{"a", 1}, SILT_TYPE_INTEGER}, {{"b", 1}, SILT_TYPE_INTEGER}};
+    static const char *const names[MEASUREMENTS] = {"m0", "m1", "m2"};
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_layout layouts[2 * MEASUREMENTS];
+    struct silt_row *rows = silt_arena_zalloc(arena, ROWS * sizeof(*rows));
+    union silt_value *values = silt_arena_zalloc(arena, 2 * ROWS * sizeof(*values));
+    struct silt_write_report report;
+    struct silt_error err;
+    enum silt_status durable;
+    for (uint32_t l = 0; l < 2 * MEASUREMENTS; l++)
+        layouts[l] = (struct silt_layout){silt_str_from(names[l / 2]), fields, 1 + l % 2};
+    for (uint32_t i = 0; i < ROWS; i++) {
+        uint32_t m = i % MEASUREMENTS;
+        rows[i] = (struct silt_row){.series = silt_str_from(names[m]),
+                                    .series_hash = silt_hash(names[m], 2),
+                                    .time = i / ROWS_A_TIME,
+                                    .layout = 2 * m + i / MEASUREMENTS % 2,
+                                    .line = i,
+                                    .value_offset = 2 * (size_t)i};
+        values[2 * i].i64 = i;
+        values[2 * i + 1].i64 = -(int64_t)i;
+    }
+    struct silt_batch batch = {layouts, 2 * MEASUREMENTS, rows, ROWS, values, 0};
+    must(write_and_wait(storage, "d", "", &batch, arena, &report, &durable, &err), &err);
+    ck_assert_int_eq(durable, SILT_OK);
+    ck_assert_uint_eq(report.written, ROWS);
+    silt_arena_destroy(arena);
+}
+
+static bool bit(const uint64_t *valid, uint32_t row)
+{
+    return !valid || (valid[row / 64] >> row % 64 & 1);
+}
+
+/* The highest i of measurement m at the time, with b: among those that have it; -1: none. */
+static int64_t latest(uint32_t m, silt_time time, bool with_b)
+{
+    int64_t found = -1;
+    for (uint32_t i = (uint32_t)time * ROWS_A_TIME; i < ((uint32_t)time + 1) * ROWS_A_TIME && i < ROWS; i++)
+        if (i % MEASUREMENTS == m && (!with_b || i / MEASUREMENTS % 2))
+            found = i;
+    return found;
+}
+
+/* At each time the row that was written last has won, field by field. */
+static void check_last_won(void)
+{
+    struct silt_error err;
+    struct silt_reader *reader;
+    struct silt_cursor *cursor;
+    struct silt_source *source = silt_storage_source(storage);
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_field fields[2] = {{{"a", 1}, SILT_TYPE_INTEGER}, {{"b", 1}, SILT_TYPE_INTEGER}};
+    must(source->open(source, SILT_STR("d"), SILT_STR(""), SILT_TIME_MIN, SILT_TIME_MAX, &reader, &err), &err);
+    must(reader->ops->cursor_create(reader, NULL, &cursor, &err), &err);
+    for (uint32_t m = 0; m < MEASUREMENTS; m++) {
+        struct silt_str name = silt_arena_printf(arena, "m%u", m);
+        struct silt_series_set set;
+        silt_time expected = 0;
+        must(reader->ops->series(reader, name, NULL, arena, &set, &err), &err);
+        ck_assert_uint_eq(set.count, 1);
+        must(reader->ops->cursor_seek(cursor, name, set.ids[0], fields, 2, INT64_MIN, INT64_MAX, false, &err), &err);
+        for (;;) {
+            struct silt_rows rows;
+            struct silt_column a, b;
+            const silt_time *times;
+            must(reader->ops->cursor_next(cursor, &rows, &err), &err);
+            if (rows.count == 0)
+                break;
+            must(reader->ops->cursor_times(cursor, &times, &err), &err);
+            must(reader->ops->cursor_column(cursor, 0, &a, &err), &err);
+            must(reader->ops->cursor_column(cursor, 1, &b, &err), &err);
+            for (uint32_t r = 0; r < rows.count; r++, expected++) {
+                int64_t last_b = latest(m, expected, true);
+                ck_assert_int_eq(times[r], expected);
+                ck_assert_int_eq(a.i64[r], latest(m, expected, false));
+                ck_assert_int_eq(b.type != SILT_TYPE_NONE && bit(b.valid, r), last_b >= 0);
+                if (last_b >= 0)
+                    ck_assert_int_eq(b.i64[r], -last_b);
+            }
+        }
+        ck_assert_int_eq(expected, (ROWS + ROWS_A_TIME - 1) / ROWS_A_TIME);
+    }
+    reader->ops->cursor_destroy(cursor);
+    reader->ops->release(reader);
+    silt_arena_destroy(arena);
+}
+
+START_TEST(measurements_in_turn_keep_their_order)
+{
+    struct silt_error err;
+    must(silt_storage_create_database(storage, SILT_STR("d"), SILT_STR(""), NULL, &err), &err);
+    write_in_turn();
+    check_last_won();
+    close_store(false); /* now from the log */
+    open_store();
+    check_last_won();
+    close_store(true);
+    open_store();
+    check_last_won();
+}
+END_TEST
+
+/* Rows of 64 KiB, spread over so many series. Returns the generation's bytes when it became full. */
+static size_t fill(uint32_t series_count)
+{
+    struct field_dict *dict = field_dict_create(NULL);
+    struct silt_arena *arena = silt_arena_create(NULL);
+    const struct field_layout *layout = field_dict_intern(dict, 1, &(struct field_ref){1, SILT_TYPE_STRING}, 1);
+    uint32_t place = 0;
+    struct layout_map map = {.layout = layout, .slots = &place};
+    struct generation generation = {.mt = memtable_create(NULL, NULL, dict)};
+    struct silt_bytes *text = silt_arena_zalloc(arena, sizeof(*text) + (64 << 10));
+    text->len = 64 << 10;
+    union silt_value value = {.string = text};
+    for (uint32_t i = 0; !generation_is_full(&generation); i++) {
+        struct memtable_row row = {1 + i % series_count, 0, i, &value};
+        memtable_apply(generation.mt, &row, 1, &map, arena);
+    }
+    size_t bytes = memtable_bytes(generation.mt);
+    memtable_destroy(generation.mt);
+    silt_arena_destroy(arena);
+    field_dict_destroy(dict);
+    return bytes;
+}
+
+START_TEST(few_series_fill_a_generation_early)
+{
+    size_t few = fill(1), many = fill(100000);
+    ck_assert_uint_gt(few, GENERATION_BYTES_MIN);
+    ck_assert_uint_lt(few, GENERATION_BYTES_MIN + GENERATION_BYTES_MIN / 8);
+    ck_assert_uint_gt(many, GENERATION_BYTES_MAX);
+    ck_assert_uint_lt(many, GENERATION_BYTES_MAX + GENERATION_BYTES_MIN / 8);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("write");
+    TCase *tc = tcase_create("write");
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, measurements_in_turn_keep_their_order);
+    tcase_add_test(tc, few_series_fill_a_generation_early);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
