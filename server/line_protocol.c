@@ -191,14 +191,40 @@ static const char *parse_float_token(struct lp_builder *builder, const char *at,
     return after;
 }
 
+static const double double_tens[16] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+/* Digits, a point and digits, all within seven bytes (no more than most measured values have): both parts are one number
+ * once the point is taken out. NULL: something else. */
+static inline const char *parse_short_decimal(const char *at, double *magnitude)
+{
+    uint64_t word = load8(at), digits = word ^ 0x3030303030303030u;
+    /* Right up to the first byte that is none of a digit, a point and what may follow a number. */
+    uint64_t others = ((digits + 0x7676767676767676u) | digits) & 0x8080808080808080u, later = others & (others - 1);
+    if (later == 0)
+        return NULL;
+    unsigned point = (unsigned)__builtin_ctzll(others) >> 3, len = (unsigned)__builtin_ctzll(later) >> 3;
+    char next = at[len];
+    if (at[point] != '.' || len < 2 || (next != ',' && next != ' ' && next != '\n'))
+        return NULL;
+    uint64_t before = ((uint64_t)1 << 8 * point) - 1;
+    uint64_t joined = (word & before) | (word >> 8 & ~before);
+    *magnitude = (double)eight_digits(joined << (72 - 8 * len)) / double_tens[len - point - 1];
+    return at + len;
+}
+
 static inline const char *parse_float(struct lp_builder *builder, const char *at, union silt_value *value)
 {
-    static const double tens[16] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     uint64_t whole, fraction = 0;
     bool negative = *at == '-';
     const char *first = at + negative;
-    const char *after = parse_digits(first, &whole);
+    double short_magnitude;
+    const char *after = parse_short_decimal(first, &short_magnitude);
+    if (after) {
+        value->f64 = negative ? -short_magnitude : short_magnitude;
+        return after;
+    }
+    after = parse_digits(first, &whole);
     ptrdiff_t digit_count = after - first, decimals = 0;
     if (*after == '.') {
         const char *point = after;
@@ -231,7 +257,7 @@ static inline const char *parse_float(struct lp_builder *builder, const char *at
         10000000000000000000u,
     };
     uint64_t mantissa = whole * whole_tens[decimals] + fraction;
-    double magnitude = mantissa <= (uint64_t)1 << 53 && decimals < 16 ? (double)mantissa / tens[decimals]
+    double magnitude = mantissa <= (uint64_t)1 << 53 && decimals < 16 ? (double)mantissa / double_tens[decimals]
                                                                       : silt_scale_decimal(mantissa, -decimals);
     value->f64 = negative ? -magnitude : magnitude;
     return after;
