@@ -2,7 +2,11 @@
  * tsm_write.c - see tsm_write.h; the layout is drawn in tsm.h.
  *
  *     row group -> values without gaps -> statistics, encode -> pending bytes -> blob
- *                                                          \-> index entry of the series, in memory until finish
+ *                                                          \-> entry of the series -> index, in memory until finish
+ *                                                                              \-> page of the directory, the same
+ *
+ * What stays in memory until finish is as it will stand in the file, in chunks: of a million series it is tens of megabytes,
+ * which must neither double nor move as they grow.
  */
 #include "storage/tsm_write.h"
 #include "silt/kernels.h"
@@ -12,19 +16,27 @@
 #include <stdlib.h>
 
 #define PENDING_BYTES ((size_t)256 * 1024)
+#define HELD_CHUNK_BYTES ((size_t)256 * 1024)
 
-struct directory_entry {
-    silt_series_id series;
-    uint64_t start; /* of its index entry, from the index offset */
+struct held_chunk { /* a block of base/blocks.c */
+    struct held_chunk *next;
+    size_t block_bytes, room, len;
+    char bytes[];
+};
+
+struct held { /* bytes until finish */
+    struct held_chunk *first, *last;
+    uint64_t len;
 };
 
 struct tsm_writer {
     struct vfs_blob_writer *blob;
     uint64_t offset;            /* bytes given out so far, pending ones included */
     struct silt_buffer pending; /* not yet given to the blob */
-    struct silt_buffer index, group, rest;
-    struct directory_entry *directory;
-    size_t directory_capacity;
+    struct silt_buffer entry, group, rest; /* of the series; of the row group */
+    struct silt_buffer page;               /* of the directory, being filled */
+    struct silt_buffer top;                /* the first series of each page */
+    struct held index, directory;
     silt_series_id series; /* the one being written; 0: none yet */
     silt_time last;        /* of its last row so far */
     silt_time base;        /* min time of the file's first group */
@@ -67,16 +79,66 @@ static void put_crc(struct silt_buffer *out, size_t start)
     put_u32(out, silt_crc32c(0, out->p + start, out->len - start));
 }
 
+/* ---------------------------------------------------------------- bytes held until finish */
+
+static struct held_chunk *add_chunk(struct held *held)
+{
+    size_t bytes = HELD_CHUNK_BYTES;
+    struct held_chunk *chunk = silt_block_get(&bytes);
+    silt_assert(chunk); /* out of memory */
+    *chunk = (struct held_chunk){.block_bytes = bytes, .room = bytes - sizeof(*chunk)};
+    *(held->last ? &held->last->next : &held->first) = chunk;
+    held->last = chunk;
+    return chunk;
+}
+
+/* Moves all of the buffer's. */
+static void hold(struct held *held, struct silt_buffer *from)
+{
+    for (size_t at = 0, part; at < from->len; at += part) {
+        struct held_chunk *last = held->last;
+        if (!last || last->len == last->room)
+            last = add_chunk(held);
+        part = from->len - at < last->room - last->len ? from->len - at : last->room - last->len;
+        memcpy(last->bytes + last->len, from->p + at, part);
+        last->len += part;
+    }
+    held->len += from->len;
+    from->len = 0;
+}
+
+static enum silt_status give_held(struct tsm_writer *writer, const struct held *held, struct silt_error *err)
+{
+    for (const struct held_chunk *chunk = held->first; chunk; chunk = chunk->next) {
+        enum silt_status rc = vfs_blob_append(writer->blob, chunk->bytes, chunk->len, err);
+        if (rc != SILT_OK)
+            return rc;
+    }
+    writer->offset += held->len;
+    return SILT_OK;
+}
+
+static void free_held(struct held *held)
+{
+    for (struct held_chunk *chunk = held->first, *next; chunk; chunk = next) {
+        next = chunk->next;
+        silt_block_put(chunk, chunk->block_bytes);
+    }
+}
+
 /* ---------------------------------------------------------------- open, abort */
 
 static void destroy(struct tsm_writer *writer)
 {
     silt_buffer_free(&writer->pending);
-    silt_buffer_free(&writer->index);
+    silt_buffer_free(&writer->entry);
     silt_buffer_free(&writer->group);
     silt_buffer_free(&writer->rest);
+    silt_buffer_free(&writer->page);
+    silt_buffer_free(&writer->top);
+    free_held(&writer->index);
+    free_held(&writer->directory);
     tsm_scratch_deinit(&writer->scratch);
-    free(writer->directory);
     free(writer);
 }
 
@@ -115,36 +177,44 @@ void tsm_writer_abort(struct tsm_writer *writer)
 uint64_t tsm_writer_bytes(const struct tsm_writer *writer)
 {
     uint64_t pages = (writer->summary.series + TSM_PAGE_ENTRIES - 1) / TSM_PAGE_ENTRIES;
-    return writer->offset + writer->index.len + (writer->series ? TSM_CRC_BYTES : 0) +
+    return writer->offset + writer->index.len + writer->entry.len + (writer->series ? TSM_CRC_BYTES : 0) +
            writer->summary.series * TSM_ENTRY_BYTES + pages * (TSM_PAGE_END_BYTES + 4) + TSM_CRC_BYTES + TSM_FOOTER_BYTES;
 }
 
 /* ---------------------------------------------------------------- index entries */
 
+static void end_page(struct tsm_writer *writer)
+{
+    put_u64(&writer->page, writer->index.len);
+    put_crc(&writer->page, 0);
+    hold(&writer->directory, &writer->page);
+}
+
 static void end_series(struct tsm_writer *writer)
 {
     if (!writer->series)
         return;
-    size_t start = writer->directory[writer->summary.series - 1].start;
     uint32_t crc = silt_crc32c(0, &writer->series, sizeof(writer->series));
-    put_u32(&writer->index, silt_crc32c(crc, writer->index.p + start, writer->index.len - start));
+    put_u32(&writer->entry, silt_crc32c(crc, writer->entry.p, writer->entry.len));
+    hold(&writer->index, &writer->entry);
 }
 
 static void begin_series(struct tsm_writer *writer, silt_series_id series, silt_time min)
 {
     silt_assert(series > writer->series);
     end_series(writer);
-    size_t count = writer->summary.series++;
-    if (count == writer->directory_capacity) {
-        writer->directory_capacity = count ? count * 2 : 64;
-        writer->directory = silt_realloc(writer->directory, writer->directory_capacity * sizeof(*writer->directory));
+    if (writer->summary.series++ % TSM_PAGE_ENTRIES == 0) {
+        if (writer->series)
+            end_page(writer);
+        put_u32(&writer->top, series);
     }
-    writer->directory[count] = (struct directory_entry){series, writer->index.len};
+    put_u32(&writer->page, series);
+    put_u64(&writer->page, writer->index.len);
     if (!writer->series)
         writer->base = min;
     writer->series = series;
     writer->last = writer->base;
-    encode_put_varint(&writer->index, writer->offset);
+    encode_put_varint(&writer->entry, writer->offset);
 }
 
 /* The group's entry, whose rest (from the blocks' bytes on) is given, and its part of the summary. */
@@ -156,9 +226,9 @@ static void put_group(struct tsm_writer *writer, silt_time min, silt_time max, u
     len += encode_write_varint(head + len, encode_zigzag((int64_t)((uint64_t)min - (uint64_t)writer->last)));
     if (rows > 1)
         len += encode_write_varint(head + len, (uint64_t)max - (uint64_t)min);
-    encode_put_varint(&writer->index, len + rest_bytes);
-    silt_buffer_append(&writer->index, head, len);
-    silt_buffer_append(&writer->index, rest, rest_bytes);
+    encode_put_varint(&writer->entry, len + rest_bytes);
+    silt_buffer_append(&writer->entry, head, len);
+    silt_buffer_append(&writer->entry, rest, rest_bytes);
     struct tsm_summary *summary = &writer->summary;
     summary->min = min < summary->min ? min : summary->min;
     summary->max = max > summary->max ? max : summary->max;
@@ -362,27 +432,6 @@ enum silt_status tsm_writer_copy(struct tsm_writer *writer, silt_series_id serie
 
 /* ---------------------------------------------------------------- finish */
 
-static enum silt_status put_directory(struct tsm_writer *writer, struct silt_error *err)
-{
-    uint64_t count = writer->summary.series;
-    struct silt_buffer *out = &writer->pending;
-    enum silt_status rc;
-    for (uint64_t first = 0; first < count; first += TSM_PAGE_ENTRIES) {
-        uint64_t end = first + TSM_PAGE_ENTRIES < count ? first + TSM_PAGE_ENTRIES : count;
-        size_t start = out->len;
-        for (uint64_t i = first; i < end; i++) {
-            put_u32(out, writer->directory[i].series);
-            put_u64(out, writer->directory[i].start);
-        }
-        put_u64(out, end < count ? writer->directory[end].start : writer->index.len);
-        put_crc(out, start);
-        writer->offset += out->len - start;
-        if (out->len >= PENDING_BYTES && (rc = give(writer, err)) != SILT_OK)
-            return rc;
-    }
-    return SILT_OK;
-}
-
 enum silt_status tsm_writer_finish(struct tsm_writer *writer, struct tsm_summary *summary, struct silt_error *err)
 {
     struct silt_buffer *out = &writer->pending;
@@ -394,17 +443,15 @@ enum silt_status tsm_writer_finish(struct tsm_writer *writer, struct tsm_summary
         return silt_fail(err, SILT_INVALID, "a TSM file without any series");
     }
     end_series(writer);
-    if ((rc = give(writer, err)) != SILT_OK)
+    end_page(writer);
+    if ((rc = give(writer, err)) != SILT_OK || (rc = give_held(writer, &writer->index, err)) != SILT_OK)
         goto fail;
-    if ((rc = vfs_blob_append(writer->blob, writer->index.p, writer->index.len, err)) != SILT_OK)
-        goto fail;
-    directory_offset = writer->offset += writer->index.len;
-    if ((rc = put_directory(writer, err)) != SILT_OK)
+    directory_offset = writer->offset;
+    if ((rc = give_held(writer, &writer->directory, err)) != SILT_OK)
         goto fail;
     top_offset = writer->offset;
     size_t start = out->len;
-    for (uint64_t i = 0; i < writer->summary.series; i += TSM_PAGE_ENTRIES)
-        put_u32(out, writer->directory[i].series);
+    silt_buffer_append(out, writer->top.p, writer->top.len);
     put_crc(out, start);
     writer->offset += out->len - start;
 
