@@ -37,7 +37,7 @@ struct data_file { /* counted; a dead one's blob is removed with the last refere
 };
 
 /* One of so many bytes is rotated and flushed, whatever room there is; */
-#define GENERATION_BYTES_MAX ((size_t)192 << 20)
+#define GENERATION_BYTES_MAX ((size_t)160 << 20)
 /* a smaller one too when its series have rows enough for row groups that need not be merged row by row later. */
 #define GENERATION_BYTES_MIN ((size_t)64 << 20)
 #define GENERATION_ROWS_WORTH 256u
