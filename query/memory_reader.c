@@ -561,6 +561,7 @@ static const struct silt_reader_ops ops = {
     .tag_keys = tag_keys,
     .tag_values = tag_values,
     .series = series_of,
+    .series_unsorted = series_of,
     .series_tags = series_tags,
     .series_values = series_values,
     .shard_count = shard_count,

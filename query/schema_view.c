@@ -180,11 +180,9 @@ enum silt_status schema_series_keys(const struct schema_view *view, struct silt_
             return rc;
         /* In the order of their keys: the first ones of each reader are enough for the first ones of all. */
         for (size_t k = 0; k < set.count && found_count < most; k++) {
-            struct silt_tag *tags;
-            size_t tag_count;
             if (in_shards && !series_in_shards(reader, set.ids[k]))
                 continue;
-            reader->ops->series_tags(reader, set.ids[k], arena, &found[found_count], &tags, &tag_count);
+            reader->ops->series_tags(reader, set.ids[k], arena, &found[found_count], NULL, NULL);
             found_count += found[found_count].p != NULL; /* deleted meanwhile */
         }
         if ((rc = strings_append(&keys, found, found_count, err)) != SILT_OK)
@@ -211,7 +209,7 @@ enum silt_status schema_series_count(const struct schema_view *view, struct silt
         struct silt_reader *reader = view->readers[i];
         struct silt_series_set set;
         silt_series_id *joined;
-        if ((rc = reader->ops->series(reader, measurement, NULL, view->exec->arena, &set, err)) != SILT_OK)
+        if ((rc = reader->ops->series_unsorted(reader, measurement, NULL, view->exec->arena, &set, err)) != SILT_OK)
             return rc;
         if (view->reader_count == 1) {
             *count = set.count;

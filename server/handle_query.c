@@ -279,7 +279,7 @@ static void run_into_stream(struct query_request *request, struct http_server *s
 
 #define SHORT_TEXT_BYTES_MAX 4096 /* of the request */
 #define SHORT_SERIES_MAX 64
-#define SHORT_VALUES_MAX 65536 /* a tenth of a millisecond */
+#define SHORT_VALUES_MAX 65536 /* a quarter of a millisecond */
 
 struct short_output {
     struct output base;

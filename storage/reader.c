@@ -233,9 +233,9 @@ static enum silt_status reader_tag_values(struct silt_reader *reader, struct sil
     return measurement ? series_index_tag_values(index, measurement, key, filter, arena, values, count, err) : SILT_OK;
 }
 
-static enum silt_status reader_series(struct silt_reader *reader, struct silt_str name,
-                                      const struct silt_tag_filter *filter, struct silt_arena *arena,
-                                      struct silt_series_set *out, struct silt_error *err)
+static enum silt_status select_series(struct silt_reader *reader, struct silt_str name,
+                                      const struct silt_tag_filter *filter, enum series_order order,
+                                      struct silt_arena *arena, struct silt_series_set *out, struct silt_error *err)
 {
     struct series_index *index = reader_of(reader)->database->index;
     uint32_t measurement = series_index_measurement(index, name);
@@ -243,7 +243,21 @@ static enum silt_status reader_series(struct silt_reader *reader, struct silt_st
     if (measurement && reader->allowance &&
         !series_index_select_is_short(index, measurement, filter, reader->allowance->series))
         return silt_read_exceeds(reader->allowance, err);
-    return measurement ? series_index_select(index, measurement, filter, SERIES_BY_KEY, arena, out, err) : SILT_OK;
+    return measurement ? series_index_select(index, measurement, filter, order, arena, out, err) : SILT_OK;
+}
+
+static enum silt_status reader_series(struct silt_reader *reader, struct silt_str name,
+                                      const struct silt_tag_filter *filter, struct silt_arena *arena,
+                                      struct silt_series_set *out, struct silt_error *err)
+{
+    return select_series(reader, name, filter, SERIES_BY_KEY, arena, out, err);
+}
+
+static enum silt_status reader_series_unsorted(struct silt_reader *reader, struct silt_str name,
+                                               const struct silt_tag_filter *filter, struct silt_arena *arena,
+                                               struct silt_series_set *out, struct silt_error *err)
+{
+    return select_series(reader, name, filter, SERIES_BY_ID, arena, out, err);
 }
 
 static void reader_series_tags(struct silt_reader *reader, silt_series_id id, struct silt_arena *arena,
@@ -309,6 +323,7 @@ const struct silt_reader_ops storage_reader_ops = {
     .tag_keys = reader_tag_keys,
     .tag_values = reader_tag_values,
     .series = reader_series,
+    .series_unsorted = reader_series_unsorted,
     .series_tags = reader_series_tags,
     .series_values = reader_series_values,
     .shard_count = reader_shard_count,

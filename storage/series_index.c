@@ -441,7 +441,7 @@ bool series_index_series(struct series_index *index, silt_series_id id, struct s
     uint32_t shape_index;
     read_varint(heap_at(&body->heap, (uint32_t)entry), &shape_index);
     size_t count = body_shape(body, shape_index)->key_count, bytes = 0;
-    struct silt_tag *list = silt_arena_alloc(arena, (count + 1) * sizeof(*list));
+    struct silt_tag few[32], *list = tags || count > 32 ? silt_arena_alloc(arena, (count + 1) * sizeof(*list)) : few;
     body_decode(body, (uint32_t)entry, list);
     if (key)
         *key = silt_series_key_make(series_index_measurement_name(index, (uint32_t)(entry >> 32)), list, count, arena);

@@ -143,6 +143,10 @@ struct silt_reader_ops {
     enum silt_status (*series)(struct silt_reader *reader, struct silt_str measurement,
                                const struct silt_tag_filter *filter, struct silt_arena *arena,
                                struct silt_series_set *out, struct silt_error *err);
+    /* The same in any order, which takes less. */
+    enum silt_status (*series_unsorted)(struct silt_reader *reader, struct silt_str measurement,
+                                        const struct silt_tag_filter *filter, struct silt_arena *arena,
+                                        struct silt_series_set *out, struct silt_error *err);
     /* The canonical key and the sorted tags of a series; borrowed from the reader, valid until release (or in the
      * arena). tags may be NULL. A series that was deleted since the set was made has no key: its p is NULL. */
     void (*series_tags)(struct silt_reader *reader, silt_series_id id, struct silt_arena *arena, struct silt_str *key,
