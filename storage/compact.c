@@ -5,7 +5,8 @@
  * nothing overlaps are copied as they are; what else comes out is gathered to row groups of up to 1024 rows. The new file
  * takes the inputs' place in one step of the manifest; it is as old as its youngest input.
  *
- * A tombstone is done with when every file that it may hide something in has been merged with it in force.
+ * A tombstone is done with when every file that it may hide something in has been merged with it in force. Where more than half
+ * of a shard is hidden, all of it is merged at once: it comes out smaller than what is won.
  */
 #include "storage/compact_plan.h"
 #include "storage/storage_internal.h"
@@ -276,20 +277,53 @@ static enum silt_status replace(struct compaction *c, struct data_file *file, st
     return rc;
 }
 
+static bool covers(const struct tombstone *tombstone, const struct manifest_file *facts)
+{
+    return tombstone->seq >= facts->seq && tombstone->min <= facts->min && tombstone->max >= facts->max;
+}
+
+/* The part of its series of which nothing is left, in bytes. Looked at once for each new tombstone; a file that cannot be read hides
+ * nothing here, and says so when it is merged. */
+static uint64_t hidden_bytes(const struct version *version, struct data_file *file)
+{
+    uint64_t youngest = 0;
+    for (size_t t = 0; t < version->tombstone_count; t++)
+        if (version->tombstones[t]->seq > youngest && covers(version->tombstones[t], &file->facts))
+            youngest = version->tombstones[t]->seq;
+    if (youngest == 0 || youngest == file->hidden_seq)
+        return youngest ? file->hidden_bytes : 0;
+    struct version alone = {.files = &file, .file_count = 1};
+    roaring_bitmap_t *series = roaring_bitmap_create();
+    struct silt_error err;
+    bool known = version_series(&alone, series, &err) == SILT_OK;
+    uint64_t all = roaring_bitmap_get_cardinality(series);
+    for (size_t t = 0; t < version->tombstone_count; t++)
+        if (covers(version->tombstones[t], &file->facts))
+            roaring_bitmap_andnot_inplace(series, version->tombstones[t]->series);
+    uint64_t left = roaring_bitmap_get_cardinality(series);
+    roaring_bitmap_free(series);
+    file->hidden_seq = youngest;
+    file->hidden_bytes = known && all ? (uint64_t)((double)file->facts.bytes * (double)(all - left) / (double)all) : 0;
+    return file->hidden_bytes;
+}
+
 static bool choose(struct silt_storage *storage, struct shard *shard, const struct version *version, bool full,
                    struct compact_choice *choice)
 {
     struct compact_file *files = silt_calloc(version->file_count + 1, sizeof(*files));
+    uint64_t bytes = 0, hidden = 0;
     for (size_t i = 0; i < version->file_count; i++) {
         const struct manifest_file *facts = &version->files[i]->facts;
         files[i].bytes = facts->bytes;
+        bytes += facts->bytes;
+        hidden += hidden_bytes(version, version->files[i]);
         for (size_t t = 0; t < version->tombstone_count; t++)
             if (version->tombstones[t]->seq >= facts->seq && version->tombstones[t]->min <= facts->max
                 && version->tombstones[t]->max >= facts->min)
                 files[i].masked = true;
     }
     uint64_t idle = silt_clock_monotonic_ns() / 1000000 - atomic_load_explicit(&shard->changed_ms, memory_order_relaxed);
-    bool cold = full || version->tombstone_count > TOMBSTONES_MAX || (idle > COLD_MS && shard_oldest_seq(shard) == 0);
+    bool cold = full || hidden > bytes / 2 || version->tombstone_count > TOMBSTONES_MAX || (idle > COLD_MS && shard_oldest_seq(shard) == 0);
     bool worth = compact_plan(files, version->file_count, storage->options.compact_files_max, cold, choice);
     free(files);
     return worth;

@@ -33,6 +33,7 @@ struct data_file { /* counted; a dead one's blob is removed with the last refere
     struct vfs *vfs;
     struct tsm_file *tsm;
     struct manifest_file facts;
+    uint64_t hidden_seq, hidden_bytes; /* what tombstones up to this age hide of it; with the shard's compact_lock */
     char name[VFS_NAME_BYTES_MAX];
 };
 

@@ -1,6 +1,7 @@
 /*
  * test_upkeep.c - flushes and merges of several shards in one store: what one of them does to the others, and to the log.
  */
+#include "silt/reader.h"
 #include "silt/storage.h"
 #include "silt/text.h"
 #include "tests/fault_vfs.h"
@@ -58,7 +59,7 @@ static void teardown(void)
 }
 
 /* The same rows of the hour, each time: files of a shard overlap, so that a merge has to decode them. */
-static void write_hour(int hour)
+static void write_series(int hour, const char *series)
 {
     struct silt_field field = {SILT_STR("v"), SILT_TYPE_INTEGER};
     struct silt_layout layout = {SILT_STR("m"), &field, 1};
@@ -70,13 +71,18 @@ static void write_hour(int hour)
     struct silt_error err;
 
     for (uint32_t i = 0; i < ROWS; i++) {
-        rows[i] = (struct silt_row){SILT_STR("m,a=b"), silt_hash("m,a=b", 5), BASE + hour * HOUR + i * (HOUR / ROWS), 0, i, i};
+        rows[i] = (struct silt_row){silt_str_from(series), silt_hash(series, strlen(series)), BASE + hour * HOUR + i * (HOUR / ROWS), 0, i, i};
         values[i].i64 = rand();
     }
     struct silt_batch batch = {&layout, 1, rows, ROWS, values, 0};
     must(write_and_wait(storage, "d", "", &batch, arena, &report, &durable, &err), &err);
     ck_assert_uint_eq(report.rejection_count, 0);
     silt_arena_destroy(arena);
+}
+
+static void write_hour(int hour)
+{
+    write_series(hour, "m,a=b");
 }
 
 static void note_name(void *arg, const char *name, uint64_t bytes)
@@ -123,6 +129,55 @@ static size_t files(void)
     return stats.file_count;
 }
 
+static uint64_t bytes_after_steps(void)
+{
+    struct silt_storage_stats stats;
+    struct silt_error err;
+    bool did = true;
+
+    for (int i = 0; i < 10 && did; i++)
+        must(silt_storage_step(storage, &did, &err), &err);
+    ck_assert(!did); /* it comes to rest */
+    silt_storage_stats(storage, &stats);
+    return stats.file_bytes;
+}
+
+static void delete_series(const char *name, silt_time min, silt_time max)
+{
+    struct silt_tag_filter filter = {.op = SILT_TAG_EQ, .key = SILT_STR("a"), .value = silt_str_from(name)};
+    struct silt_error err;
+
+    must(silt_storage_delete(storage, SILT_STR("d"), SILT_STR("m"), &filter, min, max, &err), &err);
+}
+
+/* Room comes back while the shard is in use, as soon as more goes than stays. */
+START_TEST(what_is_mostly_deleted_gives_its_room_back)
+{
+    static const char *const series[] = {"m,a=1", "m,a=2", "m,a=3", "m,a=4", "m,a=5"};
+    struct silt_error err;
+
+    for (size_t i = 0; i < 5; i++)
+        write_series(0, series[i]);
+    must(silt_storage_flush(storage, &err), &err);
+    uint64_t whole = bytes_after_steps();
+    delete_series("1", SILT_TIME_MIN, SILT_TIME_MAX);
+    delete_series("2", SILT_TIME_MIN, SILT_TIME_MAX);
+    delete_series("3", BASE, BASE + HOUR / 2); /* of which half is left */
+    ck_assert_uint_eq(bytes_after_steps(), whole);
+    delete_series("4", SILT_TIME_MIN, SILT_TIME_MAX);
+    uint64_t less = bytes_after_steps();
+    ck_assert_uint_lt(less, whole * 3 / 4);
+    write_series(0, series[0]); /* again, and it stays */
+    must(silt_storage_flush(storage, &err), &err);
+    ck_assert_uint_gt(bytes_after_steps(), less);
+    delete_series("1", SILT_TIME_MIN, SILT_TIME_MAX);
+    delete_series("3", SILT_TIME_MIN, SILT_TIME_MAX);
+    delete_series("5", SILT_TIME_MIN, SILT_TIME_MAX);
+    ck_assert_uint_eq(bytes_after_steps(), 0);
+    ck_assert_uint_eq(files(), 0);
+}
+END_TEST
+
 /* A shard that is written to no more keeps the log of all others from being cut: until that is long. */
 START_TEST(a_quiet_shard_does_not_hold_the_log_for_long)
 {
@@ -153,6 +208,7 @@ int main(void)
     TCase *tc = tcase_create("upkeep");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, one_that_is_damaged_keeps_no_other_waiting);
+    tcase_add_test(tc, what_is_mostly_deleted_gives_its_room_back);
     tcase_add_test(tc, a_quiet_shard_does_not_hold_the_log_for_long);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
