@@ -4,7 +4,7 @@ generations, tombstones, logs, both kinds of index. The same questions to that i
 same answers; an import that is killed goes on; damage is told and never fatal.
 
     import_influxdb.py                  seconds; prints `N passed, N failed, N skipped`
-    import_influxdb.py --points 50e6    so many values, in one long import; prints its rate
+    import_influxdb.py --points 50e6    so many values, in one long import; prints its rate; then again, with two kills
     --seed N                            of the random values
 """
 import argparse
@@ -397,6 +397,21 @@ def copy_of(source, work, name):
 
 # ---------------------------------------------------------------- a long one
 
+def kill_and_go_on(source, work, seconds):
+    """The same again, which took that long: killed at a third of it and at two thirds."""
+    argv = ("import-influxdb", source, "--into", os.path.join(work, "data"))
+    for _ in range(2):
+        process = subprocess.Popen([os.path.join(os.path.dirname(live.siltd_path()), "silt-inspect"), *argv],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds / 3)
+        check("it was at work", process.poll() is None)
+        process.kill()
+        process.wait()
+    status, out, err = inspect(*argv)
+    check("a killed import goes on", status == 0 and "going on" in out and ": equal\n" in out, (status, out, err))
+    print("killed twice, then:\n" + out, end="")
+
+
 def measure(points, seed):
     """points values of one measurement: 20 fields, 100 hosts, two thirds of them gauges."""
     rng = random.Random(seed)
@@ -431,7 +446,9 @@ def measure(points, seed):
         print(out + err, end="")
         seconds = time.monotonic() - began
         print("status %d, %.1f s with verification, %.2f million values a second" % (status, seconds, rows * hosts * fields / seconds / 1e6))
-        return status
+        shutil.rmtree(os.path.join(work, "data"))
+        kill_and_go_on(server.folder, work, seconds)
+        return status or not all(results)
     finally:
         server.stop()
         shutil.rmtree(server.folder, ignore_errors=True)
