@@ -120,6 +120,8 @@ static int64_t bind_filter(void *arg, const struct expr *expr)
 
     if (expr->kind == EXPR_CALL && !binder->stored)
         return -1; /* over a subquery's rows functions are not known */
+    if (expr->kind == EXPR_REF && expr->ref.type == DATA_UNKNOWN && plan_is_column(plan, expr->ref.name))
+        return plan_add_slot(plan, &(struct slot){.kind = SLOT_FIELD, .name = expr->ref.name, .type = DATA_STRING}); /* null */
     if (expr->kind == EXPR_REF)
         return is_read(binder->all, expr->ref.name) ? plan_slot_of_ref(plan, expr) : -1;
     if (as_tag_test(plan, expr, &test))

@@ -239,15 +239,9 @@ def show_queries(d):
     return d.query.strip(" ;").upper() == "SHOW QUERIES" and answered(d) and columns[1] == [c + ["rows", "bytes", "memory"] for c in columns[0]]
 
 
-def absent_column(d):
-    """a column of a subquery that nothing has, tested in WHERE: null to influxd, here a tag without a value"""
-    tested = re.search(r"\bWHERE\b.*?(!=|!~|=\s*''|=~)", outside(d.query), re.I | re.S)
-    return bool(tested and subqueries(d.query)) and answered(d) and places(d.want[1]) < places(d.got[1])
-
-
 RULES = (timed_out, panicked, sample, merge_order, partial, moving_now, unstable, chande_of_one, show_descending, series_offset,
          ties_inside, mixed_fill, two_types, companions, filled_inside, limit_inside, torn_inside, order_inside, named_twice, integral_groups,
-         empty_ends, same_tag_twice, tag_or_field, tag_and_field, show_queries, absent_column)
+         empty_ends, same_tag_twice, tag_or_field, tag_and_field, show_queries)
 
 
 def explain(difference):
