@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define FIRST_SEGMENTS 16u /* a start makes a segment of a part of the usual size, for it waits until its zeros are on the disk */
 #define GROUP_BYTES_MAX ((size_t)8 << 20)
 #define ROOM_PAUSE_NS_MIN ((uint64_t)1000000)
 #define ROOM_PAUSE_NS_MAX ((uint64_t)256 * 1000000)
@@ -233,8 +234,8 @@ static enum silt_status sync_current(struct wal *wal, struct silt_error *err)
     return SILT_OK;
 }
 
-/* A segment for a record larger than one; what was made ready would come after it, so it is made anew. */
-static enum silt_status make_large_segment(struct wal *wal, uint64_t bytes, struct silt_error *err)
+/* A segment of a size of its own; what was made ready would come after it, so it is made anew. */
+static enum silt_status make_odd_segment(struct wal *wal, uint64_t bytes, struct silt_error *err)
 {
     char name[VFS_NAME_BYTES_MAX];
     pthread_mutex_lock(&wal->files_lock);
@@ -251,7 +252,14 @@ static enum silt_status make_large_segment(struct wal *wal, uint64_t bytes, stru
         if (rc != SILT_OK)
             return rc;
     }
-    return vfs_segment_create(wal->vfs, name, (bytes + 4095) & ~(uint64_t)4095, NULL, &wal->current, err);
+    return vfs_segment_create(wal->vfs, name, bytes, NULL, &wal->current, err);
+}
+
+/* 0: the usual. */
+static uint64_t odd_bytes(const struct wal *wal, uint64_t room)
+{
+    uint64_t usual = wal->options.segment_bytes, bytes = room > usual ? room : wal->started ? 0 : usual / FIRST_SEGMENTS;
+    return (bytes + 4095) & ~(uint64_t)4095;
 }
 
 /* What was made ready, or made now when it was not. */
@@ -285,9 +293,9 @@ static enum silt_status begin_segment(struct wal *wal, uint64_t first_seq, uint6
         return rc;
     vfs_segment_close(wal->current);
     wal->current = NULL;
-    uint64_t room = sizeof(struct wal_segment_header) + needed, pause_ns = 0;
+    uint64_t odd = odd_bytes(wal, sizeof(struct wal_segment_header) + needed), pause_ns = 0;
     do
-        rc = room <= wal->options.segment_bytes ? take_next_segment(wal, err) : make_large_segment(wal, room, err);
+        rc = odd == 0 ? take_next_segment(wal, err) : make_odd_segment(wal, odd, err);
     while (rc == SILT_NO_SPACE && wait_for_room(wal, err, &pause_ns));
     if (rc != SILT_OK)
         return rc;
