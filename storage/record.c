@@ -8,7 +8,11 @@
 
 #include <stdlib.h>
 
-enum { FORM_FLOAT_INT = 16, FORM_RAW = 32, FORM_TEXT = 64 };
+enum { FORM_FLOAT_INT = 16, FORM_RAW = 32, FORM_TEXT = 64, FORM_DECIMAL = 128, FORM_POWER_SHIFT = 5 };
+
+#define POWER_MAX 4u /* of ten, that decimals are multiplied by; in two bits of the form, less one */
+
+static const double tens[POWER_MAX + 1] = {1, 10, 100, 1000, 10000};
 
 /* Rows of a block times columns: bounds what reading it takes. */
 #define BLOCK_VALUES_MAX ((size_t)1 << 17)
@@ -112,25 +116,50 @@ static void put_ints(struct silt_buffer *out, uint8_t form, const int64_t *value
     put_packed(out, form, values, count, min, max);
 }
 
-static void put_floats(struct silt_buffer *out, const int64_t *bits, unsigned count)
+/* Whether the very bits of all come back from whole numbers divided by the scale. */
+static bool as_whole(const double *floats, unsigned count, double scale, int64_t *ints)
+{
+    for (unsigned begin = 0; begin < count; begin += 32) {
+        unsigned end = begin + 32 < count ? begin + 32 : count;
+        uint64_t different = 0;
+        for (unsigned i = begin; i < end; i++) {
+            double v = floats[i], scaled = v * scale;
+            bool fits = scaled > -4503599627370496.0 && scaled < 4503599627370496.0;
+            ints[i] = fits ? (int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5)) : 0;
+            double back = (double)ints[i] / scale;
+            uint64_t bits, back_bits;
+            memcpy(&bits, &v, sizeof(bits));
+            memcpy(&back_bits, &back, sizeof(back_bits));
+            different |= bits ^ back_bits; /* -0 is not 0 */
+        }
+        if (different)
+            return false;
+    }
+    return true;
+}
+
+/* The power of ten that makes the first few whole, as far as they tell; more than POWER_MAX: none. */
+static unsigned power_of(const double *floats, unsigned count)
+{
+    unsigned power = 0;
+    for (unsigned i = 0; i < count && i < 8 && power <= POWER_MAX; i++) {
+        int64_t whole;
+        while (power <= POWER_MAX && !as_whole(&floats[i], 1, tens[power], &whole))
+            power++;
+    }
+    return power;
+}
+
+static void put_floats(struct silt_buffer *out, const double *floats, unsigned count)
 {
     int64_t ints[RECORD_BLOCK_ROWS];
-    const double *floats = (const double *)(const void *)bits;
-    bool whole = true;
-    ints[0] = 0;
-    for (unsigned i = 0; i < count && whole; i++) {
-        double v = floats[i];
-        whole = v >= -4503599627370496.0 && v <= 4503599627370496.0;
-        ints[i] = whole ? (int64_t)v : 0;
-        double back = (double)ints[i];
-        whole = whole && memcmp(&back, &v, sizeof(v)) == 0; /* -0 is not 0 */
-    }
-    if (whole) {
-        put_ints(out, FORM_FLOAT_INT, ints, count);
+    unsigned power = power_of(floats, count);
+    if (power <= POWER_MAX && as_whole(floats, count, tens[power], ints)) {
+        put_ints(out, (uint8_t)(power == 0 ? FORM_FLOAT_INT : FORM_DECIMAL | (power - 1) << FORM_POWER_SHIFT), ints, count);
         return;
     }
     silt_buffer_char(out, FORM_RAW);
-    silt_buffer_append(out, bits, (size_t)count * 8);
+    silt_buffer_append(out, floats, (size_t)count * sizeof(*floats));
 }
 
 static void put_values(struct silt_buffer *out, enum silt_type type, const struct memtable_row *const *rows,
@@ -153,8 +182,8 @@ static void put_values(struct silt_buffer *out, enum silt_type type, const struc
         return;
     case SILT_TYPE_FLOAT:
         for (unsigned i = 0; i < count; i++)
-            gathered.ints[i] = rows[i]->values[slot].i64;
-        put_floats(out, gathered.ints, count);
+            gathered.floats[i] = rows[i]->values[slot].f64;
+        put_floats(out, gathered.floats, count);
         return;
     default: {
         int64_t min = rows[0]->values[slot].i64, max = min;
@@ -479,14 +508,18 @@ static bool get_values(struct encode_cursor *cursor, enum silt_type type, struct
         cursor->at += (size_t)count * 8;
         return true;
     }
-    if ((form & FORM_FLOAT_INT) != 0 && type != SILT_TYPE_FLOAT)
+    unsigned width = form & FORM_DECIMAL ? form & 15 : form & ~(unsigned)FORM_FLOAT_INT;
+    double scale = form & FORM_DECIMAL ? tens[1 + (form >> FORM_POWER_SHIFT & 3)] : 1;
+    if ((form & (FORM_FLOAT_INT | FORM_DECIMAL)) != 0 && type != SILT_TYPE_FLOAT)
         return false;
-    get_ints(cursor, form & ~(unsigned)FORM_FLOAT_INT, count, numbers);
+    if ((form & FORM_FLOAT_INT) != 0 && (form & FORM_DECIMAL) != 0)
+        return false;
+    get_ints(cursor, width, count, numbers);
     if (!cursor->at)
         return false;
     if (type == SILT_TYPE_FLOAT)
         for (unsigned i = 0; i < count; i++)
-            to[i][column].f64 = (double)numbers[i];
+            to[i][column].f64 = (double)numbers[i] / scale;
     else
         for (unsigned i = 0; i < count; i++)
             to[i][column].i64 = type == SILT_TYPE_BOOLEAN ? numbers[i] != 0 : numbers[i];

@@ -20,6 +20,7 @@
  *                                     16 + the same   floats that are whole numbers, as such
  *                                     32              8 bytes each (floats)
  *                                     64              texts
+ *                                     128 + (power - 1) * 32 + the same   floats: such a number over 10^power, 1 to 4
  *
  * Rows keep their order. A TSBS row of ten integers takes about 15 bytes and 20 ns.
  */
