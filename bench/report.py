@@ -3,8 +3,8 @@
 
     report.py [--metrics bytes_per_value,cpu_rest,...] FILE.json...
 
-writes the documents' tables; several runs count as so many repetitions. --metrics writes only tables of these, for runs on a machine that
-had something else to do: no times then. A document says what it wants where it wants it, and this fills in what stands between the two
+writes the documents' tables; several runs count as so many repetitions. --metrics writes, of the comparisons, only tables of these, for runs
+on a machine that had something else to do: no times then. A document says what it wants where it wants it, and this fills in what stands between the two
 comments:
 
     <!-- table ingest rows_per_s -->                 a row a case, a column a server, siltd's ratios to the others
@@ -195,7 +195,7 @@ def fill(kind, words, runs, metrics):
     if kind == "table":
         mode, metric, prefix = (words.split(" ", 2) + [""])[:3]
         return table(figures, mode.replace("-", " "), metric, prefix) if not metrics or metric in metrics else None
-    if metrics and kind != "verified":
+    if metrics and kind in ("headline", "behind"):
         return None
     if kind == "growth":
         axis, wanted = words.split(" ")

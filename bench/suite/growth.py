@@ -10,6 +10,7 @@ RANGE_STEPS = 40000
 RANGE_WINDOWS = (36, 360, 3600, 36000)  # steps that a query covers
 CONNECTIONS = (1, 10, 100, 1000)
 SECONDS = 3
+REQUESTS, QUERY_SECONDS = 100, 2
 LAP_STEPS = 1000  # rows are sent again with later times: a lap of bodies is all the loader holds
 
 
@@ -20,8 +21,20 @@ def at_rest(peer, values):
     return {"cpu_s": peer.ended_cpu, "peak_mb": peak / 1e6, "disk_mb": size / 1e6, "bytes_per_value": size / values}
 
 
-def p50(peer, text, requests=20):
-    return clients.ask(peer, [peer.query_path(text)], requests=requests, seconds=2)["p50_ms"]
+def ask(context, peer, **texts):
+    """name=text -> name_ms, and name_cpu_ms: what it took of the processor, which does not depend on what else the machine does.
+    Without what is refused (the memory of one query is bounded)."""
+    found = {}
+    for name, text in texts.items():
+        before = peer.cpu()
+        try:
+            took = clients.ask(peer, [peer.query_path(text)], requests=REQUESTS, seconds=context.seconds(QUERY_SECONDS), warmup=0)
+        except clients.ClientFailed as error:
+            context.results.note("growth: siltd refuses %s: %s" % (text, error))
+            continue
+        found[name + "_ms"] = took["p50_ms"]
+        found[name + "_cpu_ms"] = (peer.cpu() - before) / took["requests"] * 1000
+    return found
 
 
 def add(context, axis, point, **figures):
@@ -33,15 +46,16 @@ def rows(context):
         steps = context.size(wanted, 1000) // HOSTS
         laps = max(1, steps // LAP_STEPS)
         with servers.Silt() as peer:
-            took = clients.load(peer, hosts=HOSTS, steps=min(steps, LAP_STEPS), laps=laps)
+            # One connection, so that each series' rows come in order: see docs/benchmarks.md about others.
+            took = clients.load(peer, hosts=HOSTS, steps=min(steps, LAP_STEPS), laps=laps, connections=1)
             written = took["rows"]
-            rest = at_rest(peer, 10 * written)
+            rest = at_rest(peer, took["values"])
             last = queries.between(max(0, steps * queries.STEP - 3600), steps * queries.STEP)
-            add(context, "rows", written, rows_per_s=took["rows_per_s"], **rest,
-                one_host_ms=p50(peer, "SELECT max(usage_user) FROM cpu WHERE hostname = 'host_3' AND %s GROUP BY time(1m)" % last),
-                all_max_ms=p50(peer, "SELECT max(usage_user) FROM cpu"),
-                all_mean_1h_ms=p50(peer, "SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1h)"
-                                   % queries.between(0, steps * queries.STEP), 5))
+            add(context, "rows", written, rows_per_s=took["rows_per_s"], **rest, **ask(
+                context, peer,
+                one_host="SELECT max(usage_user) FROM cpu WHERE hostname = 'host_3' AND %s GROUP BY time(1m)" % last,
+                all_max="SELECT max(usage_user) FROM cpu",
+                all_mean_1h="SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1h)" % queries.between(0, steps * queries.STEP)))
 
 
 def series(context):
@@ -53,27 +67,29 @@ def series(context):
             start = process.status_bytes(peer.pid, "VmRSS")
             one = "SELECT value FROM load WHERE hostname = 'host_%d'" % (wanted // 2)
             first = clients.ask(peer, [peer.query_path(one)], requests=1, warmup=0)["p50_ms"]
-            add(context, "series", wanted, rows_per_s=took["rows_per_s"], **rest, bytes_per_series=(rest["peak_mb"] * 1e6) / wanted,
-                restarted_mb=start / 1e6, one_series_first_ms=first, one_series_ms=p50(peer, one),
-                regex_ms=p50(peer, "SELECT max(value) FROM load WHERE hostname =~ /^host_.*77$/", 5),
-                all_last_ms=p50(peer, "SELECT last(value) FROM load GROUP BY hostname", 3),
-                show_tag_values_ms=p50(peer, "SHOW TAG VALUES FROM load WITH KEY = rack", 5))
+            add(context, "series", wanted, rows_per_s=took["rows_per_s"], **rest, restarted_mb=start / 1e6, first_ms=first, **ask(
+                context, peer, one_series=one,
+                regex="SELECT max(value) FROM load WHERE hostname =~ /^host_.*77$/",
+                all_last="SELECT last(value) FROM load GROUP BY hostname",
+                show_tag_values="SHOW TAG VALUES FROM load WITH KEY = rack"))
 
 
 def range_(context):
     with servers.Silt() as peer:
         steps = context.size(RANGE_STEPS, 400)
-        clients.load(peer, hosts=HOSTS, steps=steps)
+        clients.load(peer, hosts=HOSTS, steps=steps, connections=1)
         peer.rest()
+        peer.restart()
         for wanted in RANGE_WINDOWS:
             span = min(steps, context.size(wanted, 6)) * queries.STEP
             covered = queries.between(0, span)
-            add(context, "range", span // queries.STEP * HOSTS,
-                one_host_1m_ms=p50(peer, "SELECT max(usage_user) FROM cpu WHERE hostname = 'host_3' AND %s GROUP BY time(1m)" % covered),
-                mean_1m_ms=p50(peer, "SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1m)" % covered, 5),
-                mean_1h_hosts_ms=p50(peer, "SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1h), hostname" % covered, 5),
-                stddev_ms=p50(peer, "SELECT stddev(usage_user) FROM cpu WHERE " + covered, 5),
-                raw_one_host_ms=p50(peer, "SELECT * FROM cpu WHERE hostname = 'host_3' AND " + covered, 5))
+            add(context, "range", span // queries.STEP * HOSTS, **ask(
+                context, peer,
+                one_host_1m="SELECT max(usage_user) FROM cpu WHERE hostname = 'host_3' AND %s GROUP BY time(1m)" % covered,
+                mean_1m="SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1m)" % covered,
+                mean_1h_hosts="SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1h), hostname" % covered,
+                stddev="SELECT stddev(usage_user) FROM cpu WHERE " + covered,
+                raw_one_host="SELECT * FROM cpu WHERE hostname = 'host_3' AND " + covered))
 
 
 def connections(context):
