@@ -129,10 +129,11 @@ def headline(figures):
     return markdown(["what"] + list(SERVERS) + ["to " + s for s in SERVERS[1:]], rows) if rows else None
 
 
-def behind(figures):
+def behind(figures, only=()):
     rows = []
     for mode, metrics in SHOWN.items():
-        for metric in (m for m in metrics if m not in NEVER_BEHIND and not (mode == "queries" and m == "p99_ms")):
+        for metric in (m for m in metrics if m not in NEVER_BEHIND and (m in only or not only)
+                       and not (mode == "queries" and m == "p99_ms")):
             for case in dict.fromkeys(f["case"] for f in figures if f["mode"] == mode):
                 values = by_server(figures, mode, case, metric)
                 for other in SERVERS[1:]:
@@ -195,13 +196,15 @@ def fill(kind, words, runs, metrics):
     if kind == "table":
         mode, metric, prefix = (words.split(" ", 2) + [""])[:3]
         return table(figures, mode.replace("-", " "), metric, prefix) if not metrics or metric in metrics else None
-    if metrics and kind in ("headline", "behind"):
+    if metrics and kind == "headline":
         return None
     if kind == "growth":
         axis, wanted = words.split(" ")
         return growth(figures, axis, wanted.split(","))
-    if kind in ("headline", "behind"):
-        return {"headline": headline, "behind": behind}[kind](figures)
+    if kind == "headline":
+        return headline(figures)
+    if kind == "behind":
+        return behind(figures, metrics)
     return {"machine": machine, "verified": verified, "notes": notes}[kind](runs)
 
 
