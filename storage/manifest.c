@@ -336,7 +336,7 @@ enum silt_status manifest_sweep(struct manifest *manifest, size_t *removed, stru
     if (rc == SILT_NOT_FOUND)
         rc = SILT_OK;
     for (size_t i = 0; rc == SILT_OK && i < sweep.count; i++)
-        rc = vfs_blob_remove(manifest->vfs, sweep.names[i], err);
+        rc = vfs_blob_discard(manifest->vfs, sweep.names[i], err); /* a merge's may be large, and a start waits for this */
     if (removed)
         *removed = sweep.count;
     free(sweep.names);

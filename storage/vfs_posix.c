@@ -187,20 +187,25 @@ static enum silt_status remove_name(struct vfs *vfs, const char *name, struct si
     return rc;
 }
 
+/* The name goes at once, the space of a large file behind it. Returns errno, or 0. */
+static int unlink_large(struct posix_vfs *vfs, const char *path)
+{
+    struct stat facts;
+    int fd = open(path, O_WRONLY | O_CLOEXEC); /* if it cannot be had, all goes at once */
+    int failed = unlink(path) != 0 && errno != ENOENT ? errno : 0;
+    if (fd >= 0 && !failed && fstat(fd, &facts) == 0 && facts.st_nlink == 0)
+        file_reaper_take(vfs->reaper, fd, (uint64_t)facts.st_size);
+    else if (fd >= 0)
+        close(fd);
+    return failed;
+}
+
 static enum silt_status blob_discard(struct vfs *vfs, const char *name, struct silt_error *err)
 {
     char path[PATH_BYTES_MAX];
-    struct stat facts;
     enum silt_status rc = path_of(posix_of(vfs), name, "", path, err);
-    if (rc != SILT_OK)
-        return rc;
-    int fd = open(path, O_WRONLY | O_CLOEXEC); /* if it cannot be had, all goes at once */
-    rc = remove_name(vfs, name, err);
-    if (fd >= 0 && rc == SILT_OK && fstat(fd, &facts) == 0 && facts.st_nlink == 0)
-        file_reaper_take(posix_of(vfs)->reaper, fd, (uint64_t)facts.st_size);
-    else if (fd >= 0)
-        close(fd);
-    return rc;
+    int failed = rc == SILT_OK ? unlink_large(posix_of(vfs), path) : 0;
+    return failed ? silt_fail_errno(err, failed, "remove %s", path) : rc;
 }
 
 static void begin_unfinished(struct posix_vfs *vfs, struct unfinished *unfinished, const char *name)
@@ -235,7 +240,7 @@ static void remove_leftover(struct posix_vfs *vfs, const char *folder, const cha
     const struct unfinished *writing = vfs->unfinished;
     while (writing && strcmp(writing->name, name) != 0)
         writing = writing->next;
-    int failed = !writing && unlink(path) != 0 && errno != ENOENT ? errno : 0;
+    int failed = writing ? 0 : unlink_large(vfs, path); /* a merge's, which the kill of a process left */
     pthread_mutex_unlock(&vfs->unfinished_lock);
     if (failed)
         silt_log(SILT_LOG_WARN, "cannot remove an unfinished file", "file=\"%s\" error=\"%s\"", path, strerror(failed));
