@@ -5,8 +5,6 @@
 #include "server/params.h"
 #include "silt/version.h"
 
-#include <stdio.h>
-
 /* ?verbose=1 asks for the version in a body. */
 static bool is_verbose(h2o_req_t *req)
 {
@@ -40,16 +38,17 @@ void handle_status(struct http_loop *loop, h2o_req_t *req)
 
 void handle_health(struct http_loop *loop, h2o_req_t *req)
 {
-    struct silt_storage_stats stats;
-    char body[256];
+    struct silt_buffer body = {0};
+    struct silt_error err;
+    enum silt_status rc = silt_storage_writable(loop->server->storage, &err);
+    struct silt_str message = SILT_STR("ready for queries and writes");
 
-    silt_storage_stats(loop->server->storage, &stats);
-    int len = snprintf(body, sizeof(body),
-                       "{\"checks\":[],\"message\":\"%s\",\"name\":\"influxdb\",\"status\":\"%s\",\"version\":\"%s\","
-                       "\"server\":\"SiltDB %s\"}\n",
-                       stats.disk_full   ? "the disk is full: read only until there is room"
-                       : stats.read_only ? "the log cannot be written: read only until restarted"
-                                         : "ready for queries and writes",
-                       stats.read_only ? "fail" : "pass", SILT_INFLUX_VERSION, SILT_VERSION);
-    http_reply(req, stats.read_only ? 503 : 200, "application/json", (struct silt_str){body, (size_t)len});
+    if (rc != SILT_OK) /* up to the file's name: anybody may ask */
+        message = (struct silt_str){err.text, strcspn(err.text, ":")};
+    silt_buffer_printf(&body, "{\"checks\":[],\"message\":");
+    silt_buffer_json_string(&body, message);
+    silt_buffer_printf(&body, ",\"name\":\"influxdb\",\"status\":\"%s\",\"version\":\"%s\",\"server\":\"SiltDB %s\"}\n",
+                       rc == SILT_OK ? "pass" : "fail", SILT_INFLUX_VERSION, SILT_VERSION);
+    http_reply(req, rc == SILT_OK ? 200 : 503, "application/json", (struct silt_str){body.p, body.len});
+    silt_buffer_free(&body);
 }

@@ -204,7 +204,9 @@ static enum silt_status flush_generation(struct silt_storage *storage, struct sh
     atomic_store_explicit(&storage->pace_ns, 0, memory_order_relaxed);
     shard_count(&shard->counters.flush_ns, silt_clock_monotonic_ns() - begun_ns);
     shard_count(rc == SILT_OK ? &shard->counters.flushes : &shard->counters.flush_errors, 1);
-    atomic_store(&storage->flush_full, rc == SILT_NO_SPACE);
+    pthread_mutex_lock(&storage->upkeep_mutex);
+    storage->flush_error = rc == SILT_OK ? (struct silt_error){.status = SILT_OK} : *err;
+    pthread_mutex_unlock(&storage->upkeep_mutex);
     if (rc == SILT_OK)
         atomic_fetch_add(&storage->flushes, 1);
     return rc;

@@ -28,6 +28,7 @@ static void stall(struct wal_entry *entry, const struct silt_error *err)
     struct index_thread *index = &item->storage->index;
     pthread_mutex_lock(&index->lock);
     item->stalled = true;
+    item->status = err->status;
     pthread_cond_broadcast(&index->cond);
     pthread_mutex_unlock(&index->lock);
     if (item->op)
@@ -78,7 +79,7 @@ enum silt_status log_item_wait(struct log_item *item, struct silt_error *err)
     pthread_mutex_lock(&index->lock);
     while (!item->settled && !item->stalled)
         pthread_cond_wait(&index->cond, &index->lock);
-    enum silt_status status = item->settled ? item->status : SILT_NO_SPACE;
+    enum silt_status status = item->status;
     pthread_mutex_unlock(&index->lock);
     if (status == SILT_OK)
         return SILT_OK;

@@ -347,6 +347,12 @@ enum silt_status silt_storage_compact_all(struct silt_storage *storage, struct s
 
 /* ---------------------------------------------------------------- statistics */
 
+enum silt_status silt_storage_writable(struct silt_storage *storage, struct silt_error *err)
+{
+    enum silt_status rc = check_writable(storage, err);
+    return rc == SILT_BUSY ? SILT_OK : rc;
+}
+
 void silt_storage_watch(struct silt_storage *storage, struct silt_watcher *watcher)
 {
     storage->watcher = watcher;
@@ -387,7 +393,5 @@ void silt_storage_stats(struct silt_storage *storage, struct silt_storage_stats 
     out->index_bytes_max = storage->options.index_bytes_max;
     out->flushes = atomic_load(&storage->flushes);
     out->compactions = atomic_load(&storage->compactions);
-    enum silt_status writable = check_writable(storage, &ignored);
-    out->disk_full = writable == SILT_NO_SPACE;
-    out->read_only = out->disk_full || writable == SILT_IO;
+    out->read_only = silt_storage_writable(storage, &ignored) != SILT_OK;
 }

@@ -115,7 +115,7 @@ struct log_item {
     size_t index_weight; /* in a batch of the index thread, besides its bytes */
     struct write_op *op;        /* rows: who waits */
     struct log_item *next;      /* in the index thread's queue */
-    bool settled, stalled;      /* under index.lock; stalled: the disk is full, it will take its time */
+    bool settled, stalled;      /* under index.lock; stalled: the disk does not take it, it will take its time */
     enum silt_status status;
 };
 
@@ -148,7 +148,6 @@ struct silt_storage {
     struct silt_budget root, memtable_budget, index_budget;
     struct piece_pool *pieces;
     size_t soft_bytes, hard_bytes;
-    _Atomic bool flush_full; /* the last flush found no room on the disk */
     _Atomic uint32_t pace_ns; /* a row: what writers pause for while a large generation waits for an older one's flush */
 
     pthread_mutex_t change_lock;
@@ -166,6 +165,7 @@ struct silt_storage {
     pthread_mutex_t upkeep_mutex; /* guards this group: */
     pthread_cond_t upkeep_cond;
     uint64_t flush_kicks, compact_kicks;
+    struct silt_error flush_error; /*   of the last flush; its status is SILT_OK when it went well */
     struct upkeep_thread flusher, compactor, retention;
     _Atomic bool flush_wanted, upkeep_stop;
 

@@ -7,10 +7,12 @@
  * makes the next segment before it is needed, for filling 64 MiB takes longer than a sync. It ends after the log thread,
  * which may still need segments for what is queued. Replay is in wal_replay.c.
  *
- * Without room for a segment or in it the log thread waits, with all that is queued, and tries again (wait_for_room).
+ * When an operation fails the log thread waits, with all that is queued, and tries again (wal_wait.c). What a failed write or sync
+ * has left in a segment is unknown: the segment is abandoned as of the last record that is known to be durable, its records above
+ * that are written once more into a new one, and the new one's header says so. Nothing is ever tried again in place.
  *
  * Files go from the oldest on, so that what is left is always a run of numbers without holes: a hole is damage. So no
- * file is removed while a spare is being renamed, nor the other way round, and one that cannot be removed ends trimming.
+ * file is removed while a spare is being renamed, nor the other way round, and none before one that cannot be removed is.
  */
 #include "storage/wal_internal.h"
 
@@ -23,8 +25,6 @@
 
 #define FIRST_SEGMENTS 16u /* a start makes a segment of a part of the usual size, for it waits until its zeros are on the disk */
 #define GROUP_BYTES_MAX ((size_t)8 << 20)
-#define ROOM_PAUSE_NS_MIN ((uint64_t)1000000)
-#define ROOM_PAUSE_NS_MAX ((uint64_t)256 * 1000000)
 
 void wal_segment_name(uint64_t number, char *name)
 {
@@ -82,82 +82,6 @@ enum silt_status wal_open(struct vfs *vfs, const struct wal_options *options, st
         qsort(wal->live, wal->live_count, sizeof(*wal->live), compare_live);
     *out = wal;
     return SILT_OK;
-}
-
-/* ---------------------------------------------------------------- a full disk */
-
-/* What came meanwhile joins the round, at its end. */
-static void join_round(struct wal *wal)
-{
-    struct wal_entry *last = wal->round;
-    while (last->next)
-        last = last->next;
-    pthread_mutex_lock(&wal->lock);
-    last->next = wal->head;
-    wal->head = NULL;
-    wal->tail = &wal->head;
-    pthread_mutex_unlock(&wal->lock);
-}
-
-static void tell_stalled(struct wal_entry *entry, const struct silt_error *err)
-{
-    for (; entry; entry = entry->next)
-        if (!entry->told) {
-            entry->told = true;
-            if (entry->stalled)
-                entry->stalled(entry, err);
-        }
-}
-
-static void set_full(struct wal *wal, const struct silt_error *why)
-{
-    if (!atomic_load(&wal->full))
-        silt_log(SILT_LOG_ERROR, "No room for the log: writes are refused until there is", "error=\"%s\"", why->text);
-    pthread_mutex_lock(&wal->lock);
-    wal->failed_error = *why;
-    pthread_mutex_unlock(&wal->lock);
-    atomic_store(&wal->full, true);
-}
-
-static void set_not_full(struct wal *wal)
-{
-    if (atomic_exchange(&wal->full, false))
-        silt_log(SILT_LOG_INFO, "There is room for the log again: writes go on", "durable_seq=%llu",
-                 (unsigned long long)wal->durable_seq);
-}
-
-/* After SILT_NO_SPACE: whether to try once more. *pause_ns is 0 at the first time. Log thread, or wal_start, which does
- * not wait. */
-static bool wait_for_room(struct wal *wal, const struct silt_error *why, uint64_t *pause_ns)
-{
-    struct silt_error told;
-    if (!wal->started)
-        return false;
-    set_full(wal, why);
-    wal_check(wal, &told);
-    join_round(wal);
-    tell_stalled(wal->round, &told);
-    *pause_ns = *pause_ns == 0 ? ROOM_PAUSE_NS_MIN : *pause_ns < ROOM_PAUSE_NS_MAX ? *pause_ns * 2 : *pause_ns;
-    pthread_mutex_lock(&wal->lock);
-    if (!wal->ending && !wal->head) {
-        struct timespec until = silt_clock_in(*pause_ns);
-        pthread_cond_timedwait(&wal->wake, &wal->lock, &until);
-    }
-    bool again = !wal->ending;
-    pthread_mutex_unlock(&wal->lock);
-    return again;
-}
-
-/* segment_write, however long the disk is full. */
-static enum silt_status write_segment(struct wal *wal, uint64_t offset, const void *bytes, size_t len,
-                                      struct silt_error *err)
-{
-    uint64_t pause_ns = 0;
-    enum silt_status rc;
-    do
-        rc = vfs_segment_write(wal->current, offset, bytes, len, err);
-    while (rc == SILT_NO_SPACE && wait_for_room(wal, err, &pause_ns));
-    return rc;
 }
 
 /* ---------------------------------------------------------------- the next segment */
@@ -234,6 +158,18 @@ static enum silt_status sync_current(struct wal *wal, struct silt_error *err)
     return SILT_OK;
 }
 
+/* A segment of the next number that was made, and cannot be used as it is. */
+static enum silt_status remove_unfit(struct wal *wal, struct silt_error *err)
+{
+    char name[VFS_NAME_BYTES_MAX];
+    if (!wal->unfit)
+        return SILT_OK;
+    wal_segment_name(wal->next_number, name);
+    enum silt_status rc = vfs_segment_remove(wal->vfs, name, err);
+    wal->unfit = rc != SILT_OK;
+    return rc;
+}
+
 /* A segment of a size of its own; what was made ready would come after it, so it is made anew. */
 static enum silt_status make_odd_segment(struct wal *wal, uint64_t bytes, struct silt_error *err)
 {
@@ -248,7 +184,8 @@ static enum silt_status make_odd_segment(struct wal *wal, uint64_t bytes, struct
     pthread_mutex_unlock(&wal->files_lock);
     if (unused) {
         vfs_segment_close(unused);
-        enum silt_status rc = vfs_segment_remove(wal->vfs, name, err);
+        wal->unfit = true;
+        enum silt_status rc = remove_unfit(wal, err);
         if (rc != SILT_OK)
             return rc;
     }
@@ -283,46 +220,57 @@ static enum silt_status take_next_segment(struct wal *wal, struct silt_error *er
     return rc;
 }
 
+/* What is in it above the durable records, nobody knows: they are the last that count. */
+static void abandon_segment(struct wal *wal)
+{
+    vfs_segment_close(wal->current);
+    wal->current = NULL;
+    wal->group.len = 0;
+    wal->appended_seq = wal->written_seq;
+    wal->unsynced = false;
+}
+
+static enum silt_status write_header(struct wal *wal, uint64_t number, uint64_t first_seq, struct silt_error *err)
+{
+    struct wal_segment_header header = {.number = number,
+                                        .epoch = wal->options.epoch,
+                                        .first_seq = first_seq,
+                                        .prev_seq = wal->durable_seq + 1};
+    memcpy(header.magic, WAL_MAGIC, sizeof(header.magic));
+    header.crc = silt_crc32c(0, &header, offsetof(struct wal_segment_header, crc));
+    enum silt_status rc = vfs_segment_write(wal->current, 0, &header, sizeof(header), err);
+    /* Synced before any record, so that a later segment never stands alone. */
+    return rc == SILT_OK ? vfs_segment_sync(wal->current, err) : rc;
+}
+
 /* Ends the current segment (synced, whatever the mode: a hole before a later segment would be damage) and begins one
  * with room for `needed` bytes. Log thread, or wal_start. */
-static enum silt_status begin_segment(struct wal *wal, uint64_t first_seq, uint64_t prev_seq, size_t needed,
-                                      struct silt_error *err)
+static enum silt_status begin_segment(struct wal *wal, uint64_t first_seq, size_t needed, struct silt_error *err)
 {
     enum silt_status rc;
     if (wal->current && (rc = sync_current(wal, err)) != SILT_OK)
         return rc;
     vfs_segment_close(wal->current);
     wal->current = NULL;
-    uint64_t odd = odd_bytes(wal, sizeof(struct wal_segment_header) + needed), pause_ns = 0;
-    do
-        rc = odd == 0 ? take_next_segment(wal, err) : make_odd_segment(wal, odd, err);
-    while (rc == SILT_NO_SPACE && wait_for_room(wal, err, &pause_ns));
+    if ((rc = remove_unfit(wal, err)) != SILT_OK)
+        return rc;
+    uint64_t odd = odd_bytes(wal, sizeof(struct wal_segment_header) + needed), number = wal->next_number; /* nobody changes it now */
+    rc = odd == 0 ? take_next_segment(wal, err) : make_odd_segment(wal, odd, err);
     if (rc != SILT_OK)
         return rc;
-    pthread_mutex_lock(&wal->files_lock);
-    wal->current_number = wal->next_number;
+    if ((rc = write_header(wal, number, first_seq, err)) != SILT_OK) {
+        wal->unfit = true;
+        abandon_segment(wal);
+        return rc;
+    }
+    wal->current_number = number;
     wal->current_bytes = vfs_segment_bytes(wal->current);
-    if (wal->live_count)
-        wal->live[wal->live_count - 1].end_seq = prev_seq;
-    wal_add_live(wal, (struct wal_live){.number = wal->current_number, .first_seq = first_seq, .end_seq = UINT64_MAX,
-                                        .bytes = wal->current_bytes});
-    pthread_mutex_unlock(&wal->files_lock);
-
-    struct wal_segment_header header = {.number = wal->current_number,
-                                        .epoch = wal->options.epoch,
-                                        .first_seq = first_seq,
-                                        .prev_seq = prev_seq};
-    memcpy(header.magic, WAL_MAGIC, sizeof(header.magic));
-    header.crc = silt_crc32c(0, &header, offsetof(struct wal_segment_header, crc));
-    rc = write_segment(wal, 0, &header, sizeof(header), err);
-    if (rc == SILT_OK) /* before any record, so that a later segment never stands alone */
-        rc = vfs_segment_sync(wal->current, err);
-    wal->offset = sizeof(header);
-    if (rc != SILT_OK)
-        return rc;
-    /* Only now: a segment without a header must be the last one. */
+    wal->offset = sizeof(struct wal_segment_header);
     pthread_mutex_lock(&wal->files_lock);
-    want_next_locked(wal, wal->current_number + 1);
+    if (wal->live_count)
+        wal->live[wal->live_count - 1].end_seq = first_seq;
+    wal_add_live(wal, (struct wal_live){.number = number, .first_seq = first_seq, .end_seq = UINT64_MAX, .bytes = wal->current_bytes});
+    want_next_locked(wal, number + 1); /* only now: a segment without a header must be the last one */
     pthread_mutex_unlock(&wal->files_lock);
     return SILT_OK;
 }
@@ -333,7 +281,7 @@ static enum silt_status flush_group(struct wal *wal, struct silt_error *err)
 {
     enum silt_status rc = SILT_OK;
     if (wal->group.len)
-        rc = write_segment(wal, wal->offset, wal->group.p, wal->group.len, err);
+        rc = vfs_segment_write(wal->current, wal->offset, wal->group.p, wal->group.len, err);
     wal->offset += wal->group.len;
     wal->group.len = 0;
     if (wal->group.capacity > 8 * GROUP_BYTES_MAX) /* one large record must not keep its room for ever */
@@ -369,23 +317,43 @@ static enum silt_status write_entries(struct wal *wal, const struct wal_entry *f
     enum silt_status rc;
     for (const struct wal_entry *entry = first; entry; entry = entry->next) {
         size_t bytes = wal_record_bytes(entry->payload_bytes);
-        if (wal->offset + wal->group.len + bytes > wal->current_bytes) {
-            if ((rc = flush_group(wal, err)) != SILT_OK ||
-                (rc = begin_segment(wal, entry->seq, entry->seq, bytes, err)) != SILT_OK)
+        if (!wal->current || wal->offset + wal->group.len + bytes > wal->current_bytes) {
+            if ((rc = flush_group(wal, err)) != SILT_OK || (rc = begin_segment(wal, entry->seq, bytes, err)) != SILT_OK)
                 return rc;
         } else if (wal->group.len >= GROUP_BYTES_MAX && (rc = flush_group(wal, err)) != SILT_OK) {
             return rc;
         }
         append_record(wal, entry);
-        if (!entry->next && (rc = flush_group(wal, err)) != SILT_OK) /* entries may join while it waits for room */
-            return rc;
     }
+    if ((rc = flush_group(wal, err)) != SILT_OK)
+        return rc;
     wal->unsynced = true;
     uint64_t now = silt_clock_monotonic_ns();
     bool due = wal->options.sync_mode == SILT_SYNC_FSYNC ||
                (wal->options.sync_mode == SILT_SYNC_INTERVAL &&
                 now - wal->last_sync_ns >= (uint64_t)wal->options.sync_interval_ms * 1000000);
     return due ? sync_current(wal, err) : SILT_OK;
+}
+
+/* The round, or what else is due without one: the first segment, or the next after a failed sync; a sync. However long the disk
+ * does not let it, unless the log ends. */
+static enum silt_status do_round(struct wal *wal, struct silt_error *err)
+{
+    uint64_t pause_ns = 0;
+    for (;;) {
+        const struct wal_entry *first = wal->round;
+        while (first && first->seq <= wal->durable_seq) /* a segment ended between them */
+            first = first->next;
+        enum silt_status rc = first           ? write_entries(wal, first, err)
+                              : !wal->current ? begin_segment(wal, wal->written_seq + 1, 0, err)
+                              : wal->unsynced ? sync_current(wal, err)
+                                              : SILT_OK;
+        if (rc == SILT_OK)
+            return SILT_OK;
+        abandon_segment(wal);
+        if (!wal_wait(wal, err, &pause_ns))
+            return rc;
+    }
 }
 
 static void forget_oldest_live_locked(struct wal *wal)
@@ -441,12 +409,11 @@ static void trim(struct wal *wal)
             give_back_spare_locked(wal, number);
         pthread_cond_broadcast(&wal->files_changed);
         pthread_mutex_unlock(&wal->files_lock);
-        if (rc != SILT_OK) {
-            silt_log(SILT_LOG_WARN, "Log segment not removed: the log is not trimmed until restart", "error=\"%s\"",
-                     err.text);
-            wal->trim_failed = true;
-            step = TRIM_DONE;
-        }
+        if (rc != SILT_OK && !wal->trim_failed)
+            silt_log(SILT_LOG_WARN, "Log segment not removed", "error=\"%s\"", err.text);
+        wal->trim_failed = rc != SILT_OK;
+        if (rc != SILT_OK)
+            step = TRIM_DONE; /* older files go first: it is tried again at a later round */
     } while (step != TRIM_DONE);
 }
 
@@ -473,7 +440,7 @@ static void finish_entries(struct wal *wal, struct wal_entry *first, enum silt_s
 /* In interval mode: sync what was written once the interval is over and nothing new came. lock is held. */
 static void wait_for_work_locked(struct wal *wal)
 {
-    while (!wal->head && !wal->ending && !wal->trim_asked) {
+    while (!wal->head && !wal->ending && !wal->trim_asked && wal->current) {
         if (!wal->unsynced || wal->options.sync_mode != SILT_SYNC_INTERVAL) {
             pthread_cond_wait(&wal->wake, &wal->lock);
             continue;
@@ -488,82 +455,75 @@ static void *run(void *arg)
 {
     struct wal *wal = arg;
     struct silt_error err = {0};
-    enum silt_status status = SILT_OK;
 
     pthread_mutex_lock(&wal->lock);
     for (;;) {
         wait_for_work_locked(wal);
-        struct wal_entry *first = wal->head;
+        wal->round = wal->head;
         wal->head = NULL;
         wal->tail = &wal->head;
         wal->trim_asked = false;
         bool ending = wal->ending;
         pthread_mutex_unlock(&wal->lock);
-        if (first) {
-            wal->round = first;
-            if (status == SILT_OK)
-                status = write_entries(wal, first, &err);
-            if (status == SILT_OK)
-                set_not_full(wal);
-        } else if (wal->unsynced && status == SILT_OK) {
-            status = sync_current(wal, &err);
-        }
-        if (status != SILT_OK && !wal->failed) {
-            silt_log(SILT_LOG_ERROR, "The log failed: writes are refused until restart", "error=\"%s\"", err.text);
-            pthread_mutex_lock(&wal->lock);
-            wal->failed_error = err;
-            pthread_mutex_unlock(&wal->lock);
-            atomic_store(&wal->failed, true);
-        }
-        finish_entries(wal, first, status, &err);
-        if (status == SILT_OK && !wal->trim_failed && trim_is_due(wal))
+        enum silt_status status = do_round(wal, &err);
+        if (status == SILT_OK)
+            wal_end_refusing(wal);
+        finish_entries(wal, wal->round, status, &err);
+        wal->round = NULL;
+        if (status == SILT_OK && trim_is_due(wal))
             trim(wal);
         pthread_mutex_lock(&wal->lock);
-        if (ending && !wal->head && (!wal->unsynced || status != SILT_OK))
+        if (status != SILT_OK || (ending && !wal->head && !wal->unsynced)) /* it gives up at the end alone */
             break;
     }
     pthread_mutex_unlock(&wal->lock);
     return NULL;
 }
 
-/* A process that was killed may have written records that it never synced. They were replayed, and the new segment's
- * header will say that they are there: so they have to be durable before it. */
+/* A process that was killed may have written records that it never synced, in the last segment or in one that it left. They were
+ * replayed, and the new segment's header will say that they are there: so they have to be durable before it. */
 static enum silt_status sync_replayed(struct wal *wal, struct silt_error *err)
 {
-    char name[VFS_NAME_BYTES_MAX];
-    struct vfs_segment *segment;
-    if (wal->live_count == 0)
-        return SILT_OK;
-    wal_segment_name(wal->live[wal->live_count - 1].number, name);
-    enum silt_status rc = vfs_segment_open(wal->vfs, name, &segment, err);
-    if (rc != SILT_OK)
-        return rc;
-    rc = vfs_segment_sync(segment, err);
-    vfs_segment_close(segment);
+    enum silt_status rc = SILT_OK;
+    for (size_t i = 0; i < wal->live_count && rc == SILT_OK; i++) {
+        char name[VFS_NAME_BYTES_MAX];
+        struct vfs_segment *segment;
+        if (wal->live[i].sure_seq >= wal->live[i].end_seq)
+            continue;
+        wal_segment_name(wal->live[i].number, name);
+        if ((rc = vfs_segment_open(wal->vfs, name, &segment, err)) != SILT_OK)
+            break;
+        rc = vfs_segment_sync(segment, err);
+        vfs_segment_close(segment);
+    }
     return rc;
 }
 
 enum silt_status wal_start(struct wal *wal, uint64_t next_seq_min, struct silt_error *err)
 {
-    uint64_t prev_seq = wal->next_seq;
+    uint64_t replayed = wal->next_seq;
     enum silt_status rc = sync_replayed(wal, err);
     if (rc != SILT_OK)
         return rc;
     if (next_seq_min > wal->next_seq)
         wal->next_seq = next_seq_min;
-    if (wal->live_count == 0)
-        prev_seq = wal->next_seq;
-    wal->appended_seq = wal->written_seq = wal->durable_seq = wal->next_seq - 1;
+    wal->appended_seq = wal->written_seq = wal->next_seq - 1;
+    wal->durable_seq = wal->live_count ? replayed - 1 : wal->written_seq;
     wal->next_number = wal->live_count ? wal->live[wal->live_count - 1].number + 1 : 1;
     if (pthread_create(&wal->prepare_thread, NULL, prepare, wal) != 0)
         return silt_fail(err, SILT_LIMIT, "log: no thread can be started");
     wal->prepare_started = true;
-    if ((rc = begin_segment(wal, wal->next_seq, prev_seq, 0, err)) != SILT_OK)
+    rc = begin_segment(wal, wal->next_seq, 0, err);
+    if (rc == SILT_NO_SPACE) /* what is there can be read, and the log thread will find room when there is some */
+        wal_begin_refusing(wal, err);
+    else if (rc != SILT_OK)
         return rc;
     wal->last_sync_ns = silt_clock_monotonic_ns();
-    if (pthread_create(&wal->thread, NULL, run, wal) != 0)
+    wal->started = true; /* the thread asks */
+    if (pthread_create(&wal->thread, NULL, run, wal) != 0) {
+        wal->started = false;
         return silt_fail(err, SILT_LIMIT, "log: no thread can be started");
-    wal->started = true;
+    }
     return SILT_OK;
 }
 
@@ -600,49 +560,6 @@ uint64_t wal_next_seq_locked(struct wal *wal)
     return wal->next_seq;
 }
 
-struct waiter {
-    struct wal_entry entry;
-    pthread_mutex_t lock;
-    pthread_cond_t done;
-    bool finished;
-    enum silt_status status;
-    struct silt_error err;
-};
-
-static void wake_waiter(struct wal_entry *entry, enum silt_status status, const struct silt_error *err)
-{
-    struct waiter *waiter = (struct waiter *)entry;
-    pthread_mutex_lock(&waiter->lock);
-    waiter->finished = true;
-    waiter->status = status;
-    if (status != SILT_OK && err)
-        waiter->err = *err;
-    pthread_cond_signal(&waiter->done);
-    pthread_mutex_unlock(&waiter->lock);
-}
-
-enum silt_status wal_append_wait(struct wal *wal, uint8_t kind, const void *payload, size_t bytes, uint64_t *seq,
-                                 struct silt_error *err)
-{
-    struct waiter waiter = {
-        .entry = {.kind = kind, .payload = payload, .payload_bytes = bytes, .done = wake_waiter},
-        .lock = PTHREAD_MUTEX_INITIALIZER,
-        .done = PTHREAD_COND_INITIALIZER,
-    };
-    wal_lock(wal);
-    wal_enqueue_locked(wal, &waiter.entry);
-    wal_unlock(wal);
-    pthread_mutex_lock(&waiter.lock);
-    while (!waiter.finished)
-        pthread_cond_wait(&waiter.done, &waiter.lock);
-    pthread_mutex_unlock(&waiter.lock);
-    if (waiter.status != SILT_OK && err)
-        *err = waiter.err;
-    if (seq)
-        *seq = waiter.entry.seq;
-    return waiter.status;
-}
-
 void wal_trim(struct wal *wal, uint64_t below_seq)
 {
     uint64_t old = atomic_load(&wal->trim_below);
@@ -662,18 +579,6 @@ uint64_t wal_seq_behind(struct wal *wal, uint32_t segments)
     uint64_t seq = wal->live_count > segments ? wal->live[wal->live_count - segments].first_seq : 0;
     pthread_mutex_unlock(&wal->files_lock);
     return seq;
-}
-
-enum silt_status wal_check(struct wal *wal, struct silt_error *err)
-{
-    bool failed = atomic_load(&wal->failed);
-    if (!failed && !atomic_load(&wal->full))
-        return SILT_OK;
-    pthread_mutex_lock(&wal->lock);
-    struct silt_error why = wal->failed_error;
-    pthread_mutex_unlock(&wal->lock);
-    return failed ? silt_fail(err, SILT_IO, "the log failed, writes are refused until restart: %.300s", why.text)
-                  : silt_fail(err, SILT_NO_SPACE, "the disk is full, writes are refused until there is room: %.300s", why.text);
 }
 
 void wal_stats(struct wal *wal, struct wal_stats *out)
@@ -698,7 +603,7 @@ static void remove_next(struct wal *wal)
         return;
     vfs_segment_close(wal->next);
     wal_segment_name(wal->next_number, name);
-    if (!wal->failed && vfs_segment_remove(wal->vfs, name, &err) != SILT_OK)
+    if (vfs_segment_remove(wal->vfs, name, &err) != SILT_OK)
         silt_log(SILT_LOG_WARN, "Log segment not removed", "error=\"%s\"", err.text);
 }
 

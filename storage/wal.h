@@ -7,9 +7,10 @@
  * when it is enqueued, under a lock that the caller holds, so that it can pin what the number stands for (a memtable
  * generation) in the same breath. Formats: docs/format/wal.md.
  *
- * After a failed write or sync the log refuses everything until it is opened again: what is durable is unknown. A disk
- * without room is another thing, for nothing is in doubt: what is queued stays queued, those who wait are told, wal_check
- * says SILT_NO_SPACE, and the log thread tries again until there is room.
+ * When the disk does not take it (no room, read-only, an error, no descriptor for a new file) what is queued stays queued, those who
+ * wait are told, wal_check says why, and the log thread tries again until it goes. After a failed write or sync, what is durable of
+ * the current segment's last records is unknown; they are written again into a new segment. In the modes that acknowledge before
+ * they sync, those that were acknowledged since the last sync are left to what the disk made of them.
  *
  * Threads: any, but for open, replay and close. The lock is the last in the store's lock order; it is never held across
  * file operations.
@@ -34,10 +35,10 @@ struct wal_entry {
     uint8_t kind;           /* the caller's */
     const void *payload;    /* borrowed until done is called */
     size_t payload_bytes;
-    /* From the log thread, exactly once, in seq order: durable (SILT_OK) or lost in an unknown state. The entry may be
-     * freed in it. Must not block or call the log. */
+    /* From the log thread, exactly once, in seq order: durable (SILT_OK), or the log has ended and it is in an unknown state. The
+     * entry may be freed in it. Must not block or call the log. */
     void (*done)(struct wal_entry *entry, enum silt_status status, const struct silt_error *err);
-    /* From the log thread, once at most and before done: the disk is full, done will take its time. NULL: not told.
+    /* From the log thread, once at most and before done: the disk does not take it, done will take its time. NULL: not told.
      * Must not block or call the log. */
     void (*stalled)(struct wal_entry *entry, const struct silt_error *err);
     bool told; /* the log's */
@@ -65,19 +66,16 @@ enum silt_status wal_replay(struct wal *wal, uint64_t from_seq, wal_record_fn ea
 enum silt_status wal_segment_range(const struct wal *wal, uint64_t number, uint64_t *first_seq, uint64_t *end_seq,
                                    struct silt_error *err);
 
-/* A new segment and the log thread. next_seq_min: the numbers go on from the highest of this and what was replayed. */
+/* A new segment and the log thread. next_seq_min: the numbers go on from the highest of this and what was replayed. Where there is no
+ * room for the segment the log begins by waiting for some. */
 enum silt_status wal_start(struct wal *wal, uint64_t next_seq_min, struct silt_error *err);
 
 void wal_lock(struct wal *wal);
 void wal_unlock(struct wal *wal);
-/* entry->seq is set and returned. If the log has failed, done comes with that error, from the log thread. */
+/* entry->seq is set and returned. */
 uint64_t wal_enqueue_locked(struct wal *wal, struct wal_entry *entry);
 /* The number that the next entry will get. */
 uint64_t wal_next_seq_locked(struct wal *wal);
-
-/* Enqueue and wait until durable. May wait. */
-enum silt_status wal_append_wait(struct wal *wal, uint8_t kind, const void *payload, size_t bytes, uint64_t *seq,
-                                 struct silt_error *err);
 
 /* Records below seq are needed no more: segments that hold only such are recycled or removed by the log thread. */
 void wal_trim(struct wal *wal, uint64_t below_seq);
@@ -85,8 +83,10 @@ void wal_trim(struct wal *wal, uint64_t below_seq);
 /* Records below this number are more than so many segments behind the end of the log; 0: none are. */
 uint64_t wal_seq_behind(struct wal *wal, uint32_t segments);
 
-/* SILT_OK, or why the log refuses: SILT_NO_SPACE until there is room, else until it is opened again. */
+/* SILT_OK, or why the log refuses for now: SILT_NO_SPACE, SILT_IO. */
 enum silt_status wal_check(struct wal *wal, struct silt_error *err);
+/* What people are told who are refused for an error of the disk. Returns its status. */
+enum silt_status wal_refuse(const struct silt_error *why, struct silt_error *err);
 
 struct wal_stats {
     uint64_t bytes;         /* of the segments, spare ones too */

@@ -1,5 +1,5 @@
 /*
- * wal_internal.h - struct wal, for wal.c and wal_replay.c.
+ * wal_internal.h - struct wal, for wal.c, wal_wait.c and wal_replay.c.
  *
  * Lock order: lock, then files_lock. The log thread alone touches the fields without a guard.
  */
@@ -15,7 +15,9 @@
 #define WAL_SPARES_MAX 64
 
 struct wal_live {
-    uint64_t number, first_seq, end_seq; /* end_seq: last + 1; UINT64_MAX while it is written to */
+    uint64_t number, first_seq;
+    uint64_t end_seq;  /* where the next one begins; UINT64_MAX while it is written to */
+    uint64_t sure_seq; /* for a replay: records below it must be there */
     uint64_t bytes;
 };
 
@@ -28,7 +30,7 @@ struct wal {
     struct wal_entry *head, **tail;
     uint64_t next_seq;
     bool trim_asked;
-    struct silt_error failed_error; /* or why it is full */
+    struct silt_error why; /* it refuses; the log thread writes it, and may read it without the lock */
     bool ending;
 
     pthread_mutex_t files_lock; /* guards this group: */
@@ -52,12 +54,20 @@ struct wal {
     uint64_t appended_seq, written_seq, durable_seq, last_sync_ns;
     struct silt_buffer group;
     bool unsynced, trim_failed;
+    bool unfit; /* a file of number next_number is there, and has to go before another can be made */
 
-    _Atomic bool failed, full;
+    _Atomic bool refusing;
     _Atomic uint64_t trim_below, queued_bytes, syncs, entries;
     bool started, prepare_started;
     pthread_t thread, prepare_thread;
 };
+
+/* wal_wait.c, for the log thread, and wal_start before there is one */
+void wal_begin_refusing(struct wal *wal, const struct silt_error *why);
+void wal_end_refusing(struct wal *wal);
+/* After a failure: refuses, and takes what is queued into the round, for a while, longer each time (*pause_ns, 0 at first).
+ * Returns whether to try again: not when the log ends. */
+bool wal_wait(struct wal *wal, const struct silt_error *why, uint64_t *pause_ns);
 
 void wal_segment_name(uint64_t number, char *name); /* name[VFS_NAME_BYTES_MAX] */
 void wal_add_live(struct wal *wal, struct wal_live live);

@@ -4,6 +4,9 @@
  * Segments are read one at a time (wal_reading.h). A segment whose successor begins at or before the first wanted record is
  * passed over unread. See wal_segment.h for when a record holds.
  *
+ * A segment counts as far as the next one's first record. Where an error of the disk made the log leave a segment, there may be
+ * records beyond that, which stand in the next one once more, and beyond prev_seq some may be missing.
+ *
  * A header is synced before the first record is written. So a last segment whose header does not hold was made ready and
  * never used, and goes; but if any record in it holds, the header was damaged.
  */
@@ -56,12 +59,12 @@ static enum silt_status replay_segment(struct wal_reading *reading, const struct
     if (rc != SILT_OK)
         return rc;
     uint64_t at = sizeof(struct wal_segment_header);
-    while (rc == SILT_OK) {
+    while (rc == SILT_OK && *seq < live->end_seq) {
         const struct wal_record_header *header;
         if ((rc = wal_record_at(reading, at, live->number, &header, err)) != SILT_OK)
             break;
         if (!header || header->seq != *seq) {
-            bool damage = !last && *seq < live->end_seq;
+            bool damage = !last && *seq < live->sure_seq;
             if (last)
                 rc = was_durable(reading, at, live->number, *seq, &damage, err);
             if (rc == SILT_OK && damage)
@@ -126,8 +129,10 @@ static enum silt_status survey(struct wal *wal, struct silt_error *err)
         }
         if (kept && wal->live[kept - 1].number + 1 != wal->live[i].number)
             return silt_fail(err, SILT_CORRUPT, "%s: the segment before it is missing", name);
-        if (kept)
-            wal->live[kept - 1].end_seq = header.prev_seq;
+        if (kept) {
+            wal->live[kept - 1].end_seq = header.first_seq;
+            wal->live[kept - 1].sure_seq = header.prev_seq;
+        }
         wal->live[kept++] = (struct wal_live){.number = wal->live[i].number, .first_seq = header.first_seq,
                                               .end_seq = UINT64_MAX, .bytes = bytes};
     }

@@ -519,9 +519,11 @@ static enum silt_status check_room(struct silt_storage *storage, size_t used, st
     enum silt_status rc = wal_check(storage->wal, err);
     if (rc != SILT_OK || used <= storage->hard_bytes)
         return rc;
-    if (atomic_load(&storage->flush_full))
-        return silt_fail(err, SILT_NO_SPACE,
-                         "the disk is full, writes are refused until there is room: %zu bytes wait to be flushed", used);
+    pthread_mutex_lock(&storage->upkeep_mutex);
+    struct silt_error why = storage->flush_error;
+    pthread_mutex_unlock(&storage->upkeep_mutex);
+    if (why.status == SILT_NO_SPACE || why.status == SILT_IO)
+        return wal_refuse(&why, err);
     return silt_fail(err, SILT_BUSY, "memory for recent points is used up: %zu of %zu bytes wait to be flushed", used,
                      storage->hard_bytes);
 }

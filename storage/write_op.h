@@ -1,6 +1,6 @@
 /*
  * write_op.h - who waits for a write: its completion is called once all its records are durable and its rows applied, or
- * when the disk is full and that will take its time.
+ * when the disk does not take it and that will take its time.
  *
  * Threads: the writer and the log's thread.
  */
@@ -13,7 +13,7 @@
 struct write_op {
     _Atomic uint32_t remaining;
     _Atomic int status;
-    _Atomic bool told; /* done was called: the disk is full, and the writer does not wait for it */
+    _Atomic bool told; /* done was called: the disk does not take it, and the writer does not wait for that */
     struct silt_error err;
     silt_written_fn done;
     void *done_arg;

@@ -116,8 +116,8 @@ struct silt_write_report {
 };
 
 /* Called exactly once per write that returned SILT_OK, from the WAL's thread or from within the write: the batch is
- * durable (SILT_OK), its fate is an I/O error, or it waits for room on a full disk (SILT_NO_SPACE; it will be durable
- * if the room comes). Must not block. */
+ * durable (SILT_OK), or the disk does not take it for now (SILT_NO_SPACE, SILT_IO; it will be durable if that comes to an end before
+ * the process does). Must not block. */
 typedef void (*silt_written_fn)(void *arg, enum silt_status status, const struct silt_error *err);
 
 /*
@@ -126,8 +126,8 @@ typedef void (*silt_written_fn)(void *arg, enum silt_status status, const struct
  *   SILT_NOT_FOUND  no such database `database not found: "x"`, or policy `retention policy not found: x`
  *   SILT_BUSY       may_wait is false and a shard group has to be made: call again where waiting is allowed;
  *                   or the memtables are full (err->text starts with "memory")
- *   SILT_IO         the log failed: the store is read-only until it is opened again
  *   SILT_NO_SPACE   the disk is full: the store is read-only until there is room
+ *   SILT_IO         the disk fails, is read-only, or no file can be opened: the store is read-only until that is over
  */
 enum silt_status silt_storage_write(struct silt_storage *storage, struct silt_str database, struct silt_str rp,
                                     const struct silt_batch *batch, bool may_wait, struct silt_arena *arena,
@@ -239,14 +239,16 @@ enum silt_status silt_storage_step(struct silt_storage *storage, bool *did, stru
 /* Merge every shard down to one sorted run. May wait. */
 enum silt_status silt_storage_compact_all(struct silt_storage *storage, struct silt_error *err);
 
+/* SILT_OK, or why writes are refused for now: SILT_NO_SPACE or SILT_IO with "REASON, writes are refused until WHAT: DETAIL". */
+enum silt_status silt_storage_writable(struct silt_storage *storage, struct silt_error *err);
+
 struct silt_storage_stats {
     uint64_t series_count, shard_count, file_count, file_bytes, wal_bytes, memtable_bytes, index_bytes;
     uint64_t rows_written, values_written, rows_rejected, wal_syncs, wal_batches, flushes, compactions;
     uint64_t values_on_disk;
     uint64_t index_bytes_max;  /* 0: unbounded */
     uint64_t rows_over_limits; /* of the rejected ones: they would have made a series too many */
-    bool read_only; /* writes are refused: the log failed, until reopened, or the disk is full, until there is room */
-    bool disk_full;
+    bool read_only; /* as silt_storage_writable */
 };
 void silt_storage_stats(struct silt_storage *storage, struct silt_storage_stats *out);
 
