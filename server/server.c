@@ -45,7 +45,8 @@ static enum silt_status create_internal_database(struct silt_storage *storage, s
                                          .replication = 1};
     enum silt_status rc =
         silt_storage_create_database(storage, SILT_STR("_internal"), SILT_STR("monitor"), &monitor, err);
-    return rc == SILT_CONFLICT ? SILT_OK : rc; /* its policy was altered: the operator's business */
+    /* Its policy was altered: the operator's business. It was dropped, and the disk is full: the next start makes it. */
+    return rc == SILT_CONFLICT || rc == SILT_NO_SPACE ? SILT_OK : rc;
 }
 
 static enum silt_status open_storage(struct silt_server *server, struct silt_error *err)

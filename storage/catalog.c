@@ -258,19 +258,30 @@ static enum silt_status prepare_schema(struct catalog *catalog, struct silt_erro
 
 static enum silt_status drop_leftover_series(struct catalog *catalog, struct silt_error *err);
 
+/* exclusive: SQLite keeps the index of its log in memory of its own, not in a file that all who have the catalog open share. */
+static enum silt_status connect_file(struct catalog *catalog, const char *path, bool exclusive, struct silt_error *err)
+{
+    if (sqlite3_open_v2(path, &catalog->db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, catalog_vfs()) != SQLITE_OK)
+        return catalog_fail(catalog, path, err);
+    sqlite3_busy_timeout(catalog->db, 5000);
+    enum silt_status rc = exclusive ? run_script(catalog, "PRAGMA locking_mode=EXCLUSIVE", err) : SILT_OK;
+    return rc == SILT_OK ? prepare_schema(catalog, err) : rc;
+}
+
 enum silt_status catalog_open(const char *path, struct catalog **out, struct silt_error *err)
 {
     struct catalog *catalog = silt_calloc(1, sizeof(*catalog));
-    enum silt_status rc;
     pthread_mutex_init(&catalog->copy_lock, NULL);
     pthread_mutex_init(&catalog->lock, NULL);
-    if (sqlite3_open_v2(path, &catalog->db,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, catalog_vfs()) != SQLITE_OK) {
-        rc = catalog_fail(catalog, path, err);
-        goto failed;
+    enum silt_status rc = connect_file(catalog, path, false, err);
+    if (rc != SILT_OK && catalog->db && sqlite3_extended_errcode(catalog->db) == SQLITE_IOERR_SHMSIZE) {
+        /* The disk is full: it is read all the same. */
+        sqlite3_close(catalog->db);
+        catalog->db = NULL;
+        rc = connect_file(catalog, path, true, err);
     }
-    sqlite3_busy_timeout(catalog->db, 5000);
-    if ((rc = prepare_schema(catalog, err)) != SILT_OK)
+    if (rc != SILT_OK)
         goto failed;
     catalog->statements = silt_calloc(STATEMENTS, sizeof(*catalog->statements));
     for (int i = 0; i < STATEMENTS; i++)
@@ -279,7 +290,8 @@ enum silt_status catalog_open(const char *path, struct catalog **out, struct sil
             rc = catalog_fail(catalog, statement_texts[i], err);
             goto failed;
         }
-    if ((rc = drop_leftover_series(catalog, err)) != SILT_OK)
+    rc = drop_leftover_series(catalog, err);
+    if (rc != SILT_OK && rc != SILT_NO_SPACE) /* they do no harm: the next start goes on */
         goto failed;
     *out = catalog;
     return SILT_OK;
@@ -475,12 +487,14 @@ enum silt_status catalog_change_end(struct catalog *catalog, enum silt_status rc
 enum silt_status catalog_next_epoch(struct catalog *catalog, uint64_t *epoch, struct silt_error *err)
 {
     int64_t value = 0;
+    *epoch = 0;
     enum silt_status rc = catalog_change_begin(catalog, err);
     if (rc != SILT_OK)
         return rc;
-    if ((rc = get_meta(catalog, "epoch", &value, err)) == SILT_OK)
+    if ((rc = get_meta(catalog, "epoch", &value, err)) == SILT_OK) {
         rc = put_meta(catalog, "epoch", value + 1, err);
-    *epoch = (uint64_t)value + 1;
+        *epoch = (uint64_t)value + 1;
+    }
     return catalog_change_end(catalog, rc, err);
 }
 

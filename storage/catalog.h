@@ -68,7 +68,7 @@ enum silt_status catalog_types(struct catalog *catalog, catalog_type_fn each, vo
 enum silt_status catalog_series(struct catalog *catalog, uint32_t database_id, catalog_series_fn each, void *arg,
                                 struct silt_error *err);
 uint64_t catalog_applied_seq(struct catalog *catalog); /* as last committed */
-/* Raises the owner epoch by one, durably, and gives it. */
+/* Raises the owner epoch by one, durably, and gives it; not 0 where only the storing failed. */
 enum silt_status catalog_next_epoch(struct catalog *catalog, uint64_t *epoch, struct silt_error *err);
 
 /* ---------------------------------------------------------------- definitions: durable on return */

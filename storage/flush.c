@@ -171,7 +171,9 @@ static enum silt_status write_out(struct silt_storage *storage, struct shard *sh
     while (atomic_load_explicit(&generation->pins, memory_order_acquire) != 0)
         sched_yield();
     struct data_file *file;
-    enum silt_status rc = log_wait_durable(storage, err);
+    enum silt_status rc = SILT_OK;
+    if (wal_durable_seq(storage->wal) + 1 < generation->boundary)
+        rc = log_wait_durable(storage, err);
     if (rc == SILT_OK)
         rc = begin_manifest(shard, err);
     if (rc == SILT_OK)

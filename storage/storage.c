@@ -58,6 +58,23 @@ static void report(const char *what, enum silt_status rc, const struct silt_erro
     *failing = rc != SILT_OK;
 }
 
+/* A start on a full disk cannot raise the epoch where it is kept. What it guards against is another process with the directory,
+ * which LOCK keeps out meanwhile. */
+static enum silt_status take_epoch(struct silt_storage *storage, struct silt_error *err)
+{
+    enum silt_status rc = catalog_next_epoch(storage->catalog, &storage->epoch, err);
+    storage->epoch_owed = rc == SILT_NO_SPACE && storage->epoch != 0;
+    return storage->epoch_owed ? SILT_OK : rc;
+}
+
+static void store_epoch(struct silt_storage *storage)
+{
+    uint64_t epoch;
+    struct silt_error err;
+    if (storage->epoch_owed && catalog_next_epoch(storage->catalog, &epoch, &err) == SILT_OK)
+        storage->epoch_owed = false;
+}
+
 static void *run_flusher(void *arg)
 {
     struct silt_storage *storage = arg;
@@ -71,7 +88,9 @@ static void *run_flusher(void *arg)
             piece_pool_trim(storage->pieces);
             trimmed_ns = now_ns;
         }
-        enum silt_status rc = flush_step(storage, false, &did, &err);
+        store_epoch(storage);
+        bool full = wal_check(storage->wal, &err) == SILT_NO_SPACE; /* the log's old segments are room */
+        enum silt_status rc = flush_step(storage, full, &did, &err);
         atomic_store(&storage->flush_wanted, false);
         report("a flush failed", rc, &err, &failing);
         if (did)
@@ -238,7 +257,7 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
         rc = catalog_open(storage->vfs->ops->local_path(storage->vfs, "meta.sqlite"), &storage->catalog, err);
     storage->epoch = MANIFEST_READER;
     if (rc == SILT_OK && !options->read_only)
-        rc = catalog_next_epoch(storage->catalog, &storage->epoch, err);
+        rc = take_epoch(storage, err);
     if (rc == SILT_OK) {
         struct wal_options wal = {.sync_mode = options->sync_mode, .sync_interval_ms = options->sync_interval_ms,
                                   .epoch = storage->epoch, .read_only = options->read_only, .segment_bytes = options->wal_segment_bytes};

@@ -145,6 +145,7 @@ struct silt_storage {
     struct catalog *catalog;
     struct silt_watcher *watcher; /* changes while nobody writes or deletes; NULL: none */
     uint64_t epoch;
+    bool epoch_owed; /* until the flusher has stored it */
     struct silt_budget root, memtable_budget, index_budget;
     struct piece_pool *pieces;
     size_t soft_bytes, hard_bytes;

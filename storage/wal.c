@@ -335,27 +335,6 @@ static enum silt_status write_entries(struct wal *wal, const struct wal_entry *f
     return due ? sync_current(wal, err) : SILT_OK;
 }
 
-/* The round, or what else is due without one: the first segment, or the next after a failed sync; a sync. However long the disk
- * does not let it, unless the log ends. */
-static enum silt_status do_round(struct wal *wal, struct silt_error *err)
-{
-    uint64_t pause_ns = 0;
-    for (;;) {
-        const struct wal_entry *first = wal->round;
-        while (first && first->seq <= wal->durable_seq) /* a segment ended between them */
-            first = first->next;
-        enum silt_status rc = first           ? write_entries(wal, first, err)
-                              : !wal->current ? begin_segment(wal, wal->written_seq + 1, 0, err)
-                              : wal->unsynced ? sync_current(wal, err)
-                                              : SILT_OK;
-        if (rc == SILT_OK)
-            return SILT_OK;
-        abandon_segment(wal);
-        if (!wal_wait(wal, err, &pause_ns))
-            return rc;
-    }
-}
-
 static void forget_oldest_live_locked(struct wal *wal)
 {
     memmove(wal->live, wal->live + 1, --wal->live_count * sizeof(*wal->live));
@@ -423,6 +402,29 @@ static bool trim_is_due(struct wal *wal)
     bool due = wal->live_count > 1 && wal->live[0].end_seq <= atomic_load(&wal->trim_below);
     pthread_mutex_unlock(&wal->files_lock);
     return due;
+}
+
+/* The round, or what else is due without one: the first segment, or the next after a failed sync; a sync. However long the disk
+ * does not let it, unless the log ends. */
+static enum silt_status do_round(struct wal *wal, struct silt_error *err)
+{
+    uint64_t pause_ns = 0;
+    for (;;) {
+        const struct wal_entry *first = wal->round;
+        while (first && first->seq <= wal->durable_seq) /* a segment ended between them */
+            first = first->next;
+        enum silt_status rc = first           ? write_entries(wal, first, err)
+                              : !wal->current ? begin_segment(wal, wal->written_seq + 1, 0, err)
+                              : wal->unsynced ? sync_current(wal, err)
+                                              : SILT_OK;
+        if (rc == SILT_OK)
+            return SILT_OK;
+        abandon_segment(wal);
+        if (trim_is_due(wal)) /* which is room */
+            trim(wal);
+        if (!wal_wait(wal, err, &pause_ns))
+            return rc;
+    }
 }
 
 static void finish_entries(struct wal *wal, struct wal_entry *first, enum silt_status status,
@@ -579,6 +581,11 @@ uint64_t wal_seq_behind(struct wal *wal, uint32_t segments)
     uint64_t seq = wal->live_count > segments ? wal->live[wal->live_count - segments].first_seq : 0;
     pthread_mutex_unlock(&wal->files_lock);
     return seq;
+}
+
+uint64_t wal_durable_seq(struct wal *wal)
+{
+    return atomic_load(&wal->durable_seq);
 }
 
 void wal_stats(struct wal *wal, struct wal_stats *out)

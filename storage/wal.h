@@ -83,6 +83,9 @@ void wal_trim(struct wal *wal, uint64_t below_seq);
 /* Records below this number are more than so many segments behind the end of the log; 0: none are. */
 uint64_t wal_seq_behind(struct wal *wal, uint32_t segments);
 
+/* Records up to it are synced. */
+uint64_t wal_durable_seq(struct wal *wal);
+
 /* SILT_OK, or why the log refuses for now: SILT_NO_SPACE, SILT_IO. */
 enum silt_status wal_check(struct wal *wal, struct silt_error *err);
 /* What people are told who are refused for an error of the disk. Returns its status. */

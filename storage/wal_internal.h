@@ -51,7 +51,8 @@ struct wal {
     struct wal_entry *round; /* being written */
     struct vfs_segment *current;
     uint64_t current_number, current_bytes, offset;
-    uint64_t appended_seq, written_seq, durable_seq, last_sync_ns;
+    uint64_t appended_seq, written_seq, last_sync_ns;
+    _Atomic uint64_t durable_seq; /* others may read it */
     struct silt_buffer group;
     bool unsynced, trim_failed;
     bool unfit; /* a file of number next_number is there, and has to go before another can be made */
