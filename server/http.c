@@ -13,6 +13,7 @@
  */
 #include "server/auth.h"
 #include "server/config.h"
+#include "server/descriptors.h"
 #include "server/http_head.h"
 #include "server/listen.h"
 #include "server/tls.h"
@@ -28,7 +29,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define TICK_MS 250
@@ -161,6 +161,13 @@ static void stop_accepting(struct http_loop *loop)
         h2o_socket_read_stop(loop->unix_listener);
 }
 
+/* The watchdog goes on: accepting on would fail for want of descriptors, and spin. */
+static void pause_accepting(struct http_loop *loop)
+{
+    stop_accepting(loop);
+    loop->paused = true;
+}
+
 static void on_accept(h2o_socket_t *listener, const char *failure)
 {
     struct http_loop *loop = listener->data;
@@ -170,14 +177,15 @@ static void on_accept(h2o_socket_t *listener, const char *failure)
         return;
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         if (atomic_load(&server->connection_count) >= server->options->connections_max) {
-            /* Accepting on would fail for want of descriptors and spin; the watchdog goes on when some have left. */
-            stop_accepting(loop);
-            loop->paused = true;
+            pause_accepting(loop);
             return;
         }
         h2o_socket_t *socket = h2o_evloop_socket_accept(listener);
-        if (!socket)
+        if (!socket) {
+            if (descriptors_are_short(errno))
+                pause_accepting(loop);
             return;
+        }
         struct http_connection *connection = silt_calloc(1, sizeof(*connection));
         connection->loop = loop;
         connection->socket = socket;
@@ -604,27 +612,6 @@ static void *run_loop(void *arg)
     return NULL;
 }
 
-/* Descriptors for the connections and as many again for files. */
-static enum silt_status check_descriptors(const struct silt_server_options *options, struct silt_error *err)
-{
-    struct rlimit limit;
-    rlim_t wanted = (rlim_t)options->connections_max + 512;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return silt_fail_errno(err, errno, "getrlimit");
-    if (limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-        getrlimit(RLIMIT_NOFILE, &limit);
-    }
-    if (limit.rlim_cur < wanted)
-        return silt_fail(err, SILT_LIMIT,
-                         "http.max-connections: %llu connections need %llu open files, but only %llu are allowed",
-                         (unsigned long long)options->connections_max, (unsigned long long)wanted,
-                         (unsigned long long)limit.rlim_cur);
-    return SILT_OK;
-}
-
 static void configure(struct http_server *server)
 {
     h2o_globalconf_t *config = &server->config;
@@ -737,7 +724,6 @@ enum silt_status http_start(struct http_server *server, struct silt_error *err)
     enum silt_status rc;
 
     if ((rc = config_split_address(options->http_bind, host, sizeof(host), &port, err)) != SILT_OK ||
-        (rc = check_descriptors(options, err)) != SILT_OK ||
         (rc = listen_check_port(options->http_bind, err)) != SILT_OK)
         return rc;
     if (options->https && (rc = tls_create(options, &server->tls, err)) != SILT_OK)

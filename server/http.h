@@ -81,7 +81,7 @@ struct http_loop {
     struct http_message tls_change;
     h2o_multithread_receiver_t receiver;
     h2o_socket_t *listener, *unix_listener; /* unix_listener NULL: none */
-    bool paused; /* the listener, at the bound on connections */
+    bool paused; /* the listener, at the bound on connections, or without a descriptor for one */
     h2o_timeout_t tick_timeout, linger_timeout;
     h2o_timeout_entry_t tick;
     struct http_connection *connections;

@@ -7,6 +7,7 @@
 #include "server/auth.h"
 #include "server/collectd.h"
 #include "server/continuous.h"
+#include "server/descriptors.h"
 #include "server/forward.h"
 #include "server/memory_shares.h"
 #include "server/monitor.h"
@@ -152,7 +153,7 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
     server->options = *options;
     server->http.options = &server->options;
     query_registry_init(&server->http.queries);
-    if ((rc = access_log_open(&server->options, &server->http.log_fd, err)) != SILT_OK || (rc = open_storage(server, err)) != SILT_OK) {
+    if ((rc = descriptors_prepare(options, err)) != SILT_OK || (rc = access_log_open(&server->options, &server->http.log_fd, err)) != SILT_OK || (rc = open_storage(server, err)) != SILT_OK) {
         close_all(server, false, NULL);
         return rc;
     }

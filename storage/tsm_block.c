@@ -20,8 +20,14 @@ static enum silt_status read_block(struct tsm_file *file, uint64_t offset, size_
 enum silt_status tsm_read_blocks(struct tsm_file *file, const struct tsm_group *group, struct tsm_scratch *scratch,
                                  const uint8_t **blocks, struct silt_error *err)
 {
+    uint32_t faults = tsm_faults(file);
     enum silt_status rc = tsm_look_scratch(file, group->offset, group->blocks_bytes, scratch, blocks, err);
     uint64_t at = 0;
+    if (rc == SILT_OK && file->map) { /* what is checked is what the caller gets */
+        scratch->bytes.len = 0;
+        silt_buffer_append(&scratch->bytes, *blocks, group->blocks_bytes);
+        *blocks = (const uint8_t *)scratch->bytes.p;
+    }
     for (uint32_t i = 0; i <= group->field_count && rc == SILT_OK; i++) {
         uint32_t bytes = i ? group->fields[i - 1].block_bytes : group->times_bytes, crc;
         if (bytes == 0)
@@ -31,7 +37,7 @@ enum silt_status tsm_read_blocks(struct tsm_file *file, const struct tsm_group *
             rc = tsm_damaged(file, err, "checksum of a block", group->offset + at);
         at += bytes;
     }
-    return rc;
+    return tsm_seen(file, faults, rc, err);
 }
 
 enum silt_status tsm_read_times(struct tsm_file *file, const struct tsm_group *group, struct tsm_scratch *scratch,
@@ -45,13 +51,13 @@ enum silt_status tsm_read_times(struct tsm_file *file, const struct tsm_group *g
         return SILT_OK;
     }
     const uint8_t *payload;
+    uint32_t faults = tsm_faults(file);
     enum silt_status rc = read_block(file, group->offset, group->times_bytes, scratch, &payload, err);
-    if (rc != SILT_OK)
-        return rc;
-    if (decode_times(group->times_codec, payload, group->times_bytes - TSM_CRC_BYTES, group->rows, out) != SILT_OK ||
-        out[0] != group->min || out[group->rows - 1] != group->max)
-        return tsm_damaged(file, err, "a block of times that makes no sense", group->offset);
-    return SILT_OK;
+    if (rc == SILT_OK
+        && (decode_times(group->times_codec, payload, group->times_bytes - TSM_CRC_BYTES, group->rows, out) != SILT_OK ||
+            out[0] != group->min || out[group->rows - 1] != group->max))
+        rc = tsm_damaged(file, err, "a block of times that makes no sense", group->offset);
+    return tsm_seen(file, faults, rc, err);
 }
 
 /* The validity in front of the values; the cursor goes behind it. */
@@ -125,10 +131,9 @@ static enum silt_status decode_values(const struct tsm_field *field, struct enco
     return SILT_CORRUPT;
 }
 
-enum silt_status tsm_read_column(struct tsm_file *file, const struct tsm_group *group, uint32_t field_index,
-                                 struct tsm_scratch *scratch, void *out, uint64_t *valid, struct silt_error *err)
+static enum silt_status read_column(struct tsm_file *file, const struct tsm_group *group, uint32_t field_index,
+                                    struct tsm_scratch *scratch, void *out, uint64_t *valid, struct silt_error *err)
 {
-    silt_assert(field_index < group->field_count);
     const struct tsm_field *field = &group->fields[field_index];
     uint64_t offset = group->offset + field->offset;
     struct encode_cursor cursor = {(const uint8_t *)"", (const uint8_t *)""};
@@ -149,6 +154,14 @@ enum silt_status tsm_read_column(struct tsm_file *file, const struct tsm_group *
     if (field->gaps)
         spread((enum silt_type)field->type, out, group->rows, field->count, valid);
     return SILT_OK;
+}
+
+enum silt_status tsm_read_column(struct tsm_file *file, const struct tsm_group *group, uint32_t field_index,
+                                 struct tsm_scratch *scratch, void *out, uint64_t *valid, struct silt_error *err)
+{
+    silt_assert(field_index < group->field_count);
+    uint32_t faults = tsm_faults(file);
+    return tsm_seen(file, faults, read_column(file, group, field_index, scratch, out, valid, err), err);
 }
 
 int tsm_group_field(const struct tsm_group *group, uint32_t field_id, enum silt_type type)

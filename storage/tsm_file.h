@@ -7,10 +7,13 @@
 #include "storage/tsm_read.h"
 #include "storage/vfs.h"
 
+#include <stdatomic.h>
+
 struct tsm_file { /* immutable once open, but for page_checked */
     char *name;
     struct vfs_blob *blob;
     const uint8_t *map; /* the whole file, or NULL: read by range */
+    const _Atomic uint32_t *faults; /* of the map */
     uint64_t size, index_offset, directory_offset, top_offset;
     uint64_t base; /* time that the index counts from */
     struct tsm_summary summary;
@@ -19,6 +22,13 @@ struct tsm_file { /* immutable once open, but for page_checked */
     _Atomic bool *page_checked; /* its CRC was right; only for mapped files */
 };
 
+/* To be asked before a look at the map, for tsm_seen behind it. */
+static inline uint32_t tsm_faults(const struct tsm_file *file)
+{
+    return file->map ? atomic_load_explicit(file->faults, memory_order_acquire) : 0;
+}
+/* What was seen in the map since tsm_faults gave `before`: rc, or SILT_IO if some of it could not be read. */
+enum silt_status tsm_seen(const struct tsm_file *file, uint32_t before, enum silt_status rc, struct silt_error *err);
 /* SILT_CORRUPT with a text that names the file, the fault and the place. */
 enum silt_status tsm_damaged(const struct tsm_file *file, struct silt_error *err, const char *what, uint64_t offset);
 /* Bytes of the file, in the mapping or read into the scratch: borrowed until the scratch is used again. */

@@ -3,7 +3,8 @@
  *
  * Held in memory per open file: the footer's numbers and the directory top (4 bytes per 256 series). All else is looked at
  * in the mapping, or read by range where there is none. Whatever was read passes its CRC and is then still not
- * trusted: lengths, counts and offsets are checked before use.
+ * trusted: lengths, counts and offsets are checked before use. Nothing that a caller gets lies in the mapping, whose pages may turn to
+ * zeros (tsm_seen); its functions look for that at their end.
  */
 #include "storage/tsm_read.h"
 #include "storage/tsm_file.h"
@@ -27,6 +28,11 @@ static uint64_t get_u64(const uint8_t *at)
 enum silt_status tsm_damaged(const struct tsm_file *file, struct silt_error *err, const char *what, uint64_t offset)
 {
     return silt_fail(err, SILT_CORRUPT, "%s: %s at offset %llu", file->name, what, (unsigned long long)offset);
+}
+
+enum silt_status tsm_seen(const struct tsm_file *file, uint32_t before, enum silt_status rc, struct silt_error *err)
+{
+    return tsm_faults(file) == before ? rc : silt_fail(err, SILT_IO, "%s: a page cannot be read", file->name);
 }
 
 /* [offset, offset + len), in the mapping or read into `room`. */
@@ -127,8 +133,11 @@ enum silt_status tsm_open(struct vfs *vfs, const char *name, struct tsm_file **o
     if ((rc = vfs_blob_open(vfs, name, &file->blob, err)) != SILT_OK)
         goto fail;
     file->size = vfs_blob_bytes(file->blob);
-    file->map = vfs_blob_map(file->blob);
-    if ((rc = check_footer(file, err)) != SILT_OK || (rc = read_top(file, err)) != SILT_OK)
+    file->map = vfs_blob_map(file->blob, &file->faults);
+    uint32_t faults = tsm_faults(file);
+    if ((rc = check_footer(file, err)) == SILT_OK)
+        rc = read_top(file, err);
+    if ((rc = tsm_seen(file, faults, rc, err)) != SILT_OK)
         goto fail;
     *out = file;
     return SILT_OK;
@@ -176,8 +185,8 @@ static enum silt_status read_page(struct tsm_file *file, uint64_t page, uint8_t 
     enum silt_status rc = look(file, offset, len, room, out, err);
     if (rc != SILT_OK)
         return rc;
-    /* The bytes of a mapping do not change: once is enough. */
-    if (file->map && atomic_load_explicit(&file->page_checked[page], memory_order_relaxed))
+    /* The bytes of a mapping do not change, as long as they can be read: once is enough. */
+    if (file->map && tsm_faults(file) == 0 && atomic_load_explicit(&file->page_checked[page], memory_order_relaxed))
         return SILT_OK;
     const uint8_t *at = *out;
     if (get_u32(at + len - 4) != silt_crc32c(0, at, len - 4))
@@ -199,12 +208,13 @@ enum silt_status tsm_page_range(struct tsm_file *file, uint64_t page, uint64_t *
 {
     uint8_t room[TSM_PAGE_BYTES];
     const uint8_t *at;
+    uint32_t faults = tsm_faults(file);
     enum silt_status rc = read_page(file, page, room, &at, err);
     if (rc != SILT_OK)
         return rc;
     *start = get_u64(at + 4);
     *end = get_u64(at + (size_t)page_entries(file, page) * TSM_ENTRY_BYTES);
-    return SILT_OK;
+    return tsm_seen(file, faults, SILT_OK, err);
 }
 
 /* The directory page that a series from the first on would stand in. */
@@ -254,21 +264,22 @@ static enum silt_status find(struct tsm_file *file, silt_series_id series, bool 
 enum silt_status tsm_has_series(struct tsm_file *file, silt_series_id series, bool *has, struct silt_error *err)
 {
     uint64_t start, end;
-    return find(file, series, has, &start, &end, err);
+    uint32_t faults = tsm_faults(file);
+    return tsm_seen(file, faults, find(file, series, has, &start, &end, err), err);
 }
 
 enum silt_status tsm_series_ids(struct tsm_file *file, silt_series_id *out, struct silt_error *err)
 {
     uint8_t room[TSM_PAGE_BYTES];
     const uint8_t *page;
-    for (uint64_t i = 0; i < file->page_count; i++) {
-        enum silt_status rc = read_page(file, i, room, &page, err);
-        if (rc != SILT_OK)
-            return rc;
-        for (unsigned k = 0; k < page_entries(file, i); k++)
+    uint32_t faults = tsm_faults(file);
+    enum silt_status rc = SILT_OK;
+    for (uint64_t i = 0; i < file->page_count && rc == SILT_OK; i++) {
+        rc = read_page(file, i, room, &page, err);
+        for (unsigned k = 0; rc == SILT_OK && k < page_entries(file, i); k++)
             *out++ = get_u32(page + (size_t)k * TSM_ENTRY_BYTES);
     }
-    return SILT_OK;
+    return tsm_seen(file, faults, rc, err);
 }
 
 /* ---------------------------------------------------------------- index entries */
@@ -438,16 +449,20 @@ static enum silt_status read_entry(struct tsm_file *file, silt_series_id series,
 {
     uint64_t offset = file->index_offset + start;
     size_t len = end - start;
-    uint8_t *room = NULL;
     const uint8_t *at;
     *out = (struct tsm_entry){.series = series};
     if (len <= TSM_CRC_BYTES)
         return tsm_damaged(file, err, "an index entry that is too short", offset);
-    if (!file->map && !(room = silt_arena_try_alloc(arena, len)))
+    uint8_t *room = silt_arena_try_alloc(arena, len);
+    if (!room)
         return silt_fail(err, SILT_LIMIT, "no memory for the index entry of series %u in %s", series, file->name);
     enum silt_status rc = look(file, offset, len, room, &at, err);
     if (rc != SILT_OK)
         return rc;
+    if (at != room) { /* it has pointers into it */
+        memcpy(room, at, len);
+        at = room;
+    }
     uint32_t crc = silt_crc32c(0, &series, sizeof(series));
     if (get_u32(at + len - 4) != silt_crc32c(crc, at, len - 4))
         return tsm_damaged(file, err, "checksum of an index entry", offset);
@@ -462,11 +477,12 @@ enum silt_status tsm_find_series(struct tsm_file *file, silt_series_id series, s
 {
     bool found;
     uint64_t start, end;
+    uint32_t faults = tsm_faults(file);
     enum silt_status rc = find(file, series, &found, &start, &end, err);
     *out = (struct tsm_entry){.series = series};
-    if (rc != SILT_OK || !found)
-        return rc;
-    return read_entry(file, series, start, end, min, max, arena, out, err);
+    if (rc == SILT_OK && found)
+        rc = read_entry(file, series, start, end, min, max, arena, out, err);
+    return tsm_seen(file, faults, rc, err);
 }
 
 static bool is_resident(const struct tsm_file *file, uint64_t offset, uint64_t len)
@@ -511,10 +527,12 @@ enum silt_status tsm_series_at(struct tsm_file *file, uint64_t ordinal, silt_tim
     const uint8_t *page;
     uint64_t number = ordinal / TSM_PAGE_ENTRIES;
     unsigned place = ordinal % TSM_PAGE_ENTRIES;
+    uint32_t faults = tsm_faults(file);
     enum silt_status rc = read_page(file, number, room, &page, err);
     if (rc != SILT_OK)
-        return rc;
+        return tsm_seen(file, faults, rc, err);
     const uint8_t *entry = page + (size_t)place * TSM_ENTRY_BYTES;
     uint64_t end = get_u64(place + 1 < page_entries(file, number) ? entry + TSM_ENTRY_BYTES + 4 : entry + TSM_ENTRY_BYTES);
-    return read_entry(file, get_u32(entry), get_u64(entry + 4), end, min, max, arena, out, err);
+    rc = read_entry(file, get_u32(entry), get_u64(entry + 4), end, min, max, arena, out, err);
+    return tsm_seen(file, faults, rc, err);
 }

@@ -47,8 +47,9 @@ struct vfs_ops {
     uint64_t (*blob_bytes)(struct vfs_blob *blob);
     /* All of [offset, offset + len), or an error: SILT_CORRUPT when it ends before. */
     enum silt_status (*blob_read)(struct vfs_blob *blob, uint64_t offset, void *out, size_t len, struct silt_error *err);
-    /* The whole blob in memory until blob_close, or NULL: then read. */
-    const void *(*blob_map)(struct vfs_blob *blob);
+    /* The whole blob in memory until blob_close, or NULL: then read. What is looked at while *faults rises may be zeros that stand
+     * for what could not be read. */
+    const void *(*blob_map)(struct vfs_blob *blob, const _Atomic uint32_t **faults);
     void (*blob_close)(struct vfs_blob *blob);
     /* The same blob once more, for who reads all of it once: its reads leave the page cache as it is, if they begin at multiples of
      * 4096 in the blob and in memory. To be closed before the other. NULL, as the operation may be: read the one there is. */
@@ -128,9 +129,9 @@ static inline enum silt_status vfs_blob_read(struct vfs_blob *blob, uint64_t off
 {
     return blob->vfs->ops->blob_read(blob, offset, out, len, err);
 }
-static inline const void *vfs_blob_map(struct vfs_blob *blob)
+static inline const void *vfs_blob_map(struct vfs_blob *blob, const _Atomic uint32_t **faults)
 {
-    return blob->vfs->ops->blob_map(blob);
+    return blob->vfs->ops->blob_map(blob, faults);
 }
 static inline struct vfs_blob *vfs_blob_once(struct vfs_blob *blob)
 {

@@ -2,7 +2,6 @@
  * vfs_posix.c - the file layer on a local directory.
  *
  *     blob       NAME.tmp, written, fdatasync, renamed to NAME, folder fsynced
- *     segment    NAME, filled with zeros once and synced, then overwritten from the front; fdatasync touches no metadata
  *     register   NAME.tmp -> rename, as a blob: | magic 4 | crc32c of the rest 4 | version 8 | bytes |
  *     LOCK       flock for the life of the process, holds its pid
  *
@@ -10,41 +9,23 @@
  */
 #include "storage/direct_read.h"
 #include "storage/file_reaper.h"
-#include "storage/vfs.h"
+#include "storage/mapping.h"
+#include "storage/vfs_posix_internal.h"
 
 #include "silt/text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_BYTES_MAX 4096
 #define WRITER_BUFFER_BYTES ((size_t)256 << 10)
 #define REGISTER_MAGIC 0x31475253u /* "SRG1" */
 #define REGISTER_HEADER_BYTES 16
-
-/* A .tmp file of this process: on the list before it is made, until it is renamed or gone. */
-struct unfinished {
-    struct unfinished *next;
-    char name[VFS_NAME_BYTES_MAX]; /* without .tmp */
-};
-
-struct posix_vfs {
-    struct vfs vfs;
-    char *root;
-    int lock_fd;
-    char *sqlite_path;
-    pthread_mutex_t unfinished_lock; /* guards: */
-    struct unfinished *unfinished;
-    struct file_reaper *reaper;
-};
 
 struct posix_writer {
     struct vfs_blob_writer base;
@@ -59,24 +40,12 @@ struct posix_blob {
     struct vfs_blob base;
     int fd;
     uint64_t size;
-    void *map; /* NULL: empty, or the kernel said no */
-    struct posix_blob *of; /* its fd is for direct reads of this one; NULL: as ever */
+    struct mapping *mapping; /* NULL: empty, or the kernel said no */
+    struct posix_blob *of;   /* its fd is for direct reads of this one; NULL: as ever */
     char name[VFS_NAME_BYTES_MAX];
 };
 
-struct posix_segment {
-    struct vfs_segment base;
-    int fd;
-    uint64_t size;
-    char name[VFS_NAME_BYTES_MAX];
-};
-
-static struct posix_vfs *posix_of(struct vfs *vfs)
-{
-    return (struct posix_vfs *)vfs;
-}
-
-static enum silt_status path_of(struct posix_vfs *vfs, const char *name, const char *suffix, char path[PATH_BYTES_MAX],
+enum silt_status posix_path(struct posix_vfs *vfs, const char *name, const char *suffix, char path[PATH_BYTES_MAX],
                                 struct silt_error *err)
 {
     int len = snprintf(path, PATH_BYTES_MAX, "%s/%s%s", vfs->root, name, suffix);
@@ -86,7 +55,7 @@ static enum silt_status path_of(struct posix_vfs *vfs, const char *name, const c
 }
 
 /* The folder that the path is in, to be synced: -1 with an error. */
-static int open_folder_of(const char *path, struct silt_error *err)
+int posix_open_folder(const char *path, struct silt_error *err)
 {
     char folder[PATH_BYTES_MAX];
     snprintf(folder, sizeof(folder), "%s", path);
@@ -102,7 +71,7 @@ static int open_folder_of(const char *path, struct silt_error *err)
 }
 
 /* Closes it. */
-static enum silt_status sync_folder(int fd, const char *path, struct silt_error *err)
+enum silt_status posix_sync_folder(int fd, const char *path, struct silt_error *err)
 {
     int failed = fsync(fd) != 0 ? errno : 0;
     close(fd);
@@ -111,8 +80,8 @@ static enum silt_status sync_folder(int fd, const char *path, struct silt_error 
 
 static enum silt_status sync_folder_of(const char *path, struct silt_error *err)
 {
-    int fd = open_folder_of(path, err);
-    return fd >= 0 ? sync_folder(fd, path, err) : SILT_IO;
+    int fd = posix_open_folder(path, err);
+    return fd >= 0 ? posix_sync_folder(fd, path, err) : SILT_IO;
 }
 
 /* The folders above path, from the root on, each made durable in its parent; also where another thread has made it just
@@ -130,7 +99,7 @@ static enum silt_status make_folders(struct posix_vfs *vfs, char *path, struct s
     return SILT_OK;
 }
 
-static enum silt_status open_for_writing(struct posix_vfs *vfs, char *path, int flags, int *fd, struct silt_error *err)
+enum silt_status posix_open_to_write(struct posix_vfs *vfs, char *path, int flags, int *fd, struct silt_error *err)
 {
     *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0640);
     if (*fd < 0 && errno == ENOENT) {
@@ -144,7 +113,7 @@ static enum silt_status open_for_writing(struct posix_vfs *vfs, char *path, int 
     return SILT_OK;
 }
 
-static enum silt_status write_all(int fd, const char *name, const void *bytes, size_t len, uint64_t offset,
+enum silt_status posix_write(int fd, const char *name, const void *bytes, size_t len, uint64_t offset,
                                   struct silt_error *err)
 {
     const char *p = bytes;
@@ -161,7 +130,7 @@ static enum silt_status write_all(int fd, const char *name, const void *bytes, s
     return SILT_OK;
 }
 
-static enum silt_status read_some(int fd, const char *name, void *out, size_t len, uint64_t offset, size_t *got,
+enum silt_status posix_read(int fd, const char *name, void *out, size_t len, uint64_t offset, size_t *got,
                                   struct silt_error *err)
 {
     *got = 0;
@@ -181,7 +150,7 @@ static enum silt_status read_some(int fd, const char *name, void *out, size_t le
 static enum silt_status remove_name(struct vfs *vfs, const char *name, struct silt_error *err)
 {
     char path[PATH_BYTES_MAX];
-    enum silt_status rc = path_of(posix_of(vfs), name, "", path, err);
+    enum silt_status rc = posix_path(posix_of(vfs), name, "", path, err);
     if (rc == SILT_OK && unlink(path) != 0 && errno != ENOENT)
         rc = silt_fail_errno(err, errno, "remove %s", path);
     return rc;
@@ -203,7 +172,7 @@ static int unlink_large(struct posix_vfs *vfs, const char *path)
 static enum silt_status blob_discard(struct vfs *vfs, const char *name, struct silt_error *err)
 {
     char path[PATH_BYTES_MAX];
-    enum silt_status rc = path_of(posix_of(vfs), name, "", path, err);
+    enum silt_status rc = posix_path(posix_of(vfs), name, "", path, err);
     int failed = rc == SILT_OK ? unlink_large(posix_of(vfs), path) : 0;
     return failed ? silt_fail_errno(err, failed, "remove %s", path) : rc;
 }
@@ -233,7 +202,7 @@ static void remove_leftover(struct posix_vfs *vfs, const char *folder, const cha
 {
     char name[VFS_NAME_BYTES_MAX], path[PATH_BYTES_MAX];
     if (snprintf(name, sizeof(name), "%s%s%s", folder, folder[0] ? "/" : "", file) >= (int)sizeof(name) ||
-        path_of(vfs, name, "", path, NULL) != SILT_OK)
+        posix_path(vfs, name, "", path, NULL) != SILT_OK)
         return; /* none of ours */
     name[strlen(name) - 4] = '\0';
     pthread_mutex_lock(&vfs->unfinished_lock);
@@ -251,11 +220,11 @@ static enum silt_status publish(struct posix_vfs *vfs, int fd, const char *name,
 {
     char from[PATH_BYTES_MAX], to[PATH_BYTES_MAX];
     enum silt_status rc;
-    if ((rc = path_of(vfs, name, ".tmp", from, err)) != SILT_OK || (rc = path_of(vfs, name, "", to, err)) != SILT_OK)
+    if ((rc = posix_path(vfs, name, ".tmp", from, err)) != SILT_OK || (rc = posix_path(vfs, name, "", to, err)) != SILT_OK)
         return rc;
     if (fdatasync(fd) != 0)
         return silt_fail_errno(err, errno, "fdatasync %s", from);
-    int folder = open_folder_of(to, err);
+    int folder = posix_open_folder(to, err);
     if (folder < 0)
         return SILT_IO;
     if (rename(from, to) != 0) {
@@ -263,7 +232,7 @@ static enum silt_status publish(struct posix_vfs *vfs, int fd, const char *name,
         close(folder);
         return rc;
     }
-    return sync_folder(folder, to, err);
+    return posix_sync_folder(folder, to, err);
 }
 
 /* ---------------------------------------------------------------- blobs */
@@ -271,7 +240,7 @@ static enum silt_status publish(struct posix_vfs *vfs, int fd, const char *name,
 static enum silt_status blob_create(struct vfs *vfs, const char *name, struct vfs_blob_writer **out, struct silt_error *err)
 {
     char path[PATH_BYTES_MAX];
-    enum silt_status rc = path_of(posix_of(vfs), name, ".tmp", path, err);
+    enum silt_status rc = posix_path(posix_of(vfs), name, ".tmp", path, err);
     if (rc != SILT_OK)
         return rc;
     struct posix_writer *writer = silt_malloc(sizeof(*writer));
@@ -279,7 +248,7 @@ static enum silt_status blob_create(struct vfs *vfs, const char *name, struct vf
     writer->vfs = posix_of(vfs);
     writer->buffered = 0;
     begin_unfinished(writer->vfs, &writer->unfinished, name);
-    rc = open_for_writing(writer->vfs, path, O_TRUNC, &writer->fd, err);
+    rc = posix_open_to_write(writer->vfs, path, O_TRUNC, &writer->fd, err);
     if (rc != SILT_OK) {
         end_unfinished(writer->vfs, &writer->unfinished);
         free(writer);
@@ -333,7 +302,7 @@ static void blob_abort(struct vfs_blob_writer *base)
     if (!writer)
         return;
     close(writer->fd);
-    if (path_of(writer->vfs, writer->unfinished.name, ".tmp", path, NULL) == SILT_OK)
+    if (posix_path(writer->vfs, writer->unfinished.name, ".tmp", path, NULL) == SILT_OK)
         unlink(path); /* if it stays, a later list removes it */
     end_unfinished(writer->vfs, &writer->unfinished);
     free(writer);
@@ -355,11 +324,11 @@ static enum silt_status blob_commit(struct vfs_blob_writer *base, struct silt_er
     return SILT_OK;
 }
 
-static enum silt_status open_for_reading(struct vfs *vfs, const char *name, int *fd, uint64_t *size, struct silt_error *err)
+enum silt_status posix_open_to_read(struct vfs *vfs, const char *name, int *fd, uint64_t *size, struct silt_error *err)
 {
     char path[PATH_BYTES_MAX];
     struct stat st;
-    enum silt_status rc = path_of(posix_of(vfs), name, "", path, err);
+    enum silt_status rc = posix_path(posix_of(vfs), name, "", path, err);
     if (rc != SILT_OK)
         return rc;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -380,16 +349,14 @@ static enum silt_status blob_open(struct vfs *vfs, const char *name, struct vfs_
 {
     struct posix_blob *blob = silt_calloc(1, sizeof(*blob));
     blob->base.vfs = vfs;
-    enum silt_status rc = open_for_reading(vfs, name, &blob->fd, &blob->size, err);
+    enum silt_status rc = posix_open_to_read(vfs, name, &blob->fd, &blob->size, err);
     if (rc != SILT_OK) {
         free(blob);
         return rc;
     }
     snprintf(blob->name, sizeof(blob->name), "%s", name);
     if (blob->size) {
-        blob->map = mmap(NULL, blob->size, PROT_READ, MAP_SHARED, blob->fd, 0);
-        if (blob->map == MAP_FAILED)
-            blob->map = NULL;
+        blob->mapping = mapping_create(blob->fd, blob->size);
     }
     *out = &blob->base;
     return SILT_OK;
@@ -408,8 +375,14 @@ static enum silt_status blob_read(struct vfs_blob *base, uint64_t offset, void *
     if (offset > blob->size || len > blob->size - offset)
         return silt_fail(err, SILT_CORRUPT, "%s: ends at %llu, before %llu", blob->name, (unsigned long long)blob->size,
                          (unsigned long long)(offset + len));
-    size_t front = blob->of ? direct_read(blob->fd, blob->of->map, offset, out, len) : 0;
-    enum silt_status rc = read_some(usual->fd, blob->name, (char *)out + front, len - front, offset + front, &got, err);
+    size_t front = 0;
+    if (blob->of) {
+        uint32_t faults = mapping_faults(blob->of->mapping);
+        front = direct_read(blob->fd, mapping_start(blob->of->mapping), offset, out, len);
+        if (mapping_faults(blob->of->mapping) != faults)
+            front = 0;
+    }
+    enum silt_status rc = posix_read(usual->fd, blob->name, (char *)out + front, len - front, offset + front, &got, err);
     got += front;
     if (rc == SILT_OK && got < len)
         rc = silt_fail(err, SILT_CORRUPT, "%s: cut off at %llu", blob->name, (unsigned long long)(offset + got));
@@ -425,15 +398,17 @@ static struct vfs_blob *blob_once(struct vfs_blob *base)
     blob = silt_malloc(sizeof(*blob));
     *blob = *of;
     blob->fd = fd;
-    blob->map = NULL;
+    blob->mapping = NULL;
     blob->of = of;
     return &blob->base;
 }
 
-static const void *blob_map(struct vfs_blob *base)
+static const void *blob_map(struct vfs_blob *base, const _Atomic uint32_t **faults)
 {
     struct posix_blob *blob = (struct posix_blob *)base;
-    return blob->map;
+    if (blob->mapping)
+        *faults = &blob->mapping->faults;
+    return mapping_start(blob->mapping);
 }
 
 static void blob_close(struct vfs_blob *base)
@@ -441,138 +416,9 @@ static void blob_close(struct vfs_blob *base)
     struct posix_blob *blob = (struct posix_blob *)base;
     if (!blob)
         return;
-    if (blob->map)
-        munmap(blob->map, blob->size);
+    mapping_destroy(blob->mapping);
     close(blob->fd);
     free(blob);
-}
-
-/* ---------------------------------------------------------------- segments */
-
-static enum silt_status fill_with_zeros(int fd, const char *name, uint64_t bytes, struct silt_error *err)
-{
-    static const char zeros[1 << 18];
-    int failed = posix_fallocate(fd, 0, (off_t)bytes);
-    if (failed && failed != EOPNOTSUPP && failed != EINVAL)
-        return silt_fail_errno(err, failed, "reserve %llu bytes for %s", (unsigned long long)bytes, name);
-    for (uint64_t at = 0; at < bytes; at += sizeof(zeros)) {
-        size_t len = bytes - at < sizeof(zeros) ? (size_t)(bytes - at) : sizeof(zeros);
-        enum silt_status rc = write_all(fd, name, zeros, len, at, err);
-        if (rc != SILT_OK)
-            return rc;
-    }
-    return SILT_OK;
-}
-
-static enum silt_status segment_create(struct vfs *vfs, const char *name, uint64_t bytes, const char *recycle,
-                                       struct vfs_segment **out, struct silt_error *err)
-{
-    char path[PATH_BYTES_MAX], old[PATH_BYTES_MAX];
-    struct posix_vfs *posix = posix_of(vfs);
-    struct posix_segment *segment = silt_calloc(1, sizeof(*segment));
-    segment->base.vfs = vfs;
-    struct stat st;
-    enum silt_status rc;
-
-    bool made = false; /* the name is ours from here on */
-    segment->fd = -1;
-    snprintf(segment->name, sizeof(segment->name), "%s", name);
-    if ((rc = path_of(posix, name, "", path, err)) != SILT_OK)
-        goto fail;
-    if (recycle && (rc = path_of(posix, recycle, "", old, err)) != SILT_OK)
-        goto fail;
-    if (access(path, F_OK) == 0) {
-        rc = silt_fail(err, SILT_CONFLICT, "%s: exists", name);
-        goto fail;
-    }
-    bool recycled = recycle && rename(old, path) == 0;
-    if (recycle && !recycled && errno != ENOENT) {
-        rc = silt_fail_errno(err, errno, "rename %s", old);
-        goto fail;
-    }
-    made = true;
-    if ((rc = open_for_writing(posix, path, 0, &segment->fd, err)) != SILT_OK)
-        goto fail;
-    if (fstat(segment->fd, &st) != 0) {
-        rc = silt_fail_errno(err, errno, "stat %s", path);
-        goto fail;
-    }
-    if (!recycled || (uint64_t)st.st_size != bytes) {
-        if ((uint64_t)st.st_size > bytes && ftruncate(segment->fd, (off_t)bytes) != 0) {
-            rc = silt_fail_errno(err, errno, "cut %s", path);
-            goto fail;
-        }
-        if ((rc = fill_with_zeros(segment->fd, name, bytes, err)) != SILT_OK)
-            goto fail;
-        if (fsync(segment->fd) != 0) {
-            rc = silt_fail_errno(err, errno, "fsync %s", name);
-            goto fail;
-        }
-    }
-    if ((rc = sync_folder_of(path, err)) != SILT_OK)
-        goto fail;
-    segment->size = bytes;
-    *out = &segment->base;
-    return SILT_OK;
-fail:
-    if (segment->fd >= 0)
-        close(segment->fd);
-    if (made)
-        unlink(path);
-    free(segment);
-    return rc;
-}
-
-static enum silt_status segment_open(struct vfs *vfs, const char *name, struct vfs_segment **out, struct silt_error *err)
-{
-    struct posix_segment *segment = silt_calloc(1, sizeof(*segment));
-    segment->base.vfs = vfs;
-    enum silt_status rc = open_for_reading(vfs, name, &segment->fd, &segment->size, err);
-    if (rc != SILT_OK) {
-        free(segment);
-        return rc;
-    }
-    snprintf(segment->name, sizeof(segment->name), "%s", name);
-    *out = &segment->base;
-    return SILT_OK;
-}
-
-static uint64_t segment_bytes(struct vfs_segment *base)
-{
-    struct posix_segment *segment = (struct posix_segment *)base;
-    return segment->size;
-}
-
-static enum silt_status segment_write(struct vfs_segment *base, uint64_t offset, const void *bytes, size_t len,
-                                      struct silt_error *err)
-{
-    struct posix_segment *segment = (struct posix_segment *)base;
-    silt_assert(offset <= segment->size && len <= segment->size - offset);
-    return write_all(segment->fd, segment->name, bytes, len, offset, err);
-}
-
-static enum silt_status segment_sync(struct vfs_segment *base, struct silt_error *err)
-{
-    struct posix_segment *segment = (struct posix_segment *)base;
-    if (fdatasync(segment->fd) != 0)
-        return silt_fail_errno(err, errno, "fdatasync %s", segment->name);
-    return SILT_OK;
-}
-
-static enum silt_status segment_read(struct vfs_segment *base, uint64_t offset, void *out, size_t len, size_t *got,
-                                     struct silt_error *err)
-{
-    struct posix_segment *segment = (struct posix_segment *)base;
-    return read_some(segment->fd, segment->name, out, len, offset, got, err);
-}
-
-static void segment_close(struct vfs_segment *base)
-{
-    struct posix_segment *segment = (struct posix_segment *)base;
-    if (!segment)
-        return;
-    close(segment->fd);
-    free(segment);
 }
 
 /* ---------------------------------------------------------------- registers */
@@ -585,7 +431,7 @@ static enum silt_status register_read(struct vfs *vfs, const char *name, void **
     size_t got;
     uint32_t magic, crc;
     *version = 0;
-    enum silt_status rc = open_for_reading(vfs, name, &fd, &size, err);
+    enum silt_status rc = posix_open_to_read(vfs, name, &fd, &size, err);
     if (rc != SILT_OK)
         return rc;
     if (size < REGISTER_HEADER_BYTES || size > VFS_REGISTER_BYTES_MAX + REGISTER_HEADER_BYTES) {
@@ -593,7 +439,7 @@ static enum silt_status register_read(struct vfs *vfs, const char *name, void **
         return silt_fail(err, SILT_CORRUPT, "%s: impossible size %llu", name, (unsigned long long)size);
     }
     char *whole = silt_malloc(size);
-    rc = read_some(fd, name, whole, size, 0, &got, err);
+    rc = posix_read(fd, name, whole, size, 0, &got, err);
     close(fd);
     if (rc == SILT_OK) {
         memcpy(&magic, whole, 4);
@@ -634,11 +480,11 @@ static enum silt_status register_swap(struct vfs *vfs, const char *name, uint64_
         return silt_fail(err, SILT_CONFLICT, "%s: version is %llu, not %llu", name, (unsigned long long)version,
                          (unsigned long long)expected);
     silt_assert(len <= VFS_REGISTER_BYTES_MAX);
-    if ((rc = path_of(posix, name, ".tmp", path, err)) != SILT_OK)
+    if ((rc = posix_path(posix, name, ".tmp", path, err)) != SILT_OK)
         return rc;
     struct unfinished unfinished;
     begin_unfinished(posix, &unfinished, name);
-    if ((rc = open_for_writing(posix, path, O_TRUNC, &fd, err)) != SILT_OK) {
+    if ((rc = posix_open_to_write(posix, path, O_TRUNC, &fd, err)) != SILT_OK) {
         end_unfinished(posix, &unfinished);
         return rc;
     }
@@ -651,7 +497,7 @@ static enum silt_status register_swap(struct vfs *vfs, const char *name, uint64_
         memcpy(whole + REGISTER_HEADER_BYTES, bytes, len);
     uint32_t crc = silt_crc32c(0, whole + 8, len + 8);
     memcpy(whole + 4, &crc, 4);
-    rc = write_all(fd, name, whole, REGISTER_HEADER_BYTES + len, 0, err);
+    rc = posix_write(fd, name, whole, REGISTER_HEADER_BYTES + len, 0, err);
     free(whole);
     if (rc == SILT_OK)
         rc = publish(posix, fd, name, err);
@@ -668,7 +514,7 @@ static enum silt_status list(struct vfs *vfs, const char *folder, void (*each)(v
                              struct silt_error *err)
 {
     char path[PATH_BYTES_MAX];
-    enum silt_status rc = path_of(posix_of(vfs), folder, "", path, err);
+    enum silt_status rc = posix_path(posix_of(vfs), folder, "", path, err);
     if (rc != SILT_OK)
         return rc;
     DIR *dir = opendir(path);
@@ -726,7 +572,7 @@ static enum silt_status remove_folder(struct vfs *vfs, const char *folder, struc
 {
     char path[PATH_BYTES_MAX];
     silt_assert(folder[0]);
-    enum silt_status rc = path_of(posix_of(vfs), folder, "", path, err);
+    enum silt_status rc = posix_path(posix_of(vfs), folder, "", path, err);
     return rc == SILT_OK ? remove_tree(path, err) : rc;
 }
 
@@ -765,13 +611,13 @@ static const struct vfs_ops posix_ops = {
     .blob_close = blob_close,
     .blob_remove = remove_name,
     .blob_discard = blob_discard,
-    .segment_create = segment_create,
-    .segment_open = segment_open,
-    .segment_bytes = segment_bytes,
-    .segment_write = segment_write,
-    .segment_sync = segment_sync,
-    .segment_read = segment_read,
-    .segment_close = segment_close,
+    .segment_create = posix_segment_create,
+    .segment_open = posix_segment_open,
+    .segment_bytes = posix_segment_bytes,
+    .segment_write = posix_segment_write,
+    .segment_sync = posix_segment_sync,
+    .segment_read = posix_segment_read,
+    .segment_close = posix_segment_close,
     .segment_remove = remove_name,
     .register_read = register_read,
     .register_swap = register_swap,
@@ -785,7 +631,7 @@ static const struct vfs_ops posix_ops = {
 static enum silt_status lock_directory(struct posix_vfs *posix, struct silt_error *err)
 {
     char path[PATH_BYTES_MAX], owner[32] = "";
-    enum silt_status rc = path_of(posix, "LOCK", "", path, err);
+    enum silt_status rc = posix_path(posix, "LOCK", "", path, err);
     if (rc != SILT_OK)
         return rc;
     posix->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);

@@ -170,6 +170,16 @@ static enum silt_status remove_unfit(struct wal *wal, struct silt_error *err)
     return rc;
 }
 
+/* One that could not be made may be there all the same, where it could not be removed either. */
+static void note_unfit(struct wal *wal)
+{
+    pthread_mutex_lock(&wal->files_lock);
+    while (wal->next_wanted)
+        pthread_cond_wait(&wal->files_changed, &wal->files_lock);
+    wal->unfit = wal->unfit || (wal->next_ready && wal->next_status != SILT_OK);
+    pthread_mutex_unlock(&wal->files_lock);
+}
+
 /* A segment of a size of its own; what was made ready would come after it, so it is made anew. */
 static enum silt_status make_odd_segment(struct wal *wal, uint64_t bytes, struct silt_error *err)
 {
@@ -252,12 +262,15 @@ static enum silt_status begin_segment(struct wal *wal, uint64_t first_seq, size_
         return rc;
     vfs_segment_close(wal->current);
     wal->current = NULL;
+    note_unfit(wal);
     if ((rc = remove_unfit(wal, err)) != SILT_OK)
         return rc;
     uint64_t odd = odd_bytes(wal, sizeof(struct wal_segment_header) + needed), number = wal->next_number; /* nobody changes it now */
     rc = odd == 0 ? take_next_segment(wal, err) : make_odd_segment(wal, odd, err);
-    if (rc != SILT_OK)
+    if (rc != SILT_OK) {
+        wal->unfit = true;
         return rc;
+    }
     if ((rc = write_header(wal, number, first_seq, err)) != SILT_OK) {
         wal->unfit = true;
         abandon_segment(wal);

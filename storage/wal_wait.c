@@ -18,16 +18,13 @@
 
 enum silt_status wal_refuse(const struct silt_error *why, struct silt_error *err)
 {
-    switch (why->sys_errno) {
-    case EMFILE:
-    case ENFILE:
-        return silt_fail(err, why->status, "too many files are open, writes are refused until some are closed: %.300s", why->text);
-    case EROFS:
-        return silt_fail(err, why->status, "the disk is read-only, writes are refused until it can be written: %.300s", why->text);
-    }
     if (why->status == SILT_NO_SPACE)
-        return silt_fail(err, why->status, "the disk is full, writes are refused until there is room: %.300s", why->text);
-    return silt_fail(err, why->status, "the disk fails, writes are refused until it can be written: %.300s", why->text);
+        return silt_fail(err, SILT_NO_SPACE, "the disk is full, writes are refused until there is room: %.300s", why->text);
+    if (why->sys_errno == EMFILE || why->sys_errno == ENFILE)
+        return silt_fail(err, SILT_IO, "too many files are open, writes are refused until some are closed: %.300s", why->text);
+    if (why->sys_errno == EROFS)
+        return silt_fail(err, SILT_IO, "the disk is read-only, writes are refused until it can be written: %.300s", why->text);
+    return silt_fail(err, SILT_IO, "the disk fails, writes are refused until it can be written: %.300s", why->text);
 }
 
 enum silt_status wal_check(struct wal *wal, struct silt_error *err)

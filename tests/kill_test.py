@@ -5,7 +5,7 @@
 
 Writers send batches of rows whose value says which row it is; what was answered 204 is noted. Beside them a reader counts: what
 was noted before it asks must be in its answer. Small memtables see to flushes and merges meanwhile. Some rounds stop the process
-for a moment (SIGSTOP) and let it go on, or kill it as it stands. After the kill at a random moment every noted row must be there,
+for a moment or for seconds (SIGSTOP) and let it go on, or kill it as it stands. After the kill at a random moment every noted row must be there,
 once, with its value; rows never acknowledged may be there, but only whole. Rows of the last two rounds are read one by one, older
 ones counted and added up, and now and then all are read.
 One store lives through all rounds, so that later kills meet flushed files, merges and recycled log segments. Every
@@ -81,9 +81,9 @@ def merges(server):
 
 
 def pause(server, rng):
-    """Stops the process for a moment; returns whether it shall be killed as it stands."""
+    """Stops the process for a while; returns whether it shall be killed as it stands."""
     server.process.send_signal(signal.SIGSTOP)
-    time.sleep(rng.uniform(0.01, 0.5))
+    time.sleep(rng.choice((rng.uniform(0.01, 0.5), rng.uniform(2, 4))))
     if rng.random() < 0.3:
         return True
     server.process.send_signal(signal.SIGCONT)
@@ -200,7 +200,7 @@ def main():
                 failed, passed = failed + bool(problems), passed + (not problems)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print("kill_test: %d acknowledged rows, slowest start %.2f s, %d merges before the kills, stopped for a moment %d times"
+    print("kill_test: %d acknowledged rows, slowest start %.2f s, %d merges before the kills, stopped for a while %d times"
           % (sum(map(len, acked.values())) * ROWS, slowest, merged, paused))
     print("%d passed, %d failed, 0 skipped" % (passed, failed))
     return 1 if failed else 0

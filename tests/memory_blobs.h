@@ -105,9 +105,11 @@ static enum silt_status memory_read(struct vfs_blob *base, uint64_t offset, void
     return SILT_OK;
 }
 
-static const void *memory_map(struct vfs_blob *base)
+static const void *memory_map(struct vfs_blob *base, const _Atomic uint32_t **faults)
 {
+    static const _Atomic uint32_t never;
     struct memory_reader *reader = (struct memory_reader *)base;
+    *faults = &never;
     return reader->mapped ? reader->blob->bytes.p : NULL;
 }
 

@@ -68,8 +68,10 @@ START_TEST(blobs_are_whole_or_absent)
     ck_assert_int_eq(memcmp(back, bytes + 12345, 600000), 0);
     ck_assert_int_eq(vfs_blob_read(blob, len - 10, back, 11, &err), SILT_CORRUPT);
     ck_assert_int_eq(vfs_blob_read(blob, UINT64_MAX, back, 2, &err), SILT_CORRUPT);
-    if (vfs_blob_map(blob))
-        ck_assert_int_eq(memcmp(vfs_blob_map(blob), bytes, len), 0);
+    const _Atomic uint32_t *faults;
+    const void *map = vfs_blob_map(blob, &faults);
+    if (map)
+        ck_assert_int_eq(memcmp(map, bytes, len), 0);
     /* Removed, but who has it open reads on. */
     ck_assert_int_eq(vfs_blob_remove(vfs, "a/b/x.tsm", &err), SILT_OK);
     ck_assert_int_eq(vfs_blob_read(blob, 0, back, 1000, &err), SILT_OK);
@@ -320,6 +322,43 @@ static void add_conformance(TCase *tcase)
     tcase_add_test(tcase, folders_are_removed_with_all_in_them);
 }
 
+/* The file ends before the page: what a disk's error does, too. */
+START_TEST(a_page_that_cannot_be_read_is_told)
+{
+    struct vfs_blob_writer *writer;
+    struct vfs_blob *blob, *whole;
+    const _Atomic uint32_t *faults, *others;
+    static char bytes[20000], back[20000];
+    char path[600];
+    memset(bytes, 'x', sizeof(bytes));
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(vfs_blob_create(vfs, i ? "a/b" : "a/a", &writer, &err), SILT_OK);
+        ck_assert_int_eq(vfs_blob_append(writer, bytes, sizeof(bytes), &err), SILT_OK);
+        ck_assert_int_eq(vfs_blob_commit(writer, &err), SILT_OK);
+    }
+    ck_assert_int_eq(vfs_blob_open(vfs, "a/a", &blob, &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_open(vfs, "a/b", &whole, &err), SILT_OK);
+    const char *map = vfs_blob_map(blob, &faults), *other = vfs_blob_map(whole, &others);
+    ck_assert_ptr_nonnull(map);
+    ck_assert_ptr_nonnull(other);
+    snprintf(path, sizeof(path), "%s/a/a", folder);
+    ck_assert_int_eq(truncate(path, 8192), 0);
+    ck_assert_int_eq(vfs_blob_read(blob, 0, back, 8192, &err), SILT_OK);
+    ck_assert_uint_eq(atomic_load(faults), 0);
+    ck_assert_int_eq(vfs_blob_read(blob, 8000, back, 400, &err), SILT_CORRUPT);
+    ck_assert_int_eq(map[8191], 'x');
+    ck_assert_uint_eq(atomic_load(faults), 0);
+    ck_assert_int_eq(map[8192], 0);
+    ck_assert_uint_eq(atomic_load(faults), 1);
+    ck_assert_int_eq(map[12288], 0);
+    ck_assert_uint_eq(atomic_load(faults), 2);
+    ck_assert_int_eq(other[12288], 'x');
+    ck_assert_uint_eq(atomic_load(others), 0);
+    vfs_blob_close(blob);
+    vfs_blob_close(whole);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("vfs");
@@ -334,6 +373,7 @@ int main(void)
     tcase_add_test(posix, a_directory_is_made_with_those_above_it);
     tcase_add_test(posix, what_an_earlier_run_left_unfinished_is_removed);
     tcase_add_test(posix, a_recycled_segment_has_the_size_asked_for);
+    tcase_add_test(posix, a_page_that_cannot_be_read_is_told);
     add_conformance(fault);
     suite_add_tcase(suite, posix);
     suite_add_tcase(suite, fault);
