@@ -146,9 +146,12 @@ def main():
         with live.start_siltd(folder) as server:
             fill(server, folder, gigabytes)
         with live.start_siltd(folder) as server:
-            refused = acknowledged = 0
             server.query("DROP DATABASE load")
             server.query("CREATE DATABASE load")
+            load = Load(server)
+            time.sleep(2)  # series made, threads at work
+            load.stop()
+            refused, acknowledged = load.refused, BATCH * len(load.seconds)
             for _ in range(rounds):
                 give_up_cache(folder)
                 size, begin = bytes_of(data_files(folder)), time.monotonic()

@@ -24,6 +24,8 @@
 #define STACK_BYTES ((size_t)512 << 10)
 #define CLOCK_STEP_NS 300 /* a look at the clock takes so long */
 #define EARLY_ONE_IN 512  /* a waiting time is over although others could go on: they are slow */
+#define STALL_ONE_IN 32   /* whoever gives up its turn gets none for a while */
+#define STALL_TURNS 300
 
 enum { THREADS_MAX = 64 };
 enum thread_state { THREAD_FREE, THREAD_READY, THREAD_WAITING, THREAD_ENDED };
@@ -56,7 +58,6 @@ static struct thread *current = threads;
 static unsigned thread_count = 1; /* places used in this run */
 static uint64_t now_ns = 1000000000, seed_state = 1;
 static unsigned one_in_now;
-static unsigned stall_one_in = 32, stall_turns = 300; /* whoever gives up its turn gets none for a while */
 
 #ifdef __SANITIZE_ADDRESS__
 static const void *main_stack; /* known after the first turn */
@@ -91,12 +92,6 @@ unsigned schedule_one_in(unsigned one_in)
     unsigned before = one_in_now;
     one_in_now = one_in;
     return before;
-}
-
-void schedule_stalls(unsigned one_in, unsigned turns)
-{
-    stall_one_in = one_in;
-    stall_turns = turns;
 }
 
 uint64_t schedule_real_ns(void)
@@ -177,8 +172,8 @@ static void maybe_turn(void)
 {
     if (!one_in_now || draw() % one_in_now != 0)
         return;
-    if (draw() % stall_one_in == 0)
-        current->stalled = (unsigned)(draw() % stall_turns);
+    if (draw() % STALL_ONE_IN == 0)
+        current->stalled = (unsigned)(draw() % STALL_TURNS);
     switch_to(choose());
 }
 

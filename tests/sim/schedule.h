@@ -18,8 +18,6 @@
 /* From now on. one_in: the chance of a turn's end at a place where it may end; 0: only when a thread has to wait. */
 void schedule_seed(uint64_t seed, unsigned one_in);
 unsigned schedule_one_in(unsigned one_in); /* gives the old one */
-/* One in so many ends of turns is a long one: up to so many turns of others. For all runs. */
-void schedule_stalls(unsigned one_in, unsigned turns);
 /* The caller sleeps; all others go on, and the clock with them. */
 void schedule_sleep(uint64_t ns);
 /* Of the world outside. */

@@ -294,8 +294,6 @@ int main(int argc, char **argv)
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     if (!runs)
         runs = seconds || points || flips ? UINT64_MAX : 20;
-    if (races)
-        schedule_stalls(8, 2000);
     if (flips)
         flips_a_life = FLIPS_A_LIFE;
     sparse = sparse || flips;
