@@ -1,5 +1,6 @@
 /*
- * bench_encode.c - the codecs: bytes a value, and values a second to encode and to decode, on one core.
+ * bench_encode.c - the codecs: bytes a value, and nanoseconds of one core to encode it, to decode it, to decode and add
+ * it up.
  *
  *     bench_encode [blocks, default 400] [part of a name: only such data]
  *
@@ -205,7 +206,8 @@ static void measure(const struct set *set, size_t blocks)
     uint8_t *codecs = silt_malloc(blocks);
     struct silt_buffer bytes = {0};
     struct silt_arena *arena = silt_arena_create(NULL);
-    double values = (double)blocks * ROWS, encode_ns = 1e18, decode_ns = 1e18;
+    double values = (double)blocks * ROWS, encode_ns = 1e18, decode_ns[2] = {1e18, 1e18};
+    volatile double keep = 0; /* so that the sums are made */
     for (size_t b = 0; b < blocks; b++)
         set->fill(&in[b]);
     for (unsigned pass = 0; pass < PASSES; pass++) {
@@ -217,18 +219,28 @@ static void measure(const struct set *set, size_t blocks)
         }
         double ns = (double)(cpu_ns() - start);
         encode_ns = ns < encode_ns ? ns : encode_ns;
-        start = cpu_ns();
-        for (size_t b = 0; b < blocks; b++) {
-            size_t at = b ? ends[b - 1] : 0;
-            silt_assert(decode(set->shape, codecs[b], bytes.p + at, ends[b] - at, arena, out) == SILT_OK);
-            if (set->shape == STRINGS)
-                silt_arena_reset(arena);
+        for (unsigned adding = 0; adding < 2; adding++) {
+            start = cpu_ns();
+            for (size_t b = 0; b < blocks; b++) {
+                size_t at = b ? ends[b - 1] : 0;
+                silt_assert(decode(set->shape, codecs[b], bytes.p + at, ends[b] - at, arena, out) == SILT_OK);
+                if (set->shape == STRINGS)
+                    silt_arena_reset(arena);
+                if (adding && set->shape == INTS)
+                    keep += (double)silt_sum_i64(out->ints, ROWS);
+                if (adding && set->shape == FLOATS)
+                    keep += silt_sum_f64(0, out->floats, ROWS);
+            }
+            ns = (double)(cpu_ns() - start);
+            decode_ns[adding] = ns < decode_ns[adding] ? ns : decode_ns[adding];
         }
-        ns = (double)(cpu_ns() - start);
-        decode_ns = ns < decode_ns ? ns : decode_ns;
     }
-    printf("%-16s codec %2u  %7.4f bytes/value  encode %6.3f G/s  decode %6.3f G/s\n", set->name, codecs[blocks - 1],
-           (double)bytes.len / values, values / encode_ns, values / decode_ns);
+    printf("| %s | %u | %.3f | %.1f | %.2f | ", set->name, codecs[blocks - 1], (double)bytes.len / values,
+           encode_ns / values, decode_ns[0] / values);
+    if (set->shape == INTS || set->shape == FLOATS)
+        printf("%.2f |\n", decode_ns[1] / values);
+    else
+        printf("- |\n");
     silt_arena_destroy(arena);
     silt_buffer_free(&bytes);
     free(codecs);
@@ -352,7 +364,9 @@ int main(int argc, char **argv)
     };
     size_t blocks = argc > 1 ? strtoull(argv[1], NULL, 10) : 400;
     string_arena = silt_arena_create(NULL);
-    printf("kernels: %s\n", encode_kernels()->name);
+    printf("kernels: %s\n\n| data | codec | bytes | encode, ns | decode, ns | decode and add, ns "
+           "|\n|---|---:|---:|---:|---:|---:|\n",
+           encode_kernels()->name);
     for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
         if (argc < 3 || strstr(sets[i].name, argv[2]))
             measure(&sets[i], blocks ? blocks : 1);

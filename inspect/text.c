@@ -48,6 +48,7 @@ const char *inspect_codec(unsigned codec)
                                                           [ENCODE_DICTIONARY] = "dictionary",
                                                           [ENCODE_TREND] = "trend",
                                                           [ENCODE_TEMPLATE] = "template",
-                                                          [ENCODE_RANKS] = "ranks"};
+                                                          [ENCODE_RANKS] = "ranks",
+                                                          [ENCODE_NEAR] = "near"};
     return codec < ENCODE_CODEC_COUNT ? names[codec] : "unknown";
 }

@@ -28,7 +28,6 @@
 #define SAMPLE_MAX 128u
 #define SAMPLE_RUN 16u
 #define RANKS_WIDTH_MIN 5u /* bits a value up to which ranks are not looked at: they would hardly be narrower */
-#define WIDTHS_APART 16u
 
 /* ---------------------------------------------------------------- varints and packed bits */
 
@@ -178,27 +177,11 @@ static size_t signed_bits(uint64_t value)
     return 8 * encode_write_varint(bytes, encode_zigzag((int64_t)value));
 }
 
-/* Nothing is cleared or added up above the widest residual: blocks of a few rows are weighed as often as large ones. */
 static void weigh(const uint64_t *x, unsigned count, unsigned sampled_of, struct plan *plan)
 {
-    unsigned histogram[4][65];
-    uint64_t any = 0;
-    for (unsigned i = 0; i < count; i++)
-        any |= residual(x[i], plan->form, plan->ref);
-    unsigned top = encode_width(any), copies = count < 4 * WIDTHS_APART ? 1 : 4;
-    for (unsigned c = 0; c < copies; c++)
-        memset(histogram[c], 0, (top + 1) * sizeof(**histogram));
-    if (copies == 1) {
-        for (unsigned i = 0; i < count; i++)
-            histogram[0][encode_width(residual(x[i], plan->form, plan->ref))]++;
-    } else { /* neighbours are often as wide as each other: their counts must not wait for one another */
-        for (unsigned i = 0; i < count; i++)
-            histogram[i % 4][encode_width(residual(x[i], plan->form, plan->ref))]++;
-        for (unsigned w = 0; w <= top; w++)
-            histogram[0][w] += histogram[1][w] + histogram[2][w] + histogram[3][w];
-    }
-    plan->top = top;
-    plan->bits = best_width(histogram[0], top, count, &plan->width);
+    unsigned histogram[65];
+    plan->top = encode_kernels()->weigh(x, count, plan->form, plan->ref, histogram);
+    plan->bits = best_width(histogram, plan->top, count, &plan->width);
     if (sampled_of != count)
         plan->bits = plan->bits * sampled_of / count;
     if (plan->form != FORM_ZIGZAG)

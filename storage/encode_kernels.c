@@ -10,6 +10,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #define BODY static inline __attribute__((always_inline))
 
 BODY void unpack_body(const uint64_t *restrict words, unsigned width, uint64_t *restrict slots)
@@ -71,7 +75,7 @@ BODY void restore0_body(const uint64_t *restrict slots, unsigned form, uint64_t 
         out[i] = straighten(slots[i], flip, shift) + ref;
 }
 
-#define STRAIGHTEN(u) ((((u) >> shift) ^ ((0 - ((u) & 1)) & flip)) + ref)
+#define STRAIGHTEN(u) ((((u) >> shift) ^ ((0 - ((u)&1)) & flip)) + ref)
 
 /* out[lane * 64 + row] = slots[row * 16 + lane] + offset[lane], in squares as large as the target's registers. */
 typedef uint64_t pair __attribute__((vector_size(16)));
@@ -174,6 +178,95 @@ RESTORE_BODIES(4, quad, quad_in, turn_by_4)
 RESTORE_BODIES(8, half, half_in, turn_by_4)
 #endif
 
+/* Bits of residual i to widths[i]; the result has bit w - 1 for each width w above 0 that occurs. */
+BODY uint64_t widths_body(const uint64_t *restrict x, unsigned count, unsigned form, uint64_t ref,
+                          uint8_t *restrict widths)
+{
+    uint64_t flip = form == FORM_FROM_REF ? 0 : ~(uint64_t)0, occur = 0;
+    unsigned shift = form == FORM_FROM_REF ? 0 : 1;
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t u = x[i] - ref;
+        u = (u << shift) ^ ((0 - (u >> 63)) & flip);
+        unsigned width = encode_width(u);
+        widths[i] = (uint8_t)width;
+        occur |= width ? (uint64_t)1 << (width - 1) : 0;
+    }
+    return occur;
+}
+
+#if defined(__x86_64__)
+/* The same with the instruction for it, which compilers do not find: eight at a time. */
+__attribute__((target("avx512f,avx512cd,avx512bw,avx512vl"))) static inline uint64_t
+widths_eight(const uint64_t *restrict x, unsigned count, unsigned form, uint64_t ref, uint8_t *restrict widths)
+{
+    const __m512i most = _mm512_set1_epi64(64), ones = _mm512_set1_epi64(1), from = _mm512_set1_epi64((int64_t)ref);
+    const __m512i flip = _mm512_set1_epi64(form == FORM_FROM_REF ? 0 : -1);
+    const __m128i shift = _mm_set_epi64x(0, form == FORM_FROM_REF ? 0 : 1);
+    __m512i occur = _mm512_setzero_si512();
+    for (unsigned i = 0; i < count; i += 8) {
+        __mmask8 inside = count - i < 8 ? (__mmask8)((1u << (count - i)) - 1) : 0xff;
+        __m512i u = _mm512_sub_epi64(_mm512_maskz_loadu_epi64(inside, x + i), from);
+        u = _mm512_xor_si512(_mm512_sll_epi64(u, shift), _mm512_and_si512(_mm512_srai_epi64(u, 63), flip));
+        __m512i width = _mm512_sub_epi64(most, _mm512_lzcnt_epi64(u));
+        /* for width 0 by -1, which shifts everything out */
+        occur = _mm512_mask_or_epi64(occur, inside, occur, _mm512_sllv_epi64(ones, _mm512_sub_epi64(width, ones)));
+        _mm512_mask_cvtepi64_storeu_epi8(widths + i, inside, width);
+    }
+    return (uint64_t)_mm512_reduce_or_epi64(occur);
+}
+#endif
+
+#define FEW_WIDTHS 6
+#define FEW_ROWS 64u
+typedef uint8_t bytes __attribute__((vector_size(64)));
+
+BODY void count_one_by_one(const uint8_t *restrict widths, unsigned count, unsigned top, unsigned *restrict histogram)
+{
+    unsigned counts[3][65]; /* and histogram: four, so that equal neighbours do not wait for each other */
+    memset(histogram, 0, (top + 1) * sizeof(*histogram));
+    unsigned i = 0;
+    if (count > FEW_ROWS) {
+        for (unsigned c = 0; c < 3; c++)
+            memset(counts[c], 0, (top + 1) * sizeof(**counts));
+        for (; i + 4 <= count; i += 4) {
+            histogram[widths[i]]++;
+            counts[0][widths[i + 1]]++;
+            counts[1][widths[i + 2]]++;
+            counts[2][widths[i + 3]]++;
+        }
+        for (unsigned width = 0; width <= top; width++)
+            histogram[width] += counts[0][width] + counts[1][width] + counts[2][width];
+    }
+    for (; i < count; i++)
+        histogram[widths[i]]++;
+}
+
+/* Where few widths occur, a pass over all bytes for each. widths: whole vectors of them, 0xff behind the last. */
+BODY void count_widths(const uint8_t *restrict widths, unsigned count, uint64_t occur, unsigned *restrict histogram)
+{
+    unsigned top = encode_width(occur), others = 0;
+    if (count <= FEW_ROWS || __builtin_popcountll(occur) > FEW_WIDTHS) {
+        count_one_by_one(widths, count, top, histogram);
+        return;
+    }
+    for (unsigned width = 1; width <= top; width++) {
+        histogram[width] = 0;
+        if (!(occur >> (width - 1) & 1))
+            continue;
+        bytes found = {0}; /* at most LANE_SLOTS / 64 in a byte */
+        for (const uint8_t *at = widths; at < widths + count; at += 64)
+            found -= (bytes)(*(const bytes *)at == (uint8_t)width);
+        uint64_t eights[8], sum = 0;
+        memcpy(eights, &found, 64);
+        for (unsigned k = 0; k < 8; k++) /* of 16 each: eight of them fit in a byte */
+            sum += eights[k];
+        histogram[width] = (unsigned)((sum & 0x00ff00ff00ff00ffu) * 0x0001000100010001u >> 48) +
+                           (unsigned)((sum >> 8 & 0x00ff00ff00ff00ffu) * 0x0001000100010001u >> 48);
+        others += histogram[width];
+    }
+    histogram[0] = count - others;
+}
+
 BODY void decimals_body(const int64_t *restrict ints, unsigned count, double power, double *restrict out)
 {
     if (power == 1.0) {
@@ -185,7 +278,7 @@ BODY void decimals_body(const int64_t *restrict ints, unsigned count, double pow
         out[i] = (double)ints[i] / power;
 }
 
-#define BUILD(suffix, text, by, ...)                                                                                       \
+#define BUILD(suffix, text, by, widths_by, ...)                                                                        \
     __VA_ARGS__ static void unpack_##suffix(const uint64_t *words, unsigned width, uint64_t *slots)                    \
     {                                                                                                                  \
         unpack_body(words, width, slots);                                                                              \
@@ -201,32 +294,38 @@ BODY void decimals_body(const int64_t *restrict ints, unsigned count, double pow
     __VA_ARGS__ static void restore1_##suffix(uint64_t *slots, unsigned form, uint64_t ref, uint64_t before,           \
                                               uint64_t *out)                                                           \
     {                                                                                                                  \
-        restore1_by_##by(slots, form, ref, before, out);                                                                \
+        restore1_by_##by(slots, form, ref, before, out);                                                               \
     }                                                                                                                  \
     __VA_ARGS__ static void restore2_##suffix(uint64_t *slots, unsigned form, uint64_t ref, uint64_t before,           \
                                               uint64_t step, uint64_t *out)                                            \
     {                                                                                                                  \
-        restore2_by_##by(slots, form, ref, before, step, out);                                                          \
+        restore2_by_##by(slots, form, ref, before, step, out);                                                         \
+    }                                                                                                                  \
+    __VA_ARGS__ static unsigned weigh_##suffix(const uint64_t *x, unsigned count, unsigned form, uint64_t ref,         \
+                                               unsigned *histogram)                                                    \
+    {                                                                                                                  \
+        _Alignas(64) uint8_t widths[LANE_SLOTS];                                                                       \
+        memset(widths + count / 64 * 64, 0xff, count % 64 ? 64 : 0);                                                   \
+        uint64_t occur = widths_##widths_by(x, count, form, ref, widths);                                              \
+        count_widths(widths, count, occur, histogram);                                                                 \
+        return encode_width(occur);                                                                                    \
     }                                                                                                                  \
     __VA_ARGS__ static void decimals_##suffix(const int64_t *ints, unsigned count, double power, double *out)          \
     {                                                                                                                  \
         decimals_body(ints, count, power, out);                                                                        \
     }                                                                                                                  \
-    static const struct encode_kernels kernels_##suffix = {text,                                                       \
-                                                           unpack_##suffix,                                            \
-                                                           pack_##suffix,                                              \
-                                                           restore0_##suffix,                                          \
-                                                           restore1_##suffix,                                          \
-                                                           restore2_##suffix,                                          \
-                                                           decimals_##suffix}
+    static const struct encode_kernels kernels_##suffix = {                                                            \
+        text,           unpack_##suffix,  pack_##suffix, restore0_##suffix, restore1_##suffix, restore2_##suffix,      \
+        weigh_##suffix, decimals_##suffix}
 
-BUILD(baseline, "baseline", 2, );
+BUILD(baseline, "baseline", 2, body, );
 #if defined(__x86_64__)
-BUILD(avx2, "avx2", 4, __attribute__((target("avx2"))));
+BUILD(avx2, "avx2", 4, body, __attribute__((target("avx2"))));
 #if defined(__clang__)
-BUILD(avx512, "avx512", 8, __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl"))));
+BUILD(avx512, "avx512", 8, eight, __attribute__((target("avx512f,avx512cd,avx512dq,avx512bw,avx512vl"))));
 #else
-BUILD(avx512, "avx512", 8, __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512"))));
+BUILD(avx512, "avx512", 8, eight,
+      __attribute__((target("avx512f,avx512cd,avx512dq,avx512bw,avx512vl,prefer-vector-width=512"))));
 #endif
 #endif
 
@@ -238,8 +337,9 @@ const struct encode_kernels *encode_kernels_build(unsigned number)
     if (number == 1)
         return __builtin_cpu_supports("avx2") ? &kernels_avx2 : NULL;
     if (number == 2)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+                       __builtin_cpu_supports("avx512vl")
                    ? &kernels_avx512
                    : NULL;
 #endif

@@ -35,6 +35,9 @@ struct encode_kernels {
     void (*restore0)(const uint64_t *slots, unsigned form, uint64_t ref, uint64_t *out);
     void (*restore1)(uint64_t *slots, unsigned form, uint64_t ref, uint64_t before, uint64_t *out);
     void (*restore2)(uint64_t *slots, unsigned form, uint64_t ref, uint64_t before, uint64_t step, uint64_t *out);
+    /* How many of the residuals x[i], 1..LANE_SLOTS of them, need how many bits: histogram[0..the result], which is the
+     * width of the widest; what is above is left as it was, so that few rows cost little. */
+    unsigned (*weigh)(const uint64_t *x, unsigned count, unsigned form, uint64_t ref, unsigned *histogram);
     void (*decimals)(const int64_t *ints, unsigned count, double power, double *out); /* ints / power */
 };
 

@@ -555,6 +555,29 @@ START_TEST(test_builds_agree)
 }
 END_TEST
 
+START_TEST(test_weighing)
+{
+    uint64_t x[LANE_SLOTS];
+    for (unsigned round = 0; round < 2000; round++) {
+        unsigned count = 1 + (unsigned)(next_random() % LANE_SLOTS), shift = (unsigned)(next_random() % 64);
+        unsigned spread = 1 + (unsigned)(next_random() % 64), form = round % 3, expected[65] = {0}, found[65];
+        uint64_t ref = form == FORM_ZIGZAG ? 0 : next_random() >> next_random() % 64;
+        for (unsigned i = 0; i < count; i++) {
+            uint64_t u = next_random() % 50 ? next_random() >> shift >> next_random() % spread : 0;
+            u = next_random() % 100 ? u : UINT64_MAX;
+            x[i] = (form == FORM_FROM_REF ? u : (uint64_t)encode_unzigzag(u)) + ref;
+            expected[encode_width(u)]++;
+        }
+        for (unsigned number = 0; encode_kernels_build(number); number++) {
+            unsigned top = encode_kernels_build(number)->weigh(x, count, form, ref, found);
+            ck_assert_mem_eq(found, expected, (top + 1) * sizeof(*found));
+            for (unsigned width = top; width <= 64; width++)
+                ck_assert((width == top) == (expected[width] != 0 || width == 0));
+        }
+    }
+}
+END_TEST
+
 START_TEST(test_aggregates)
 {
     int64_t values[1500], min, max;
@@ -612,6 +635,7 @@ int main(void)
     tcase_add_test(tests, test_templates);
     tcase_add_test(tests, test_hostile);
     tcase_add_test(tests, test_builds_agree);
+    tcase_add_test(tests, test_weighing);
     tcase_add_test(tests, test_aggregates);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
