@@ -325,7 +325,7 @@ static void send_short(h2o_req_t *req, const struct query_request *request, cons
         }
         gzip_output_destroy(gzip);
     }
-    http_reply(req, 200, http_content_type(request->kind), body);
+    http_reply_answer(req, http_content_type(request->kind), body);
 }
 
 /* False: the request is as it was. */

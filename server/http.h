@@ -181,6 +181,8 @@ void http_add_standard_headers(h2o_req_t *req);
 void http_add_header(h2o_req_t *req, const char *name, struct silt_str value); /* name static; value copied */
 /* body is copied. content_type NULL: none; empty: that of an answer in the form asked for. */
 void http_reply(h2o_req_t *req, int status, const char *content_type, struct silt_str body);
+/* 200, and no length told in front, as InfluxDB and our own streams do it: an answer to a query. body is copied. */
+void http_reply_answer(h2o_req_t *req, const char *content_type, struct silt_str body);
 /* {"error":"text"}, or the same in the form asked for, with X-Influxdb-Error. */
 void http_error(h2o_req_t *req, int status, struct silt_str text);
 /* The form of answer that the Accept header names: by the whole header, as InfluxDB 1.6 does; else JSON. */

@@ -273,8 +273,10 @@ static h2o_iovec_t error_body(h2o_req_t *req, enum answer_kind kind, struct silt
     return copy;
 }
 
+enum framing { MEASURED, CHUNKED };
+
 /* body lives in the request's pool. */
-static void send_whole(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t body)
+static void send_whole(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t body, enum framing framing)
 {
     static h2o_generator_t nothing_more = {NULL, NULL};
     struct http_connection *connection = http_connection_of(req);
@@ -283,7 +285,7 @@ static void send_whole(h2o_req_t *req, int status, const char *content_type, h2o
         connection->own_reply = true;
     req->res.status = status;
     req->res.reason = http_reason(status);
-    if (status != 204)
+    if (status != 204 && framing == MEASURED)
         req->res.content_length = body.len;
     if (content_type)
         h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, "Content-Type", content_type,
@@ -297,7 +299,13 @@ void http_reply(h2o_req_t *req, int status, const char *content_type, struct sil
     if (content_type && !*content_type)
         content_type = http_content_type(http_answer_kind(req));
     http_add_standard_headers(req);
-    send_whole(req, status, content_type, copy_to_pool(req, body));
+    send_whole(req, status, content_type, copy_to_pool(req, body), MEASURED);
+}
+
+void http_reply_answer(h2o_req_t *req, const char *content_type, struct silt_str body)
+{
+    http_add_standard_headers(req);
+    send_whole(req, 200, content_type, copy_to_pool(req, body), CHUNKED);
 }
 
 static void add_challenge(h2o_req_t *req)
@@ -326,14 +334,14 @@ void http_error(h2o_req_t *req, int status, struct silt_str text)
         add_error_header(req, text);
     if (status == 503 || status == 429)
         ADD_STATIC(req, "retry-after", "Retry-After", "1");
-    send_whole(req, status, http_content_type(kind), error_body(req, kind, text));
+    send_whole(req, status, http_content_type(kind), error_body(req, kind, text), MEASURED);
 }
 
 void http_text_error(h2o_req_t *req, int status, struct silt_str text)
 {
     add_version_headers(req);
     ADD_STATIC(req, "x-content-type-options", "X-Content-Type-Options", "nosniff");
-    send_whole(req, status, "text/plain; charset=utf-8", copy_to_pool(req, text));
+    send_whole(req, status, "text/plain; charset=utf-8", copy_to_pool(req, text), MEASURED);
 }
 
 void http_not_found(h2o_req_t *req)
