@@ -3,7 +3,7 @@
 siltd and influxd (tsi1) sync to disk before every 204, as they do by default; victoria-metrics has no log. influxd is told to
 write its cache out and to compact fully two seconds after the last write instead of ten minutes and four hours, so that its figures at
 rest are its best, and not to give up on a write after ten seconds, which a slow disk makes it do; victoria-metrics is asked to flush and
-merge for the same reason.
+merge for the same reason, and not to close connections after two minutes.
 """
 import os
 import resource
@@ -143,7 +143,7 @@ class Vm(Peer):
         return VmServer([path, "-storageDataPath=" + self.data, "-retentionPeriod=100y", "-httpListenAddr=127.0.0.1:%d" % port,
                          "-search.latencyOffset=0s", "-search.maxUniqueTimeseries=20000000",
                          "-search.maxPointsPerTimeseries=1000000", "-search.disableCache=true",
-                         "-search.maxSamplesPerQuery=2000000000", "-search.maxQueryLen=1MB", "-search.maxQueryDuration=10m"],
+                         "-search.maxSamplesPerQuery=2000000000", "-search.maxQueryLen=1MB", "-search.maxQueryDuration=10m", "-http.connTimeout=2h"],
                         port, folder)
 
     def rest(self):
