@@ -3,6 +3,7 @@
  *
  * Of several kinds of fault only one is told, in this order:
  *
+ *     refused with all others   <reason>
  *     dropped by the store      partial write: <reason of the first> dropped=N
  *     older than the policy     partial write: points beyond retention policy dropped=N
  *     malformed, others good    partial write: unable to parse '<line>': <reason>\n... dropped=0
@@ -34,6 +35,7 @@ static struct silt_str line_of(struct silt_str text, const struct silt_batch *ba
 
 struct tally {
     size_t dropped, expired, malformed, good;
+    struct silt_str refused; /* why; empty: no batch was */
     struct silt_str reason; /* of the first that was dropped */
     const char *reason_at;
 };
@@ -55,6 +57,8 @@ static struct tally count(struct silt_str text, const struct lp_errors *errors, 
         const struct silt_rejection *rejection = &report->rejections[i];
         if (is_malformed(rejection))
             tally.malformed++;
+        else if (rejection->why == SILT_REJECT_BATCH)
+            tally.refused = rejection->detail;
         else if (rejection->why == SILT_REJECT_RETENTION)
             tally.expired++;
         else
@@ -109,6 +113,8 @@ struct silt_str write_report_text(struct silt_str text, const struct lp_errors *
     if (report->rejection_count == 0 && (!errors || errors->count == 0))
         return result;
     struct tally tally = count(text, errors, batch, report);
+    if (tally.refused.len)
+        return tally.refused;
     if (tally.dropped)
         return silt_arena_printf(arena, "partial write: %.*s dropped=%zu", SILT_FMT(tally.reason), tally.dropped);
     if (tally.expired)

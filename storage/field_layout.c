@@ -59,6 +59,18 @@ enum silt_type field_types_get(struct field_types *types, uint32_t measurement, 
     return type;
 }
 
+bool field_types_are_none(struct field_types *types)
+{
+    bool none = true;
+
+    pthread_mutex_lock(&types->lock);
+    for (uint32_t m = 0; m < types->measurement_capacity && none; m++)
+        for (uint32_t i = 0; i < types->measurements[m].capacity && none; i++)
+            none = types->measurements[m].types[i] == SILT_TYPE_NONE;
+    pthread_mutex_unlock(&types->lock);
+    return none;
+}
+
 /* A place for the field's type. With lock. */
 static enum silt_status reserve_type(struct field_types *types, uint32_t measurement, uint32_t field_id,
                                      struct silt_error *err)

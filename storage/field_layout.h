@@ -42,6 +42,7 @@ struct field_types;
 
 struct field_types *field_types_create(struct silt_budget *budget);
 void field_types_destroy(struct field_types *types); /* NULL is fine */
+bool field_types_are_none(struct field_types *types); /* nothing was written yet */
 /* NONE: not written yet. */
 enum silt_type field_types_get(struct field_types *types, uint32_t measurement, uint32_t field_id);
 /* For what was stored before: start-up and log replay. An existing type stays. SILT_LIMIT: budget. */

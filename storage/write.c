@@ -23,6 +23,7 @@
 #define PACE_NS_MAX 20000.0
 #define PAUSE_NS_MAX 100000000.0
 #define PAUSE_NS_MIN 100000u /* shorter pauses are not worth the way to a worker */
+#define FRESH_LOOKS_MAX 10000000u
 
 void write_op_settle(struct write_op *op, enum silt_status status, const struct silt_error *err)
 {
@@ -80,8 +81,16 @@ struct slot { /* a shard of the batch */
     uint32_t map_count;
     size_t row_count, row_begin;
     uint32_t series_created;
+    bool met, was_empty; /* whether it had no field before this batch is known; and it had none */
+    size_t settled;      /* of the fresh types, those that count since the first conflict with one; 0: there was none */
+    bool refused;        /* as a whole, see refuse_slots */
     struct log_item *item;
     struct generation *generation;
+};
+
+struct fresh_type { /* that a field got from this batch, in order */
+    const struct shard *shard;
+    uint32_t measurement, field_id;
 };
 
 struct write {
@@ -103,6 +112,9 @@ struct write {
     bool defining; /* define_lock is held */
     struct log_item *definitions;
     struct field_definitions fields;
+    struct fresh_type *fresh;
+    size_t fresh_count, fresh_room, fresh_looks;
+    bool any_refused;
     struct silt_str last_text; /* of a series defined just now, hidden from lookups until it is logged */
     silt_series_id last_id;
 };
@@ -310,6 +322,41 @@ static void finish_pair(struct write *w, struct slot *slot, uint32_t layout)
     slot->measurements[slot->map_count++] = known->layout.measurement;
 }
 
+/* Of the fresh types the first that contradicts the layout, from 1; 0: what contradicts it was there before. */
+static size_t fresh_conflict(struct write *w, const struct shard *shard, const struct known_layout *known)
+{
+    size_t first = 0;
+
+    for (uint32_t f = 0; f < known->layout.field_count; f++) {
+        const uint32_t id = field_dict_find(w->database->dict, known->measurement, known->layout.fields[f].name);
+        const enum silt_type type = id ? field_types_get(shard->types, known->measurement, id) : SILT_TYPE_NONE;
+        if (type == SILT_TYPE_NONE || type == known->layout.fields[f].type)
+            continue;
+        for (size_t i = 0, end = first ? first - 1 : w->fresh_count; i < end; i++, w->fresh_looks++)
+            if (w->fresh[i].shard == shard && w->fresh[i].measurement == known->measurement && w->fresh[i].field_id == id) {
+                first = i + 1;
+                break;
+            }
+    }
+    return first;
+}
+
+/*
+ * A field comes with two types in the batch that first brings it: which is meant? InfluxDB tries a batch twice, where the shard is
+ * new once; a try ends at such a conflict, and what it defined before counts for the next. So the first conflict settles the
+ * types before it, in a shard that had fields; any other is the end. So it is where finding that out would take too long.
+ */
+static void note_conflict(struct write *w, struct slot *slot, const struct known_layout *known)
+{
+    bool refused = slot->was_empty || w->fresh_looks > FRESH_LOOKS_MAX;
+    size_t conflict = refused ? 0 : fresh_conflict(w, slot->shard, known);
+
+    if (refused || (slot->settled && conflict > slot->settled))
+        slot->refused = w->any_refused = true;
+    else if (conflict && !slot->settled)
+        slot->settled = w->fresh_count;
+}
+
 static void resolve_pair(struct write *w, struct slot *slot, uint32_t layout)
 {
     struct pair *pair = &slot->pairs[layout];
@@ -328,6 +375,10 @@ static void resolve_pair(struct write *w, struct slot *slot, uint32_t layout)
     }
     begin_defining(w);
     size_t before = w->fields.count;
+    if (!slot->met) {
+        slot->met = true;
+        slot->was_empty = field_types_are_none(slot->shard->types);
+    }
     enum silt_status rc = field_dict_resolve(w->database->dict, slot->shard->types, known->measurement, &known->layout,
                                              w->arena, &pair->map, &w->fields, &err);
     for (size_t i = before; i < w->fields.count; i++)
@@ -335,16 +386,41 @@ static void resolve_pair(struct write *w, struct slot *slot, uint32_t layout)
             record_put_type(&w->definitions->payload, slot->shard->id, known->layout.measurement, w->fields.items[i].field_id,
                             w->fields.items[i].type);
             shard_count(&slot->shard->counters.fields_created, 1);
+            w->fresh = silt_arena_grow(w->arena, w->fresh, &w->fresh_room, w->fresh_count + 1, sizeof(*w->fresh));
+            w->fresh[w->fresh_count++] = (struct fresh_type){slot->shard, known->measurement, w->fields.items[i].field_id};
         }
     if (rc == SILT_OK) {
         finish_pair(w, slot, layout);
         return;
     }
+    if (rc == SILT_CONFLICT)
+        note_conflict(w, slot, known);
     pair->state = rc == SILT_LIMIT ? PAIR_OVER_LIMIT : PAIR_CONFLICT;
     pair->reason = silt_arena_str(w->arena, silt_str_from(err.text));
 }
 
 /* ---------------------------------------------------------------- the rows */
+
+static int by_line(const void *a, const void *b)
+{
+    const struct silt_rejection *left = a, *right = b;
+
+    return (left->line > right->line) - (left->line < right->line);
+}
+
+/* Nothing of the batch goes into these shards; what it defined there before the conflict stands. */
+static void refuse_slots(struct write *w)
+{
+    struct silt_write_report *report = w->report;
+
+    for (size_t i = 0; i < w->batch->row_count; i++)
+        if (w->row_slot[i] != NO_SLOT && w->slots[w->row_slot[i]].refused)
+            reject(w, i, SILT_REJECT_BATCH, SILT_STR("field type conflict"));
+    for (size_t s = 0; s < w->slot_count; s++)
+        if (w->slots[s].refused)
+            w->slots[s].row_count = 0;
+    qsort(report->rejections, report->rejection_count, sizeof(*report->rejections), by_line);
+}
 
 static void check_rows(struct write *w)
 {
@@ -370,8 +446,12 @@ static void check_rows(struct write *w)
         }
         struct slot *slot = &w->slots[w->row_slot[i]];
         struct pair *pair = &slot->pairs[row->layout];
+        if (slot->refused)
+            continue;
         if (pair->state == PAIR_UNKNOWN)
             resolve_pair(w, slot, row->layout);
+        if (slot->refused)
+            continue;
         if (pair->state == PAIR_CONFLICT) {
             reject(w, i, SILT_REJECT_CONFLICT, pair->reason);
             continue;
@@ -384,6 +464,8 @@ static void check_rows(struct write *w)
         pair->rows++;
         slot->row_count++;
     }
+    if (w->any_refused)
+        refuse_slots(w);
 }
 
 static void want_flush(struct silt_storage *storage)

@@ -100,6 +100,7 @@ enum silt_reject {
     SILT_REJECT_RETENTION, /* older than the policy allows */
     SILT_REJECT_KEY,       /* key too long, tag named time, ...; detail is InfluxDB's whole reason */
     SILT_REJECT_LIMIT,     /* a cardinality limit; detail says which */
+    SILT_REJECT_BATCH,     /* a new field came with two types: nothing of the batch was stored in that shard */
 };
 
 struct silt_rejection {
