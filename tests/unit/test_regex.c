@@ -6,6 +6,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static const struct {
     const char *pattern, *error; /* NULL: it is good */
@@ -228,7 +229,14 @@ START_TEST(test_match)
 }
 END_TEST
 
-/* What makes a backtracking matcher explode must still be answered, rightly and soon. */
+static uint64_t cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* What makes a backtracking matcher explode must still be answered, rightly and with little work. */
 START_TEST(test_no_explosion)
 {
     static const char *const patterns[] = {"(a+)+$", "(a|aa)+$", "^(a?){60}a{60}$", "(x+x+)+y", "(.*a){12}$"};
@@ -239,10 +247,10 @@ START_TEST(test_no_explosion)
         memset(subject, patterns[i][1] == 'x' ? 'x' : 'a', sizeof subject);
         subject[2000] = 'b';
         subject[2001] = '\0';
-        uint64_t start = silt_clock_monotonic_ns();
+        uint64_t start = cpu_ns();
         ck_assert_int_eq(silt_regex_compile(silt_str_from(patterns[i]), &regex, NULL), SILT_OK);
         ck_assert_msg(!silt_regex_match(regex, silt_str_from(subject)), "%s", patterns[i]);
-        ck_assert_msg(silt_clock_monotonic_ns() - start < 5000000000u, "%s took too long", patterns[i]);
+        ck_assert_msg(cpu_ns() - start < 5000000000u, "%s took too long", patterns[i]);
         silt_regex_free(regex);
     }
 }
