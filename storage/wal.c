@@ -549,9 +549,14 @@ void wal_lock(struct wal *wal)
     pthread_mutex_lock(&wal->lock);
 }
 
+/* The log's thread is woken behind the lock, not under it: it would only wait for the lock next. */
 void wal_unlock(struct wal *wal)
 {
+    bool wakes = wal->wakes;
+    wal->wakes = false;
     pthread_mutex_unlock(&wal->lock);
+    if (wakes)
+        pthread_cond_signal(&wal->wake);
 }
 
 uint64_t wal_enqueue_locked(struct wal *wal, struct wal_entry *entry)
@@ -565,8 +570,7 @@ uint64_t wal_enqueue_locked(struct wal *wal, struct wal_entry *entry)
     *wal->tail = entry;
     wal->tail = &entry->next;
     atomic_fetch_add_explicit(&wal->queued_bytes, entry->payload_bytes, memory_order_relaxed);
-    if (idle)
-        pthread_cond_signal(&wal->wake);
+    wal->wakes |= idle;
     return entry->seq;
 }
 

@@ -29,6 +29,7 @@ struct wal {
     pthread_cond_t wake;
     struct wal_entry *head, **tail;
     uint64_t next_seq;
+    bool wakes; /* whoever holds it wakes the log's thread once it is let go */
     bool trim_asked;
     struct silt_error why; /* it refuses; the log thread writes it, and may read it without the lock */
     bool ending;
