@@ -175,7 +175,7 @@ START_TEST(test_ranks)
     }
     struct silt_buffer out = {0};
     for (unsigned i = 0; i < ENCODE_ROWS_MAX; i++) /* 16 levels, far apart: 4 bits each, and their table */
-        values[i] = INT64_MIN + (int64_t)(next_random() % 16) * 1000000007000000007;
+        values[i] = (int64_t)(((uint64_t)1 << 63) + next_random() % 16 * 1000000007000000007u);
     ck_assert_int_eq(encode_ints(values, ENCODE_ROWS_MAX, &out), ENCODE_RANKS);
     ck_assert_uint_le(out.len, 4 * 128 + 16 * 8 + 32);
     out.p[0] = 15; /* one level fewer than there are */
