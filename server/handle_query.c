@@ -205,7 +205,8 @@ static void run_statements(struct running *running, struct query_request *reques
                                         .database = request->database,
                                         .rows = rows,
                                         .bytes = bytes,
-                                        .memory = &running->memory};
+                                        .memory = &running->memory,
+                                        .tried = request->options.allowance != NULL};
     silt_budget_init(&running->memory, "memory of the request", SIZE_MAX, &server->query_budget);
     running->ran = false;
     if (query_registry_enter(&server->queries, task, (size_t)server->options->queries_max, &err) != SILT_OK) {

@@ -132,7 +132,10 @@ void query_registry_show(struct query_registry *registry, struct silt_arena *are
     pthread_mutex_lock(&registry->lock);
     struct silt_cell *cell = silt_arena_alloc(arena, (registry->running * column_count + 1) * sizeof(*cell));
     out->cells = cell;
-    for (const struct query_task *task = registry->first; task; task = task->next, out->row_count++) {
+    for (const struct query_task *task = registry->first; task; task = task->next) {
+        if (task->tried)
+            continue;
+        out->row_count++;
         bool killed = atomic_load(&task->killed);
         *cell++ = (struct silt_cell){.kind = SILT_CELL_INTEGER, .i64 = (int64_t)task->id};
         *cell++ = (struct silt_cell){.kind = SILT_CELL_STRING, .string = task->query ? query_text(task->query, arena) : silt_arena_str(arena, task->text)};

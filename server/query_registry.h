@@ -25,7 +25,8 @@ struct query_task {
     const _Atomic uint64_t *rows, *bytes;
     const struct silt_budget *memory;
     _Atomic bool killed;
-    bool again; /* it was tried, and counts when it is done by somebody else */
+    bool tried; /* within an allowance, too short to be listed */
+    bool again; /* what was tried counts when it is done by somebody else, under another id */
     struct query_task *next, **previous;
 };
 

@@ -124,6 +124,7 @@ class Subscriptions(unittest.TestCase):
         self.assertEqual(self.server.write(body, db="d", **params).status, status)
 
     def test_all(self):
+        self.write("m v=0 1")  # so that the type is known
         with Subscriber() as one, Subscriber() as two, UdpSubscriber() as udp:
             self.subscribe(["http://127.0.0.1:%d" % one.port, "http://us:p%%40ss@127.0.0.1:%d/base?x=1" % two.port,
                             "udp://127.0.0.1:%d" % udp.port])

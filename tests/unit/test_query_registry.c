@@ -99,11 +99,15 @@ START_TEST(what_was_tried_is_not_counted)
 {
     struct query_task a = {.query = query};
     struct query_registry_counts counts;
+    struct silt_table table;
     ck_assert_int_eq(query_registry_enter(&registry, &a, 0, &err), SILT_OK);
     a.again = true;
     query_registry_leave(&registry, &a);
     a.again = false;
+    a.tried = true;
     ck_assert_int_eq(query_registry_enter(&registry, &a, 0, &err), SILT_OK);
+    query_registry_show(&registry, arena, &table);
+    ck_assert_uint_eq(table.row_count, 0);
     query_registry_leave(&registry, &a);
     query_registry_counts(&registry, &counts);
     ck_assert_uint_eq(counts.active, 0);
