@@ -7,7 +7,8 @@
  *
  *     nothing reaches into the item       -> give it as it is
  *     it has many rows before the other   -> give these as a slice
- *     else                                -> merge row by row, up to MERGE_ROWS_MAX rows
+ *     it has some                         -> copy them together, with what follows
+ *     else                                -> merge row by row; up to MERGE_ROWS_MAX rows
  */
 #include "storage/merge_internal.h"
 
@@ -394,6 +395,19 @@ enum silt_status merge_run_column(struct merge *m, struct run *run, size_t f, st
     return SILT_OK;
 }
 
+/* The first values of a field decide its type. */
+static enum silt_status show_type(struct merge *m, struct shown_column *shown, enum silt_type type, struct silt_error *err)
+{
+    if (shown->type != SILT_TYPE_NONE)
+        return SILT_OK;
+    enum silt_status rc = merge_grow_buffer(m, &shown->data, &shown->data_bytes, MERGE_ROWS_MAX * sizeof(struct silt_str), err);
+    if (rc != SILT_OK)
+        return rc;
+    shown->type = type;
+    memset(shown->valid, 0, sizeof(shown->valid));
+    return SILT_OK;
+}
+
 /* Lay a run's row over row n of what is shown; *any: it had a value. */
 static enum silt_status overlay(struct merge *m, struct run *run, uint32_t row, uint32_t n, bool *any,
                                 struct silt_error *err)
@@ -406,15 +420,10 @@ static enum silt_status overlay(struct merge *m, struct run *run, uint32_t row, 
         if (column.type == SILT_TYPE_NONE || !bit(column.valid, row))
             continue;
         struct shown_column *shown = &m->shown[f];
-        if (shown->type == SILT_TYPE_NONE) {
-            rc = merge_grow_buffer(m, &shown->data, &shown->data_bytes, MERGE_ROWS_MAX * sizeof(struct silt_str), err);
-            if (rc != SILT_OK)
-                return rc;
-            shown->type = column.type;
-            memset(shown->valid, 0, sizeof(shown->valid));
-        } else if (shown->type != column.type) {
+        if ((rc = show_type(m, shown, column.type, err)) != SILT_OK)
+            return rc;
+        if (shown->type != column.type)
             continue; /* a field of any type that changes it within overlapping rows: one of them is shown */
-        }
         switch (column.type) {
         case SILT_TYPE_STRING:
             ((struct silt_str *)shown->data)[n] = run->file ? ((const struct silt_str *)column.data)[row]
@@ -431,6 +440,84 @@ static enum silt_status overlay(struct merge *m, struct run *run, uint32_t row, 
         *any = true;
     }
     return SILT_OK;
+}
+
+/* Whether each row of the run's head has a value that is shown. */
+static enum silt_status all_shown(struct merge *m, struct run *run, bool *all, struct silt_error *err)
+{
+    *all = false;
+    for (size_t f = 0; f < m->field_count && !*all; f++) {
+        struct row_column column;
+        enum silt_status rc = merge_run_column(m, run, f, &column, err);
+        if (rc != SILT_OK)
+            return rc;
+        *all = column.type != SILT_TYPE_NONE && !column.valid &&
+               (m->shown[f].type == SILT_TYPE_NONE || m->shown[f].type == column.type);
+    }
+    return SILT_OK;
+}
+
+static void copy_values(struct shown_column *shown, uint32_t n, const struct run *run, const struct row_column *column,
+                        uint32_t from, uint32_t count, int step)
+{
+    const void *data = column->data;
+    for (uint32_t i = 0; i < count; i++, from += (uint32_t)step) {
+        if (!bit(column->valid, from))
+            continue; /* a text that is not there is none to point at */
+        shown->valid[(n + i) / 64] |= (uint64_t)1 << ((n + i) % 64);
+        if (shown->type == SILT_TYPE_STRING)
+            ((struct silt_str *)shown->data)[n + i] = run->file ? ((const struct silt_str *)data)[from]
+                                                                : silt_bytes_str(((const union silt_value *)data)[from].string);
+        else if (shown->type == SILT_TYPE_BOOLEAN)
+            ((uint8_t *)shown->data)[n + i] = run->file ? ((const uint8_t *)data)[from]
+                                                        : ((const union silt_value *)data)[from].boolean;
+        else
+            ((uint64_t *)shown->data)[n + i] = ((const uint64_t *)data)[from];
+    }
+}
+
+/* The next count rows of the run's head, which no other run has a row between, become rows n.. of what is shown. */
+static enum silt_status lay_slice(struct merge *m, struct run *run, uint32_t n, uint32_t count, struct silt_error *err)
+{
+    uint32_t from = m->descending ? run->end - 1 : run->begin;
+    int step = m->descending ? -1 : 1;
+
+    for (size_t f = 0; f < m->field_count; f++) {
+        struct row_column column;
+        struct shown_column *shown = &m->shown[f];
+        enum silt_status rc = merge_run_column(m, run, f, &column, err);
+        if (rc == SILT_OK && column.type != SILT_TYPE_NONE)
+            rc = show_type(m, shown, column.type, err);
+        if (rc != SILT_OK)
+            return rc;
+        if (column.type == SILT_TYPE_NONE || shown->type != column.type)
+            continue;
+        copy_values(shown, n, run, &column, from, count, step);
+    }
+    const silt_time *times = run_times(run);
+    for (uint32_t i = 0; i < count; i++)
+        m->shown_times[n + i] = times[from + (uint32_t)step * i];
+    return SILT_OK;
+}
+
+/* So many rows of the loaded head are done with. */
+static void pass_rows(struct merge *m, struct run *run, uint32_t count)
+{
+    if (m->descending)
+        run->end -= count;
+    else
+        run->begin += count;
+    if (run->begin == run->end)
+        next_item(m, run);
+}
+
+/* How many rows of the loaded head come strictly before `other` in the order asked for. */
+static uint32_t rows_before(const struct merge *m, const struct run *run, silt_time other)
+{
+    const silt_time *times = run_times(run);
+    if (!m->descending)
+        return lower_bound(times, run->begin, run->end, other) - run->begin;
+    return other == INT64_MAX ? 0 : run->end - lower_bound(times, run->begin, run->end, other + 1);
 }
 
 /* The run whose head comes first, and how far ahead it is: *other is the next run's nearest time, *alone none has one. */
@@ -489,6 +576,22 @@ static enum silt_status merge_rows(struct merge *m, struct run *only, struct sil
                 return rc;
             continue;
         }
+        uint32_t ahead = only || !head(run)->full ? 0 : alone ? run->end - run->begin : rows_before(m, run, other);
+        if (ahead > 1) {
+            if (n > 0 && ahead >= SLICE_MIN) /* these need not be copied */
+                break;
+            bool all = false;
+            if ((rc = all_shown(m, run, &all, err)) != SILT_OK)
+                return rc;
+            if (all) {
+                ahead = ahead < MERGE_ROWS_MAX - n ? ahead : MERGE_ROWS_MAX - n;
+                if ((rc = lay_slice(m, run, n, ahead, err)) != SILT_OK)
+                    return rc;
+                pass_rows(m, run, ahead);
+                n += ahead;
+                continue;
+            }
+        }
         silt_time time = m->descending ? head_hi(run) : head_lo(run);
         bool any = false, waits = false;
         for (size_t i = 0; i < m->run_count && !waits; i++) {
@@ -513,12 +616,7 @@ static enum silt_status merge_rows(struct merge *m, struct run *only, struct sil
                 continue;
             if ((rc = overlay(m, same, row, n, &any, err)) != SILT_OK)
                 return rc;
-            if (m->descending)
-                same->end--;
-            else
-                same->begin++;
-            if (same->begin == same->end)
-                next_item(m, same);
+            pass_rows(m, same, 1);
         }
         if (any)
             m->shown_times[n++] = time;
@@ -541,15 +639,6 @@ static void give(struct merge *m, struct run *run, uint32_t begin, uint32_t coun
     m->begin = begin;
     m->count = count;
     m->whole = whole;
-}
-
-/* How many rows of the loaded head come strictly before `other` in the order asked for. */
-static uint32_t rows_before(const struct merge *m, const struct run *run, silt_time other)
-{
-    const silt_time *times = run_times(run);
-    if (!m->descending)
-        return lower_bound(times, run->begin, run->end, other) - run->begin;
-    return other == INT64_MAX ? 0 : run->end - lower_bound(times, run->begin, run->end, other + 1);
 }
 
 static enum silt_status choose_batch(struct merge *m, bool *found, struct silt_error *err)
@@ -583,12 +672,7 @@ static enum silt_status choose_batch(struct merge *m, bool *found, struct silt_e
         count = MERGE_ROWS_MAX;
     if (item->full && (clear || count >= SLICE_MIN)) {
         give(m, run, m->descending ? run->end - count : run->begin, count, false);
-        if (m->descending)
-            run->end -= count;
-        else
-            run->begin += count;
-        if (run->begin == run->end)
-            next_item(m, run);
+        pass_rows(m, run, count);
         return SILT_OK;
     }
     rc = merge_rows(m, clear ? run : NULL, err);
