@@ -51,6 +51,7 @@ class Context:
                     with peer.alone(peers + [peer]):
                         clients.load(peer, **options)
                         peer.rest()
+                        peer.restart()  # siltd writes out what is in memory when it stops; influxd and victoria-metrics have by now
                     peers.append(peer)
                     stack.push(until_loaded.pop_all())
             yield peers

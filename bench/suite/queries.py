@@ -123,6 +123,7 @@ def classes(hosts, steps):
         Query("mean-1m", "SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1m)" % between(0, minutes),
               prom_range(minute_mean % (USER, ""), 0, minutes, 60)),
         Query("percentile", "SELECT percentile(usage_user, 95) FROM cpu"),
+        Query("percentile-year", "SELECT percentile(usage_user, 95) FROM cpu WHERE %s GROUP BY time(52w)" % between(0, length)),
         Query("percentile-1h-hosts",
               "SELECT percentile(usage_user, 95) FROM cpu WHERE %s GROUP BY time(1h), hostname" % between(0, hours),
               prom_range("quantile_over_time(0.95, %s[3600s])" % USER, 0, hours, 3600), same="count"),
