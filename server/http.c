@@ -34,7 +34,7 @@
 #define TICK_MS 250
 #define ACCEPTS_AT_ONCE 64
 #define NS_PER_MS 1000000ULL
-#define INPUT_BYTES ((size_t)64 << 10) /* read at once: small batches whole, by one call and without copies as they grow */
+#define INPUT_BYTES ((size_t)16 << 10) /* of each connection, for good: read at once, without copies as they grow */
 #define GIVE_UP_MS 10000 /* after everything was cancelled */
 
 /* ---------------------------------------------------------------- pending requests */
