@@ -17,7 +17,7 @@
 #define EXPONENT_BIAS 1075 /* of the significand taken as a whole number */
 #define HIDDEN_BIT ((uint64_t)1 << SIGNIFICAND_BITS)
 
-static const uint64_t powers_of_ten[20] = {
+const uint64_t silt_powers_of_ten[SILT_POWERS_OF_TEN] = {
     1u,
     10u,
     100u,
@@ -42,11 +42,11 @@ static const uint64_t powers_of_ten[20] = {
 
 /* ---------------------------------------------------------------- integers */
 
-static size_t count_digits(uint64_t value)
+unsigned silt_digits(uint64_t value)
 {
     unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
     unsigned guess = bits * 1233 >> 12; /* bits * log10(2) */
-    return guess + (value >= powers_of_ten[guess] || value == 0);
+    return guess + (value >= silt_powers_of_ten[guess] || value == 0);
 }
 
 /* Eight digits of value < 10^8, zero-padded, the first in the lowest byte: split in halves, thrice, all lanes at once.
@@ -64,7 +64,7 @@ static uint64_t eight_digits(uint64_t value)
 static const char *format_digits(char text[DIGITS_MAX], uint64_t value, size_t *count)
 {
     uint64_t low = value % 100000000u, rest = value / 100000000u, group;
-    *count = count_digits(value);
+    *count = silt_digits(value);
     group = eight_digits(low);
     memcpy(text + 16, &group, 8);
     if (rest) {
@@ -79,7 +79,7 @@ static const char *format_digits(char text[DIGITS_MAX], uint64_t value, size_t *
 /* value < 10^8, without zeros in front: no more bytes are touched than it has digits. */
 static size_t write_up_to_eight(char *out, uint64_t value)
 {
-    unsigned count = count_digits(value);
+    unsigned count = silt_digits(value);
     uint64_t group = eight_digits(value) >> (64 - 8 * count);
 
     if (count == 8) {

@@ -234,29 +234,7 @@ static inline const char *parse_float(struct lp_builder *builder, const char *at
     }
     if (digit_count == 0 || digit_count > DIGITS_MAX || (*after != ',' && *after != ' ' && *after != '\n'))
         return (*first >= '0' && *first <= '9') || *first == '.' ? parse_float_token(builder, at, value) : NULL;
-    static const uint64_t whole_tens[DIGITS_MAX + 1] = {
-        1u,
-        10u,
-        100u,
-        1000u,
-        10000u,
-        100000u,
-        1000000u,
-        10000000u,
-        100000000u,
-        1000000000u,
-        10000000000u,
-        100000000000u,
-        1000000000000u,
-        10000000000000u,
-        100000000000000u,
-        1000000000000000u,
-        10000000000000000u,
-        100000000000000000u,
-        1000000000000000000u,
-        10000000000000000000u,
-    };
-    uint64_t mantissa = whole * whole_tens[decimals] + fraction;
+    uint64_t mantissa = whole * silt_powers_of_ten[decimals] + fraction;
     double magnitude = mantissa <= (uint64_t)1 << 53 && decimals < 16 ? (double)mantissa / double_tens[decimals]
                                                                       : silt_scale_decimal(mantissa, -decimals);
     value->f64 = negative ? -magnitude : magnitude;

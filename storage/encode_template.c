@@ -25,28 +25,6 @@
 #define DIGITS_MAX 18u                     /* any so long fits in an int64_t */
 #define COPY_BYTES 16u
 
-static const uint64_t powers[DIGITS_MAX + 1] = {
-    1u,
-    10u,
-    100u,
-    1000u,
-    10000u,
-    100000u,
-    1000000u,
-    10000000u,
-    100000000u,
-    1000000000u,
-    10000000000u,
-    100000000000u,
-    1000000000000u,
-    10000000000000u,
-    100000000000000u,
-    1000000000000000u,
-    10000000000000000u,
-    100000000000000000u,
-    1000000000000000000u,
-};
-
 struct template
 {
     size_t start, len; /* in parsed.texts */
@@ -156,7 +134,7 @@ static bool put_numbers(const struct parsed *parsed, const struct template *of, 
         numbers[r] = parsed->numbers[place];
         shortest = digits < shortest ? digits : shortest;
         longest = digits > longest ? digits : longest;
-        zeros |= digits > 1 && (uint64_t)numbers[r] < powers[digits - 1];
+        zeros |= digits > 1 && (uint64_t)numbers[r] < silt_powers_of_ten[digits - 1];
     }
     if (zeros && shortest != longest)
         return false;
@@ -224,12 +202,6 @@ static bool count_slots(struct silt_str text, unsigned *slots)
     return *slots <= SLOTS_MAX;
 }
 
-static unsigned count_digits(uint64_t value)
-{
-    unsigned guess = encode_width(value | 1) * 1233 >> 12; /* bits * log10(2) */
-    return guess + (value >= powers[guess] || value == 0);
-}
-
 /* The numbers of one slot: read, and how many digits they take together. */
 static bool get_numbers(struct encode_cursor *cursor, unsigned rows, int64_t *numbers, uint8_t *pad, size_t *bytes)
 {
@@ -237,7 +209,7 @@ static bool get_numbers(struct encode_cursor *cursor, unsigned rows, int64_t *nu
     if (cursor->at == cursor->end || *cursor->at > DIGITS_MAX)
         return false;
     *pad = *cursor->at++;
-    int64_t limit = (int64_t)powers[*pad ? *pad : DIGITS_MAX] - 1;
+    int64_t limit = (int64_t)silt_powers_of_ten[*pad ? *pad : DIGITS_MAX] - 1;
     if (decode_nested_counts(cursor->at, (size_t)(cursor->end - cursor->at), rows, limit, numbers, &consumed) !=
         SILT_OK)
         return false;
@@ -246,14 +218,14 @@ static bool get_numbers(struct encode_cursor *cursor, unsigned rows, int64_t *nu
         *bytes += (size_t)*pad * rows;
     else
         for (unsigned r = 0; r < rows; r++)
-            *bytes += count_digits((uint64_t)numbers[r]);
+            *bytes += silt_digits((uint64_t)numbers[r]);
     return true;
 }
 
 static inline char *write_padded(char *to, uint64_t value, unsigned pad)
 {
     char text[DIGITS_MAX + 1];
-    silt_write_uint(text, powers[pad] + value); /* a digit more than is wanted, and no zeros in front */
+    silt_write_uint(text, silt_powers_of_ten[pad] + value); /* a digit more than is wanted, and no zeros in front */
     memcpy(to, text + 1, pad);
     return to + pad;
 }

@@ -27,13 +27,13 @@ static inline void write_waiter_done(void *arg, enum silt_status status, const s
 }
 
 /* The status of the write itself, with err; else *durable is how the log ended it. */
-static inline enum silt_status write_and_wait(struct silt_storage *storage, const char *database, const char *policy,
+static inline enum silt_status write_and_wait(struct silt_storage *store, const char *database, const char *policy,
                                               const struct silt_batch *batch, struct silt_arena *arena,
                                               struct silt_write_report *report, enum silt_status *durable,
                                               struct silt_error *err)
 {
     struct write_waiter waiter = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, SILT_OK};
-    enum silt_status rc = silt_storage_write(storage, silt_str_from(database), silt_str_from(policy), batch, true, arena,
+    enum silt_status rc = silt_storage_write(store, silt_str_from(database), silt_str_from(policy), batch, true, arena,
                                              report, write_waiter_done, &waiter, err);
     if (rc == SILT_OK) {
         pthread_mutex_lock(&waiter.lock);

@@ -31,6 +31,12 @@ void silt_buffer_url(struct silt_buffer *buffer, struct silt_str url);
 
 #define SILT_NUMBER_TEXT_MAX 400 /* the longest that the writers below produce (1e308 without exponent) */
 
+/* 10^0 to 10^19: all that are in a uint64_t. */
+#define SILT_POWERS_OF_TEN 20
+extern const uint64_t silt_powers_of_ten[SILT_POWERS_OF_TEN];
+/* How many digits it takes, 1 to 20. */
+unsigned silt_digits(uint64_t value);
+
 /* Each writes at `out`, returns the byte count, writes no NUL. */
 size_t silt_write_int(char *out, int64_t value);
 size_t silt_write_uint(char *out, uint64_t value);

@@ -7,6 +7,7 @@
 #include "server/login_throttle.h"
 #include "silt/query.h"
 #include "silt/text.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <netinet/in.h>
@@ -224,9 +225,5 @@ int main(void)
     tcase_add_test(tc, test_token);
     tcase_add_loop_test(tc, test_privileges, 0, sizeof(statements) / sizeof(statements[0]));
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include "shell/untar.h"
 #include "silt/backup_list.h"
 #include "silt/text.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -191,9 +192,5 @@ int main(void)
     tcase_add_test(tcase, archives);
     tcase_add_test(tcase, large_files);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  */
 #include "silt/pool.h"
 #include "silt/text.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -371,9 +372,5 @@ int main(void)
     tcase_add_test(tcase, pool_runs_others_while_jobs_wait);
     tcase_add_test(tcase, test_url_without_password);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

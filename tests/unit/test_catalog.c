@@ -3,6 +3,7 @@
  */
 #include "storage/catalog.h"
 #include "tests/fault_vfs.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <sqlite3.h>
@@ -472,9 +473,5 @@ int main(void)
     tcase_add_test(tcase, a_crash_while_pages_get_checksums);
     tcase_add_test(tcase, foreign_files_are_refused);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * test_collectd.c - types.db, the file of users, packets, and the points they become.
  */
 #include "server/collectd_points.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -251,9 +252,5 @@ int main(void)
     tcase_add_test(tests, test_users);
     tcase_add_test(tests, test_points);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * test_column_names.c - column_names against the plain rule: the first of name, name_1, name_2, ... that is free.
  */
 #include "query/column_names.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -52,9 +53,5 @@ int main(void)
     tcase_add_test(tcase, first_free);
     tcase_add_test(tcase, many_of_one_name);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * test_compact_plan.c - the choice of files to merge: bounds that hold for any sizes, and what merging costs in the end.
  */
 #include "storage/compact_plan.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -127,9 +128,5 @@ int main(void)
     tcase_add_test(tc, write_amplification_grows_slowly);
     tcase_add_test(tc, any_sizes_end_below_the_bound);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * test_config.c - siltd.toml, environment and flags: what is taken, and what is refused with which place and reason.
  */
 #include "server/config.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -217,9 +218,5 @@ int main(void)
     tcase_add_test(tests, test_print_keeps_secrets);
     tcase_add_test(tests, test_print_reads_back);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  * named as without effect.
  */
 #include "server/config_internal.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -233,9 +234,5 @@ int main(void)
     tcase_add_test(tests, test_order);
     tcase_add_test(tests, test_influx_data);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

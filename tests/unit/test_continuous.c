@@ -8,6 +8,7 @@
 #include "silt/definitions.h"
 #include "silt/storage.h"
 #include "silt/text.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -507,9 +508,5 @@ int main(void)
     tcase_add_test(tcase, late_data_can_be_switched_off);
     tcase_add_test(tcase, literals_are_exact);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

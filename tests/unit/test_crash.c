@@ -11,6 +11,7 @@
 #include "silt/storage.h"
 #include "silt/text.h"
 #include "tests/fault_vfs.h"
+#include "tests/run_suite.h"
 #include "tests/wait_write.h"
 
 #include <check.h>
@@ -305,9 +306,5 @@ int main(void)
     tcase_add_test(tc, crash_everywhere);
     tcase_add_test(tc, fail_everywhere);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
  */
 #include "silt/definitions.h"
 #include "silt/storage.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <sqlite3.h>
@@ -305,9 +306,5 @@ int main(void)
     tcase_add_test(tcase, subscriptions_last);
     tcase_add_test(tcase, a_catalog_of_version_1_is_taken_over);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

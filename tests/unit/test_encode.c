@@ -5,6 +5,7 @@
 #include "silt/kernels.h"
 #include "storage/encode.h"
 #include "storage/encode_kernels.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -638,9 +639,5 @@ int main(void)
     tcase_add_test(tests, test_weighing);
     tcase_add_test(tests, test_aggregates);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * test_field_layout.c - field ids, types per shard, interned layouts.
  */
 #include "storage/field_layout.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -212,9 +213,5 @@ int main(void)
     tcase_add_test(tcase, random_layouts_are_interned);
     tcase_add_test(tcase, budget_refuses);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

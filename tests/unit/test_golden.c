@@ -11,6 +11,7 @@
 #include "storage/tsm_write.h"
 #include "storage/vfs.h"
 #include "tests/memory_blobs.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -273,9 +274,5 @@ int main(void)
     TCase *tests = tcase_create("golden");
     tcase_add_test(tests, getenv("GOLDEN_WRITE") ? write_one : golden_files_are_read);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
  */
 #include "inspect/influxdb/meta.h"
 #include "inspect/influxdb/shard_scan.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <snappy-c.h>
@@ -363,9 +364,5 @@ int main(void)
     tcase_add_test(tests, newest_wins);
     tcase_add_test(tests, meta_of_nothing);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

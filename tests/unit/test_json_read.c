@@ -2,6 +2,7 @@
  * test_json_read.c - bound parameters out of JSON: kinds, InfluxDB's error texts, damaged input.
  */
 #include "server/json_read.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -192,9 +193,5 @@ int main(void)
     tcase_add_test(tests, test_depth);
     tcase_add_test(tests, test_random_damage);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  * buffers of random size.
  */
 #include "server/json_sink.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -434,9 +435,5 @@ int main(void)
     tcase_add_test(tests, test_infinity);
     tcase_add_test(tests, test_random_answers);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

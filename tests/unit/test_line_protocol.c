@@ -5,6 +5,7 @@
  * is left out.
  */
 #include "tests/line_protocol_compare.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -600,9 +601,5 @@ int main(void)
     tcase_add_test(tests, recorded_exchanges);
     tcase_add_test(tests, parsers_agree);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

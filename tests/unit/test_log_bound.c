@@ -6,6 +6,8 @@
  */
 #include "silt/storage.h"
 #include "silt/text.h"
+#include "tests/run_suite.h"
+#include "tests/store_fixture.h"
 #include "tests/wait_write.h"
 
 #include <check.h>
@@ -18,43 +20,26 @@
 #define WEEK_NS ((int64_t)7 * 86400 * 1000000000)
 #define ROWS 300
 
-static char folder[64];
-static struct silt_storage *storage;
-
-static void must(enum silt_status rc, const struct silt_error *err)
-{
-    if (rc != SILT_OK)
-        ck_abort_msg("%s", err->text);
-}
 
 static void open_store(void)
 {
     struct silt_storage_options options;
-    struct silt_error err;
-    silt_storage_options_init(&options);
-    options.data_dir = folder;
-    options.sync_mode = SILT_SYNC_OFF;
-    options.background_off = true;
+    fixture_options(&options);
     options.wal_segment_bytes = SEGMENT_BYTES;
-    must(silt_storage_open(&options, &storage, &err), &err);
+    fixture_open(&options);
 }
 
 static void setup(void)
 {
     struct silt_error err;
-    strcpy(folder, "/tmp/test_log_bound_XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    make_folder();
     open_store();
     must(silt_storage_create_database(storage, SILT_STR("d"), SILT_STR(""), NULL, &err), &err);
 }
 
 static void teardown(void)
 {
-    char command[128];
-    struct silt_error err;
-    must(silt_storage_close(storage, false, &err), &err);
-    snprintf(command, sizeof(command), "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    remove_folder();
 }
 
 static void write_row(silt_time time, size_t value_bytes)
@@ -104,9 +89,5 @@ int main(void)
     tcase_add_test(test_case, rows_that_came_long_ago_do_not_keep_the_log);
     tcase_set_timeout(test_case, 60);
     suite_add_tcase(suite, test_case);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  */
 #include "storage/manifest.h"
 #include "tests/fault_vfs.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -219,9 +220,5 @@ int main(void)
     tcase_add_test(tcase, a_manifest_that_is_gone_is_damage);
     tcase_add_test(tcase, a_change_that_failed_is_found_out_about);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  */
 #include "server/memory_shares.h"
 #include "silt/machine.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -104,9 +105,5 @@ int main(void)
     tcase_add_test(tcase, shares_fit_together);
     tcase_add_test(tcase, settings_come_first);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

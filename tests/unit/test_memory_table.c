@@ -2,6 +2,7 @@
  * test_memory_table.c - rows by column against a plain array of cells: types that change, gaps, ranges, both directions.
  */
 #include "query/memory_reader.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -175,9 +176,5 @@ int main(void)
     tcase_add_test(tcase, as_an_array_of_cells);
     tcase_add_test(tcase, stops_at_the_budget);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * test_memtable.c - the memtable against a dull model: a list of all rows, searched backwards for each answer.
  */
 #include "storage/memtable.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -498,9 +499,5 @@ int main(void)
     tcase_add_test(tcase, over_budget_is_told);
     tcase_add_test(tcase, readers_beside_writers);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

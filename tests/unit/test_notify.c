@@ -3,6 +3,7 @@
  */
 #include "server/notify.h"
 #include "silt/text.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stddef.h>
@@ -171,9 +172,5 @@ int main(void)
     tcase_add_test(tcase, watchdog);
     tcase_add_loop_test(tcase, watchdog_of_somebody_else, 0, 3);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

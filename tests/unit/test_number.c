@@ -3,6 +3,7 @@
  */
 #include "base/number_powers.h"
 #include "silt/text.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <float.h>
@@ -492,9 +493,5 @@ int main(void)
     tcase_add_test(tests, parse_half_way);
     tcase_add_test(tests, parse_integers);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

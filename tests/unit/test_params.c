@@ -3,6 +3,7 @@
  */
 #include "server/params.h"
 #include "server/auth_read.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -209,9 +210,5 @@ int main(void)
     tcase_add_test(tests, test_random_round_trip);
     tcase_add_test(tests, test_auth);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/run_suite.h"
 #include "tests/unit/test_parser_cases.h"
 
 static struct silt_arena *arena;
@@ -197,7 +198,6 @@ int main(void)
 {
     Suite *suite = suite_create("parser");
     TCase *tcase = tcase_create("parser");
-    SRunner *runner;
 
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
@@ -208,9 +208,5 @@ int main(void)
     tcase_add_test(tcase, test_memory_is_bounded);
     tcase_add_test(tcase, test_tree);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  */
 #include "server/password.h"
 #include "server/subscription_url.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -84,9 +85,5 @@ int main(void)
     tcase_add_test(tcase, what_is_no_hash_matches_nothing);
     tcase_add_test(tcase, destinations);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

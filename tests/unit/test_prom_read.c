@@ -5,6 +5,7 @@
 #include "server/prom_read.h"
 #include "server/protobuf.h"
 #include "server/snappy_block.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -268,9 +269,5 @@ int main(void)
     tcase_add_test(tests, test_answer);
     tcase_add_test(tests, test_large_answer);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include "server/prom_write.h"
 #include "server/protobuf.h"
 #include "server/snappy_block.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -345,9 +346,5 @@ int main(void)
     tcase_add_test(tests, test_snappy);
     tcase_add_test(tests, test_random_damage);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * test_query_registry.c - who runs is listed in order, counted, bounded, and killed once.
  */
 #include "server/query_registry.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -185,9 +186,5 @@ int main(void)
     tcase_add_test(tcase, killed_once);
     tcase_add_test(tcase, many_threads);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * test_ranges.c - the bounded set of instants against a plain array of them.
  */
 #include "server/ranges.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -93,9 +94,5 @@ int main(void)
     tcase_add_test(tcase, as_an_array);
     tcase_add_test(tcase, the_smallest_gap_goes_first);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

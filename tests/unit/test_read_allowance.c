@@ -6,6 +6,8 @@
 #include "silt/reader.h"
 #include "silt/storage.h"
 #include "silt/text.h"
+#include "tests/run_suite.h"
+#include "tests/store_fixture.h"
 #include "tests/wait_write.h"
 
 #include <check.h>
@@ -18,26 +20,14 @@
 #define FIELDS 3
 #define SECOND ((int64_t)1000000000)
 
-static char folder[64];
-static struct silt_storage *storage;
 static struct silt_reader *reader;
 static struct silt_read_allowance allowance;
-
-static void must(enum silt_status rc, const struct silt_error *err)
-{
-    if (rc != SILT_OK)
-        ck_abort_msg("%s", err->text);
-}
 
 static void open_store(void)
 {
     struct silt_storage_options options;
-    struct silt_error err;
-    silt_storage_options_init(&options);
-    options.data_dir = folder;
-    options.sync_mode = SILT_SYNC_OFF;
-    options.background_off = true;
-    must(silt_storage_open(&options, &storage, &err), &err);
+    fixture_options(&options);
+    fixture_open(&options);
 }
 
 static void write_series(int number)
@@ -82,8 +72,7 @@ static void setup(void)
 {
     struct silt_error err;
     struct silt_policy_change none = {0};
-    strcpy(folder, "/tmp/test_allowance_XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    make_folder();
     open_store();
     must(silt_storage_create_database(storage, SILT_STR("d"), SILT_STR("p"), &none, &err), &err);
     for (int i = 0; i < SERIES; i++)
@@ -92,14 +81,10 @@ static void setup(void)
 
 static void teardown(void)
 {
-    char command[128];
-    struct silt_error err;
     if (reader)
         reader->ops->release(reader);
     reader = NULL;
-    must(silt_storage_close(storage, false, &err), &err);
-    snprintf(command, sizeof(command), "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    remove_folder();
 }
 
 static void into_files(void)
@@ -260,9 +245,5 @@ int main(void)
     tcase_add_test(tests, fields);
     tcase_add_test(tests, residence);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * test_record.c - values of rows in the log: every form of numbers comes back bit by bit, and decimals are short.
  */
 #include "storage/record.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -96,9 +97,5 @@ int main(void)
     tcase_add_test(tc, decimals_are_short);
     tcase_add_test(tc, every_bit_comes_back);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * test_regex.c - Go's syntax and its error texts; matching against known answers.
  */
 #include "silt/text.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -302,7 +303,6 @@ int main(void)
 {
     Suite *suite = suite_create("regex");
     TCase *tcase = tcase_create("regex");
-    SRunner *runner;
 
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, test_syntax, 0, (int)(sizeof syntax_cases / sizeof syntax_cases[0]));
@@ -311,9 +311,5 @@ int main(void)
     tcase_add_test(tcase, test_long_list);
     tcase_add_test(tcase, test_depth);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

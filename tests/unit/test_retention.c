@@ -8,6 +8,8 @@
 #include "silt/storage.h"
 #include "silt/text.h"
 #include "storage/catalog.h"
+#include "tests/run_suite.h"
+#include "tests/store_fixture.h"
 #include "tests/wait_write.h"
 
 #include <check.h>
@@ -21,8 +23,6 @@
 #define BASE (450000 * HOUR) /* a multiple of 4 h */
 #define AGAIN 1000000
 
-static char folder[64];
-static struct silt_storage *storage;
 static silt_time clock_now;
 static bool retention_off;
 
@@ -32,24 +32,14 @@ static silt_time test_clock(void *arg)
     return clock_now;
 }
 
-static void must(enum silt_status rc, const struct silt_error *err)
-{
-    if (rc != SILT_OK)
-        ck_abort_msg("%s", err->text);
-}
-
 static void open_store(void)
 {
     struct silt_storage_options options;
-    struct silt_error err;
-    silt_storage_options_init(&options);
-    options.data_dir = folder;
-    options.sync_mode = SILT_SYNC_OFF;
-    options.background_off = true;
+    fixture_options(&options);
     options.wal_segment_bytes = 256 << 10;
     options.now = test_clock;
     options.retention_off = retention_off;
-    must(silt_storage_open(&options, &storage, &err), &err);
+    fixture_open(&options);
 }
 
 static void reopen(bool flush)
@@ -61,8 +51,7 @@ static void reopen(bool flush)
 
 static void setup(void)
 {
-    strcpy(folder, "/tmp/test_retention_XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    make_folder();
     clock_now = BASE + HOUR / 2;
     retention_off = false;
     open_store();
@@ -70,11 +59,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    char command[128];
-    struct silt_error err;
-    must(silt_storage_close(storage, false, &err), &err);
-    snprintf(command, sizeof(command), "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    remove_folder();
 }
 
 static void create(int64_t duration, int64_t shard_duration)
@@ -492,9 +477,5 @@ int main(void)
     tcase_add_test(tests, overlapping_groups);
     tcase_add_test(tests, overlapping_groups_go);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

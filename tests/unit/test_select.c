@@ -10,6 +10,7 @@
 
 #include "silt/text.h"
 #include "tests/fake_reader.h"
+#include "tests/run_suite.h"
 
 static const char *const files[] = {"select", "group", "functions", "floats"};
 static const uint32_t batch_sizes[] = {1, 3, 4096};
@@ -90,9 +91,5 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, test_cases, 0, sizeof(files) / sizeof(files[0]));
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  */
 #include "silt/text.h"
 #include "storage/series_index.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -693,9 +694,5 @@ int main(void)
     tcase_add_test(tcase, removed_series_leave_nothing);
     tcase_add_test(tcase, readers_beside_writers);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

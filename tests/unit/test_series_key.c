@@ -2,6 +2,7 @@
  * test_series_key.c - series text to canonical key: recorded cases, and random parts there and back.
  */
 #include "silt/storage.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -197,9 +198,5 @@ int main(void)
     tcase_add_test(tcase, any_text_is_refused_or_becomes_canonical);
     tcase_add_test(tcase, empty_tags_are_left_out);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

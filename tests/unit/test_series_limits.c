@@ -4,6 +4,7 @@
 #include "storage/series_index.h"
 
 #include "silt/text.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -110,9 +111,5 @@ int main(void)
     tcase_add_test(tcase, values_of_a_tag);
     tcase_add_test(tcase, memory_names_the_tag);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include "shell/printer.h"
 #include "shell/tabs.h"
 #include "shell/words.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <locale.h>
@@ -258,10 +259,7 @@ int main(void)
     tcase_add_test(tests, long_columns);
     tcase_add_test(tests, words);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     silt_buffer_free(&told);
-    return failed != 0;
+    return failed;
 }

@@ -3,6 +3,7 @@
  */
 #include "shell/chart.h"
 #include "shell/words.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <locale.h>
@@ -129,9 +130,5 @@ int main(void)
     tcase_add_test(tests, steps);
     tcase_add_test(tests, anything);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

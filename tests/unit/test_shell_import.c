@@ -5,6 +5,7 @@
 #include "shell/import_read.h"
 #include "shell/progress.h"
 #include "shell/words.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -254,10 +255,7 @@ int main(void)
     tcase_add_test(tests, csv);
     tcase_add_test(tests, progress_lines);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     unlink(path);
-    return failed != 0;
+    return failed;
 }

@@ -7,6 +7,7 @@
 #include "shell/json_answer.h"
 #include "shell/msgpack_tokens.h"
 #include "shell/rate.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -277,10 +278,7 @@ int main(void)
     tcase_add_test(tests, test_day_sums);
     tcase_add_test(tests, test_rate);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     silt_buffer_free(&told);
-    return failed ? 1 : 0;
+    return failed;
 }

@@ -4,6 +4,7 @@
 #include "shell/complete.h"
 #include "shell/interactive.h"
 #include "shell/words.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -135,9 +136,5 @@ int main(void)
     tcase_add_test(tests, statements_that_go_on);
     tcase_add_test(tests, secrets);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -8,6 +8,8 @@
 #include "silt/storage.h"
 #include "silt/text.h"
 #include "storage/vfs.h"
+#include "tests/run_suite.h"
+#include "tests/store_fixture.h"
 #include "tests/wait_write.h"
 
 #include <check.h>
@@ -99,50 +101,25 @@ static void model_free(struct model *m)
 
 /* ---------------------------------------------------------------- a store in a folder */
 
-static char folder[64];
-static struct silt_storage *storage;
 
 static void open_store(bool background_off)
 {
     struct silt_storage_options options;
-    struct silt_error err;
-    silt_storage_options_init(&options);
-    options.data_dir = folder;
-    options.sync_mode = SILT_SYNC_OFF;
+    fixture_options(&options);
     options.wal_segment_bytes = 1 << 20; /* several a test */
     options.background_off = background_off;
-    enum silt_status rc = silt_storage_open(&options, &storage, &err);
-    ck_assert_msg(rc == SILT_OK, "%s", rc == SILT_OK ? "" : err.text);
-}
-
-static void close_store(bool flush)
-{
-    struct silt_error err = {0};
-    enum silt_status rc = silt_storage_close(storage, flush, &err);
-    ck_assert_msg(rc == SILT_OK, "%s", err.text);
-    storage = NULL;
+    fixture_open(&options);
 }
 
 static void setup(void)
 {
-    strcpy(folder, "/tmp/test_storage_XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    make_folder();
     open_store(true);
 }
 
 static void teardown(void)
 {
-    char command[128];
-    if (storage)
-        close_store(false);
-    snprintf(command, sizeof(command), "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
-}
-
-static void must(enum silt_status rc, const struct silt_error *err)
-{
-    if (rc != SILT_OK)
-        ck_abort_msg("%s", err->text);
+    remove_folder();
 }
 
 static struct silt_write_report write_batch(const struct silt_batch *batch, const char *rp, struct silt_arena *arena)
@@ -889,9 +866,5 @@ int main(void)
     const char *loops = getenv("LOOPS");
     tcase_add_loop_test(tc, random_steps, 0, loops ? atoi(loops) : LOOPS_DEFAULT);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * test_tag_texts.c - texts of tag columns, kept or made again, are always those of the series asked for.
  */
 #include "server/tag_texts.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -83,9 +84,5 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, of_the_series_asked_for);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

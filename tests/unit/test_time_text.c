@@ -2,6 +2,7 @@
  * test_time_text.c - times and durations as text; random instants against the C library's gmtime.
  */
 #include "silt/text.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -155,16 +156,11 @@ int main(void)
 {
     Suite *suite = suite_create("time_text");
     TCase *tcase = tcase_create("time_text");
-    SRunner *runner;
 
     tcase_add_loop_test(tcase, test_parse, 0, (int)(sizeof parse_cases / sizeof parse_cases[0]));
     tcase_add_loop_test(tcase, test_write, 0, (int)(sizeof write_cases / sizeof write_cases[0]));
     tcase_add_loop_test(tcase, test_durations, 0, (int)(sizeof duration_cases / sizeof duration_cases[0]));
     tcase_add_test(tcase, test_random_times);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

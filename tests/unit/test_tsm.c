@@ -7,6 +7,7 @@
 #include "storage/tsm_write.h"
 #include "storage/vfs.h"
 #include "tests/memory_blobs.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -506,9 +507,5 @@ int main(void)
     tcase_add_test(tests, test_full_groups);
     tcase_add_test(tests, test_edges);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

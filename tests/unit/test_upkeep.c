@@ -6,6 +6,8 @@
 #include "silt/text.h"
 #include "storage/storage_internal.h"
 #include "tests/fault_vfs.h"
+#include "tests/run_suite.h"
+#include "tests/store_fixture.h"
 #include "tests/wait_write.h"
 
 #include <check.h>
@@ -19,26 +21,17 @@
 #define LOG_BYTES (32 * SEGMENT_BYTES) /* as storage/flush.c has it */
 
 static struct vfs *vfs;
-static struct silt_storage *storage;
-
-static void must(enum silt_status rc, const struct silt_error *err)
-{
-    if (rc != SILT_OK)
-        ck_abort_msg("%s", err->text);
-}
 
 static void open_store(void)
 {
     struct silt_storage_options options;
-    struct silt_error err;
 
-    silt_storage_options_init(&options);
+    fixture_options(&options);
+    options.data_dir = NULL;
     options.vfs = vfs;
-    options.sync_mode = SILT_SYNC_OFF;
-    options.background_off = true;
     options.compact_files_max = 2;
     options.wal_segment_bytes = SEGMENT_BYTES;
-    must(silt_storage_open(&options, &storage, &err), &err);
+    fixture_open(&options);
 }
 
 static void setup(void)
@@ -53,9 +46,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    struct silt_error err;
-
-    must(silt_storage_close(storage, false, &err), &err);
+    close_store(false);
     fault_vfs_destroy(vfs);
 }
 
@@ -241,9 +232,5 @@ int main(void)
     tcase_add_test(tc, a_delete_that_may_not_last_is_not_merged_in);
     tcase_add_test(tc, a_quiet_shard_does_not_hold_the_log_for_long);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

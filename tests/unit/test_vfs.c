@@ -3,6 +3,7 @@
  */
 #include "storage/vfs.h"
 #include "tests/fault_vfs.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -377,9 +378,5 @@ int main(void)
     add_conformance(fault);
     suite_add_tcase(suite, posix);
     suite_add_tcase(suite, fault);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

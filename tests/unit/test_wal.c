@@ -5,6 +5,7 @@
 #include "storage/wal.h"
 #include "storage/wal_segment.h"
 #include "tests/fault_vfs.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -852,9 +853,5 @@ int main(void)
     tcase_add_test(tcase, many_writers_share_syncs);
     tcase_add_test(tcase, interval_and_off_modes_keep_what_a_clean_close_wrote);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -4,6 +4,8 @@
 #include "silt/reader.h"
 #include "silt/storage.h"
 #include "storage/shard.h"
+#include "tests/run_suite.h"
+#include "tests/store_fixture.h"
 #include "tests/wait_write.h"
 
 #include <check.h>
@@ -15,47 +17,23 @@
 #define ROWS 5000u
 #define ROWS_A_TIME 9u /* three of each measurement */
 
-static char folder[64];
-static struct silt_storage *storage;
-
-static void must(enum silt_status rc, const struct silt_error *err)
-{
-    if (rc != SILT_OK)
-        ck_abort_msg("%s", err->text);
-}
 
 static void open_store(void)
 {
     struct silt_storage_options options;
-    struct silt_error err;
-    silt_storage_options_init(&options);
-    options.data_dir = folder;
-    options.sync_mode = SILT_SYNC_OFF;
-    options.background_off = true;
-    must(silt_storage_open(&options, &storage, &err), &err);
-}
-
-static void close_store(bool flush)
-{
-    struct silt_error err;
-    must(silt_storage_close(storage, flush, &err), &err);
-    storage = NULL;
+    fixture_options(&options);
+    fixture_open(&options);
 }
 
 static void setup(void)
 {
-    strcpy(folder, "/tmp/test_write_XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    make_folder();
     open_store();
 }
 
 static void teardown(void)
 {
-    char command[128];
-    if (storage)
-        close_store(false);
-    snprintf(command, sizeof(command), "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    remove_folder();
 }
 
 /* Row i of measurement i % 3 has the field a, every other one of them b too; rows at equal times differ in their layouts. */
@@ -206,9 +184,5 @@ int main(void)
     tcase_add_test(tc, measurements_in_turn_keep_their_order);
     tcase_add_test(tc, few_series_fill_a_generation_early);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  * civil times at gaps and overlaps; names that must not open files.
  */
 #include "silt/text.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -119,16 +120,11 @@ int main(void)
 {
     Suite *suite = suite_create("zone");
     TCase *tcase = tcase_create("zone");
-    SRunner *runner;
 
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, test_offsets, 0, (int)(sizeof names / sizeof names[0]));
     tcase_add_test(tcase, test_from_local);
     tcase_add_test(tcase, test_names);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }
