@@ -1,5 +1,5 @@
 /*
- * http.c - loops, listeners, connections and the watchdog of http.h.
+ * http.c - loops, listeners and the watchdog of http.h; accept.c has how connections come.
  *
  * The library keeps one timeout for a whole request, idle time included, and none for a client that does not read. So
  * its own is set out of the way, and the watchdog tells the phases apart:
@@ -11,9 +11,9 @@
  *
  * A connection is ended by shutdown(2): the library sees the end of the stream and cleans up by itself.
  */
+#include "server/accept.h"
 #include "server/auth.h"
 #include "server/config.h"
-#include "server/descriptors.h"
 #include "server/http_head.h"
 #include "server/listen.h"
 #include "server/tls.h"
@@ -24,7 +24,6 @@
 #include <h2o/http2.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +31,6 @@
 #include <unistd.h>
 
 #define TICK_MS 250
-#define ACCEPTS_AT_ONCE 64
 #define NS_PER_MS 1000000ULL
 #define INPUT_BYTES ((size_t)16 << 10) /* of each connection, for good: read at once, without copies as they grow */
 #define GIVE_UP_MS 10000 /* after everything was cancelled */
@@ -117,95 +115,6 @@ static void on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *me
     }
 }
 
-/* ---------------------------------------------------------------- connections */
-
-static void on_connection_closed(void *arg)
-{
-    struct http_connection *connection = arg;
-    struct http_loop *loop = connection->loop;
-
-    *connection->previous = connection->next;
-    if (connection->next)
-        connection->next->previous = connection->previous;
-    loop->connection_count--;
-    atomic_fetch_sub(&loop->server->connection_count, 1);
-    if (connection->linger_fd != -1)
-        http_linger(loop, connection->linger_fd);
-    free(connection);
-}
-
-static void name_peer(struct http_connection *connection)
-{
-    struct sockaddr_storage address;
-    socklen_t len = h2o_socket_getpeername(connection->socket, (struct sockaddr *)&address);
-
-    snprintf(connection->peer, sizeof(connection->peer), "-");
-    if (len && address.ss_family != AF_UNIX)
-        getnameinfo((struct sockaddr *)&address, len, connection->peer, sizeof(connection->peer), NULL, 0,
-                    NI_NUMERICHOST);
-}
-
-static void on_accept(h2o_socket_t *listener, const char *failure);
-
-static void start_accepting(struct http_loop *loop)
-{
-    h2o_socket_read_start(loop->listener, on_accept);
-    if (loop->unix_listener)
-        h2o_socket_read_start(loop->unix_listener, on_accept);
-}
-
-static void stop_accepting(struct http_loop *loop)
-{
-    h2o_socket_read_stop(loop->listener);
-    if (loop->unix_listener)
-        h2o_socket_read_stop(loop->unix_listener);
-}
-
-/* The watchdog goes on: accepting on would fail for want of descriptors, and spin. */
-static void pause_accepting(struct http_loop *loop)
-{
-    stop_accepting(loop);
-    loop->paused = true;
-}
-
-static void on_accept(h2o_socket_t *listener, const char *failure)
-{
-    struct http_loop *loop = listener->data;
-    struct http_server *server = loop->server;
-
-    if (failure)
-        return;
-    for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
-        if (atomic_load(&server->connection_count) >= server->options->connections_max) {
-            pause_accepting(loop);
-            return;
-        }
-        h2o_socket_t *socket = h2o_evloop_socket_accept(listener);
-        if (!socket) {
-            if (descriptors_are_short(errno))
-                pause_accepting(loop);
-            return;
-        }
-        struct http_connection *connection = silt_calloc(1, sizeof(*connection));
-        connection->loop = loop;
-        connection->socket = socket;
-        connection->linger_fd = -1;
-        connection->progress_ns = connection->checked_ns = silt_clock_monotonic_ns();
-        connection->next = loop->connections;
-        connection->previous = &loop->connections;
-        if (connection->next)
-            connection->next->previous = &connection->next;
-        loop->connections = connection;
-        loop->connection_count++;
-        atomic_fetch_add(&server->connection_count, 1);
-        name_peer(connection);
-        socket->on_close.cb = on_connection_closed;
-        socket->on_close.data = connection;
-        connection->is_unix = listener == loop->unix_listener;
-        h2o_accept(connection->is_unix ? &loop->accept_unix : &loop->accept, socket);
-    }
-}
-
 /* ---------------------------------------------------------------- watchdog */
 
 static void end_connection(struct http_connection *connection)
@@ -268,6 +177,7 @@ static enum http_phase phase_of(h2o_req_t *req, struct http_connection *connecti
 struct look {
     struct http_loop *loop;
     uint64_t now;
+    uint32_t asking_count;
 };
 
 static int look_at_request(h2o_req_t *req, void *arg)
@@ -279,6 +189,7 @@ static int look_at_request(h2o_req_t *req, void *arg)
 
     if (!connection)
         return 0;
+    look->asking_count += accept_asked_lately(connection, now);
     enum http_phase phase = phase_of(req, connection);
     struct timeval begin = req->timestamps.request_begin_at;
     if (phase != connection->phase || begin.tv_sec != connection->request_begin.tv_sec ||
@@ -336,15 +247,12 @@ static void on_tick(h2o_timeout_entry_t *entry)
 {
     struct http_loop *loop = H2O_STRUCT_FROM_MEMBER(struct http_loop, tick, entry);
     struct http_server *server = loop->server;
-    struct look look = {loop, silt_clock_monotonic_ns()};
+    struct look look = {loop, silt_clock_monotonic_ns(), 0};
 
     atomic_store_explicit(&loop->turned_ns, look.now, memory_order_relaxed);
     server->config.http1.callbacks.foreach_request(&loop->context, look_at_request, &look);
-    if (loop->paused && !loop->draining &&
-        atomic_load(&server->connection_count) < server->options->connections_max) {
-        loop->paused = false;
-        start_accepting(loop);
-    }
+    atomic_store_explicit(&loop->asking_count, look.asking_count, memory_order_relaxed);
+    accept_resume(loop);
     if (loop->draining && look.now > loop->drain_deadline_ns)
         cancel_everything(loop);
     auth_tick(loop, look.now);
@@ -489,7 +397,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     struct http_connection *connection = http_connection_of(req);
 
     if (connection) {
-        connection->begun_ns = silt_clock_monotonic_ns();
+        connection->begun_ns = connection->asked_ns = silt_clock_monotonic_ns();
         connection->request_id = connection->user = h2o_iovec_init(NULL, 0);
         connection->own_reply = connection->authenticated = false;
         count_begin(loop, connection, route, req);
@@ -535,7 +443,7 @@ static void on_stop(struct http_message *message)
 
     loop->draining = true;
     loop->drain_deadline_ns = silt_clock_monotonic_ns() + loop->server->options->stop_ms * NS_PER_MS;
-    stop_accepting(loop);
+    accept_stop(loop);
     h2o_socket_close(loop->listener);
     if (loop->unix_listener)
         h2o_socket_close(loop->unix_listener);
@@ -602,7 +510,8 @@ static void *run_loop(void *arg)
         }
         if (!loop->draining)
             continue;
-        if (loop->connection_count == 0 && loop->linger_count == 0 && loop->pending_count == 0)
+        if (loop->connection_count == 0 && loop->linger_count == 0 && loop->pending_count == 0 &&
+            atomic_load(&loop->arriving_count) == 0)
             break;
         given_up = silt_clock_monotonic_ns() > loop->drain_deadline_ns + GIVE_UP_MS * NS_PER_MS;
     }
@@ -649,7 +558,7 @@ static void *start_loop(void *arg)
         loop->unix_listener = h2o_evloop_socket_create(loop->evloop, loop->unix_fd, H2O_SOCKET_FLAG_DONT_READ);
         loop->unix_listener->data = loop;
     }
-    start_accepting(loop);
+    accept_start(loop);
     h2o_timeout_init(loop->evloop, &loop->linger_timeout, HTTP_LINGER_MS);
     h2o_timeout_init(loop->evloop, &loop->tick_timeout, TICK_MS);
     loop->tick.cb = on_tick;

@@ -1,7 +1,7 @@
 /*
  * http.h - the HTTP front end: event loops, listeners, connections, routes, the life of a request.
  *
- *     loop 0..n-1   each a thread with its own SO_REUSEPORT listener, connections and timers
+ *     loop 0..n-1   each a thread with its own SO_REUSEPORT listener, connections (whoever accepted them) and timers
  *        request -> route -> handler: answers at once (reply.c), or
  *                                     pends the request and gives work to a pool; the worker's last act is
  *                                     http_post(), which runs a function on the request's loop
@@ -48,6 +48,7 @@ struct http_connection {
 
     /* the request under way */
     uint64_t begun_ns;           /* monotonic, when its handler was called */
+    uint64_t asked_ns;           /* the same of the latest one, or when the connection came */
     h2o_iovec_t request_id;      /* in the request's pool */
     h2o_iovec_t user;            /* the same; who says to ask: for the log */
     bool authenticated;          /* and it is true */
@@ -86,6 +87,9 @@ struct http_loop {
     h2o_timeout_entry_t tick;
     struct http_connection *connections;
     size_t connection_count, linger_count;
+    /* For those that accept (accept.c), on any loop: connections that are its own or on their way, how many of them asked
+     * lately; and how many messages will still bring one. */
+    _Atomic uint32_t placed_count, asking_count, arriving_count;
     size_t pending_count; /* jobs that will still post to this loop */
     _Atomic uint64_t turned_ns; /* monotonic, when it last went around: any thread looks */
     bool draining;

@@ -1,4 +1,5 @@
-"""Ten thousand connections at once, idle and active: what they cost, and that others are served."""
+"""Connections: a few are spread over the loops; ten thousand at once, idle and active: what they cost, and that others are served."""
+import collections
 import resource
 import time
 import unittest
@@ -7,6 +8,44 @@ import live
 import wire
 
 COUNT = 10000
+
+
+class Few(unittest.TestCase):
+    LOOPS, EACH = 4, 4
+
+    def loops_of_connections(self, server):
+        """How many of some new connections each loop has: an answer's Request-Id names the loop in its fourth part."""
+        sockets = [wire.connect(server.port) for _ in range(self.LOOPS * self.EACH)]
+        loops = collections.Counter()
+        for s in sockets:
+            s.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+            loops[wire.read_responses(s, 1)[0][1]["request-id"].split("-")[3]] += 1
+        for s in sockets:
+            s.close()
+        return sorted(loops.values())
+
+    def test_are_spread(self):
+        """The kernel alone puts them anywhere: this comes from it once in a hundred times."""
+        with live.start_siltd(env={"SILT_HTTP_LOOPS": str(self.LOOPS)}) as server:
+            found = []
+            while [self.EACH] * self.LOOPS not in found and len(found) < 5:  # a busy machine may tell a loop's load late
+                found.append(self.loops_of_connections(server))
+                time.sleep(0.5)  # a loop has to see that they left
+        self.assertIn([self.EACH] * self.LOOPS, found)
+
+    def test_come_while_the_server_ends(self):
+        for _ in range(5):
+            with live.start_siltd(env={"SILT_HTTP_LOOPS": str(self.LOOPS)}) as server:
+                sockets = [wire.connect(server.port) for _ in range(50)]
+                server.process.terminate()
+                try:
+                    while server.process.poll() is None:
+                        sockets.append(wire.connect(server.port, timeout=5))
+                except OSError:
+                    pass  # nobody listens any more
+                self.assertEqual(server.process.wait(60), 0)
+                for s in sockets:
+                    s.close()
 
 
 class Many(unittest.TestCase):

@@ -229,6 +229,7 @@ START_TEST(residence)
     memset(bytes, 1, sizeof(bytes));
     ck_assert(silt_memory_resident(bytes + 5, 1));
     ck_assert(silt_memory_resident(bytes + 5, 1 << 20));
+    ck_assert(silt_memory_resident(bytes + 5, 1 << 20)); /* as remembered */
     ck_assert(!silt_memory_resident(bytes, sizeof(bytes))); /* more than is asked for at once */
 }
 END_TEST
