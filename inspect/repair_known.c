@@ -1,10 +1,8 @@
 /*
  * repair_known.c - which series, fields and types are defined, by SQLite or by what is left of the log: rows that speak of others
  * would belong to whatever gets those numbers next.
- *
- * Fields and types are kept as 64-bit hashes in an open table: two with one hash would let rows pass that should not. Not in
- * the lifetime of a disk.
  */
+#include "inspect/hash_set.h"
 #include "inspect/repair.h"
 
 #include "storage/record.h"
@@ -14,35 +12,9 @@
 struct repair_known {
     const struct inspect_store *store;
     roaring_bitmap_t **series; /* as store->databases */
-    uint64_t *seen;            /* 0: free */
-    size_t count, room;        /* room: a power of two */
+    struct hash_set seen;      /* fields and types */
     struct silt_arena *arena;
 };
-
-static uint64_t *find_seen(const struct repair_known *known, uint64_t hash)
-{
-    size_t at = hash & (known->room - 1);
-    while (known->seen[at] && known->seen[at] != hash)
-        at = (at + 1) & (known->room - 1);
-    return &known->seen[at];
-}
-
-static void note(struct repair_known *known, uint64_t hash)
-{
-    if (known->count * 2 >= known->room) {
-        uint64_t *old = known->seen;
-        size_t room = known->room;
-        known->room = room ? room * 2 : 1024;
-        known->seen = silt_calloc(known->room, sizeof(*known->seen));
-        for (size_t i = 0; i < room; i++)
-            if (old[i])
-                *find_seen(known, old[i]) = old[i];
-        free(old);
-    }
-    uint64_t *place = find_seen(known, hash);
-    known->count += *place == 0;
-    *place = hash;
-}
 
 /* type NONE: of a field of a database, else of its type in a shard. */
 static uint64_t hash_of(uint64_t owner, struct silt_str measurement, uint32_t field_id, enum silt_type type)
@@ -60,7 +32,6 @@ struct repair_known *repair_known_create(const struct inspect_store *store)
     known->series = silt_calloc(store->database_count + 1, sizeof(*known->series));
     for (size_t d = 0; d < store->database_count; d++)
         known->series[d] = roaring_bitmap_create();
-    note(known, 1);
     return known;
 }
 
@@ -69,7 +40,7 @@ void repair_known_destroy(struct repair_known *known)
     for (size_t d = 0; d < known->store->database_count; d++)
         roaring_bitmap_free(known->series[d]);
     free(known->series);
-    free(known->seen);
+    hash_set_deinit(&known->seen);
     silt_arena_destroy(known->arena);
     free(known);
 }
@@ -90,7 +61,7 @@ static enum silt_status note_type(void *arg, uint64_t shard_id, uint32_t measure
     const struct catalog_shard *shard = inspect_shard(known->store, shard_id);
     const struct inspect_database *database = shard ? inspect_database(known->store, shard->database_id) : NULL;
     if (database && measurement < database->measurement_count)
-        note(known, hash_of(shard_id, database->measurements[measurement].name, field_id, type));
+        hash_set_add(&known->seen, hash_of(shard_id, database->measurements[measurement].name, field_id, type));
     return SILT_OK;
 }
 
@@ -102,7 +73,7 @@ enum silt_status repair_known_load(struct repair_known *known, struct silt_error
         for (uint32_t m = 0; m < database->measurement_count; m++)
             for (uint32_t f = 0; f < database->measurements[m].field_count; f++)
                 if (database->measurements[m].fields[f].p)
-                    note(known, hash_of(database->facts.id, database->measurements[m].name, f, SILT_TYPE_NONE));
+                    hash_set_add(&known->seen, hash_of(database->facts.id, database->measurements[m].name, f, SILT_TYPE_NONE));
         rc = inspect_each_series(known->store, database, note_series, known->series[d], err);
     }
     return rc;
@@ -118,9 +89,9 @@ static enum silt_status note_definition(void *arg, uint32_t database_id, const s
     if (definition->what == 'S')
         roaring_bitmap_add(known->series[database - known->store->databases], definition->series);
     else if (definition->what == 'F')
-        note(known, hash_of(database_id, definition->measurement, definition->field_id, SILT_TYPE_NONE));
+        hash_set_add(&known->seen, hash_of(database_id, definition->measurement, definition->field_id, SILT_TYPE_NONE));
     else
-        note(known, hash_of(definition->shard, definition->measurement, definition->field_id, definition->type));
+        hash_set_add(&known->seen, hash_of(definition->shard, definition->measurement, definition->field_id, definition->type));
     return SILT_OK;
 }
 
@@ -137,8 +108,9 @@ static bool are_fields_known(const struct repair_known *known, const struct reco
         for (uint32_t c = 0; c < record->layouts[i].column_count; c++) {
             const struct field_ref *column = &record->layouts[i].columns[c];
             struct silt_str measurement = record->layouts[i].measurement;
-            if (!*find_seen(known, hash_of(database_id, measurement, column->field_id, SILT_TYPE_NONE)) ||
-                !*find_seen(known, hash_of(record->shard, measurement, column->field_id, (enum silt_type)column->type)))
+            if (!hash_set_has(&known->seen, hash_of(database_id, measurement, column->field_id, SILT_TYPE_NONE)) ||
+                !hash_set_has(&known->seen,
+                              hash_of(record->shard, measurement, column->field_id, (enum silt_type)column->type)))
                 return false;
         }
     return true;

@@ -1,6 +1,7 @@
 /*
  * report.c - where the bytes are: by database, policy, shard, and by type and codec; and which tags have most values.
  */
+#include "inspect/hash_set.h"
 #include "inspect/inspect.h"
 
 #include "storage/tsm_read.h"
@@ -111,8 +112,7 @@ static void print_totals(const struct totals *totals)
 
 /* ---------------------------------------------------------------- tags
  *
- * Distinct values of each (measurement, tag key), through two open hash tables of 64-bit hashes: one of the pairs, one of
- * (pair, value). Two values with one hash would count as one: not in the lifetime of a disk.
+ * Distinct values of each (measurement, tag key), by 64-bit hashes: an open table of the pairs, a set of (pair, value).
  */
 
 struct tag_use {
@@ -124,8 +124,8 @@ struct tag_use {
 struct tags {
     struct silt_arena *arena, *scratch;
     struct tag_use *uses;
-    uint64_t *seen;
-    size_t use_count, use_room, seen_count, seen_room; /* room: powers of two */
+    size_t use_count, use_room; /* room: a power of two */
+    struct hash_set values;
     uint64_t series;
 };
 
@@ -156,26 +156,6 @@ static void grow_uses(struct tags *tags)
     free(old);
 }
 
-static uint64_t *find_seen(struct tags *tags, uint64_t hash)
-{
-    size_t at = hash & (tags->seen_room - 1);
-    while (tags->seen[at] && tags->seen[at] != hash)
-        at = (at + 1) & (tags->seen_room - 1);
-    return &tags->seen[at];
-}
-
-static void grow_seen(struct tags *tags)
-{
-    uint64_t *old = tags->seen;
-    size_t room = tags->seen_room;
-    tags->seen_room = room ? room * 2 : 1024;
-    tags->seen = silt_calloc(tags->seen_room, sizeof(*tags->seen));
-    for (size_t i = 0; i < room; i++)
-        if (old[i])
-            *find_seen(tags, old[i]) = old[i];
-    free(old);
-}
-
 static enum silt_status count_tags(void *arg, uint32_t database_id, silt_series_id id, struct silt_str text,
                                    struct silt_error *err)
 {
@@ -191,19 +171,12 @@ static enum silt_status count_tags(void *arg, uint32_t database_id, silt_series_
         uint64_t pair = hash_pair(hash_pair(0, measurement), items[i].key), value = hash_pair(pair, items[i].value);
         if (tags->use_count * 2 >= tags->use_room)
             grow_uses(tags);
-        if (tags->seen_count * 2 >= tags->seen_room)
-            grow_seen(tags);
         struct tag_use *use = find_use(tags, pair);
         if (!use->hash) {
             *use = (struct tag_use){pair, silt_arena_str(tags->arena, measurement), silt_arena_str(tags->arena, items[i].key), 0};
             tags->use_count++;
         }
-        uint64_t *seen = find_seen(tags, value);
-        if (!*seen) {
-            *seen = value;
-            tags->seen_count++;
-            use->values++;
-        }
+        use->values += hash_set_add(&tags->values, value);
     }
     silt_arena_reset(tags->scratch);
     return SILT_OK;
@@ -236,7 +209,7 @@ static enum silt_status report_series(const struct inspect_store *store, const s
                    SILT_FMT(tags.uses[i].key), tags.uses[i].values);
     }
     free(tags.uses);
-    free(tags.seen);
+    hash_set_deinit(&tags.values);
     silt_arena_destroy(tags.arena);
     silt_arena_destroy(tags.scratch);
     return rc;
