@@ -188,6 +188,13 @@ enum silt_status silt_parse_time(struct silt_str text, silt_time *out, bool *has
     return SILT_OK;
 }
 
+bool silt_parse_time_or_ns(const char *text, silt_time *out)
+{
+    bool has_zone;
+
+    return silt_parse_int(text, strlen(text), out, NULL) || silt_parse_time(silt_str_from(text), out, &has_zone) == SILT_OK;
+}
+
 /* ---------------------------------------------------------------- durations */
 
 size_t silt_write_duration(char *out, int64_t ns)

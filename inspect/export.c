@@ -31,7 +31,6 @@ struct export {
     silt_time min, max;
     struct silt_arena *arena;  /* definitions */
     struct silt_arena *names;  /* of one measurement */
-    struct silt_budget *budget; /* of a cursor; NULL: unbounded */
     struct silt_buffer text;   /* to be written */
     uint64_t points, unwritable;
     /* Of the measurement at hand. */
@@ -205,7 +204,7 @@ static enum silt_status put_measurement(struct export *e, struct silt_reader *re
     if (rc == SILT_OK)
         rc = ops->series(reader, measurement, NULL, e->names, &series, err);
     if (rc == SILT_OK)
-        rc = ops->cursor_create(reader, e->budget, &cursor, err);
+        rc = ops->cursor_create(reader, NULL, &cursor, err);
     if (rc == SILT_OK) {
         for (size_t i = 0; i < series.count && rc == SILT_OK; i++) {
             struct silt_str key;
@@ -260,25 +259,21 @@ static enum silt_status put_all(struct export *e, struct silt_error *err)
 
 /* ---------------------------------------------------------------- the command */
 
-/* Nanoseconds, or a time as InfluxQL has it. */
-static bool get_time(const char *text, silt_time *out)
-{
-    bool has_zone;
-    return silt_parse_int(text, strlen(text), out, NULL) || silt_parse_time(silt_str_from(text), out, &has_zone) == SILT_OK;
-}
-
-static bool get_options(struct export *e, int argc, char **argv)
+static enum silt_status get_options(struct export *e, int argc, char **argv, struct silt_error *err)
 {
     for (int i = 0; i < argc; i += 2) {
-        if (i + 1 == argc)
-            return false;
-        if (strcmp(argv[i], "--rp") == 0)
-            e->policy = silt_str_from(argv[i + 1]);
-        else if (strcmp(argv[i], "--start") == 0 ? !get_time(argv[i + 1], &e->min)
-                                                 : strcmp(argv[i], "--end") != 0 || !get_time(argv[i + 1], &e->max))
-            return false;
+        const char *name = argv[i], *value = argv[i + 1]; /* behind the last argument stands NULL */
+        bool is_start = strcmp(name, "--start") == 0;
+        if (!is_start && strcmp(name, "--end") != 0 && strcmp(name, "--rp") != 0)
+            return silt_fail(err, SILT_INVALID, "export: there is no option %s", name);
+        if (!value)
+            return silt_fail(err, SILT_INVALID, "export: %s: a value is missing", name);
+        if (strcmp(name, "--rp") == 0)
+            e->policy = silt_str_from(value);
+        else if (!silt_parse_time_or_ns(value, is_start ? &e->min : &e->max))
+            return silt_fail(err, SILT_INVALID, "export: %s: %s is no time as 2020-01-01T00:00:00Z or nanoseconds", name, value);
     }
-    return true;
+    return SILT_OK;
 }
 
 int inspect_export(int argc, char **argv)
@@ -288,8 +283,10 @@ int inspect_export(int argc, char **argv)
     struct inspect_store store;
     struct silt_storage *storage;
     struct silt_error err;
-    if (argc < 2 || !get_options(&e, argc - 2, argv + 2))
+    if (argc < 2)
         return INSPECT_USAGE;
+    if (get_options(&e, argc - 2, argv + 2, &err) != SILT_OK)
+        return inspect_fail(&err);
     e.database = silt_str_from(argv[1]);
     if (inspect_open(argv[0], &store, &err) != SILT_OK) /* says what it is when it is none */
         return inspect_fail(&err);

@@ -166,7 +166,7 @@ int inspect_repair(const char *directory)
     struct repair repair = {.directory = directory};
     struct silt_error err;
     enum silt_status rc = inspect_open(directory, &repair.store, &err);
-    if (rc == SILT_CORRUPT || rc == SILT_IO)
+    if (rc == SILT_CORRUPT)
         return fail_catalog(&err);
     if (rc != SILT_OK)
         return inspect_fail(&err);

@@ -19,6 +19,7 @@
 
 #define PATH_BYTES 4096
 #define PIECE_BYTES ((size_t)1 << 20)
+#define LIST_BYTES_MAX ((size_t)1 << 30)
 
 struct restore {
     const char *backup;
@@ -155,19 +156,17 @@ static enum silt_status read_text(struct restore *r, const char *name, struct si
 {
     char path[PATH_BYTES];
     struct silt_buffer text = {0};
+    struct silt_error why;
     enum silt_status rc = path_in(path, r->backup, name, err);
 
     if (rc != SILT_OK)
         return rc;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return silt_fail_errno(err, errno, "%s is no backup: cannot read %s", r->backup, name);
-    for (size_t got; (got = fread(r->piece, 1, PIECE_BYTES, file)) > 0;)
-        silt_buffer_append(&text, r->piece, got);
-    fclose(file);
-    *out = silt_arena_str(r->arena, (struct silt_str){text.p ? text.p : "", text.len});
+    if ((rc = silt_buffer_read_file(&text, path, LIST_BYTES_MAX, &why)) == SILT_OK)
+        *out = silt_arena_str(r->arena, (struct silt_str){text.p, text.len});
+    else
+        silt_fail(err, rc, "%s is no backup: %s", r->backup, why.text);
     silt_buffer_free(&text);
-    return SILT_OK;
+    return rc;
 }
 
 static enum silt_status read_lists(struct restore *r, struct silt_backup_list *list, struct silt_error *err)

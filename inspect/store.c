@@ -6,6 +6,7 @@
 #include "storage/shard.h"
 #include "storage/tombstone.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -92,8 +93,11 @@ enum silt_status inspect_open(const char *directory, struct inspect_store *out, 
     struct stat st;
     *out = (struct inspect_store){0};
     /* Opening makes what is missing: so it has to be there. */
-    if (snprintf(path, sizeof(path), "%s/meta.sqlite", directory) >= (int)sizeof(path) || stat(path, &st) != 0)
-        return silt_fail(err, SILT_NOT_FOUND, "%s: not a data directory: it has no meta.sqlite", directory);
+    if (snprintf(path, sizeof(path), "%s/meta.sqlite", directory) >= (int)sizeof(path))
+        return silt_fail(err, SILT_INVALID, "the path is too long: %.100s...", directory);
+    if (stat(path, &st) != 0)
+        return errno == ENOENT ? silt_fail(err, SILT_NOT_FOUND, "%s: not a data directory: it has no meta.sqlite", directory)
+                               : silt_fail_errno(err, errno, "%s", path);
     enum silt_status rc = vfs_posix_open(directory, &out->vfs, err);
     if (rc != SILT_OK)
         return rc;

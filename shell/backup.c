@@ -11,14 +11,14 @@
 
 #include "shell/backup_folder.h"
 #include "shell/file_writer.h"
+#include "shell/json_answer.h"
 #include "shell/progress.h"
 #include "shell/untar.h"
+#include "shell/words.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #define PATH_BYTES 4096
 
@@ -147,18 +147,19 @@ static void tick(void *context, double seconds)
 /* What the latest has need not be sent. A backup that cannot be read is no help, and no hindrance. */
 static void read_latest(struct backup *b)
 {
-    struct silt_str files = {NULL, 0}, sums = {NULL, 0};
+    struct silt_buffer files = {0}, sums = {0};
     struct silt_error err;
 
     if (*b->latest &&
         (backup_folder_read(b->folder, b->latest, SILT_BACKUP_FILES, &files, &err) != SILT_OK ||
          backup_folder_read(b->folder, b->latest, SILT_BACKUP_SUMS, &sums, &err) != SILT_OK ||
-         silt_backup_read_files(files, b->arena, &b->before, &err) != SILT_OK || silt_backup_read_sums(sums, &b->before, &err) != SILT_OK)) {
+         silt_backup_read_files(words_view(&files), b->arena, &b->before, &err) != SILT_OK ||
+         silt_backup_read_sums(words_view(&sums), &b->before, &err) != SILT_OK)) {
         fprintf(stderr, "the latest backup, %s, is of no use for this one: %s\n", b->latest, err.text);
         b->before = (struct silt_backup_list){0};
     }
-    free((char *)(uintptr_t)files.p);
-    free((char *)(uintptr_t)sums.p);
+    silt_buffer_free(&files);
+    silt_buffer_free(&sums);
 }
 
 static void list_had(const struct backup *b, struct silt_buffer *out)
@@ -196,11 +197,10 @@ static enum silt_status put_text(struct backup *b, const char *name, const struc
 
     if (fd < 0)
         return err->status;
-    bool written = write(fd, text->p, text->len) == (ssize_t)text->len && fsync(fd) == 0;
-    int why = errno;
-    if (close(fd) != 0 || !written)
-        return silt_fail_errno(err, written ? errno : why, "cannot write %s/%s", b->part_path, name);
-    return SILT_OK;
+    file_writer_begin(b->writer, fd);
+    int failed = file_writer_add(b->writer, text->p, text->len), at_end = file_writer_end(b->writer);
+    failed = failed ? failed : at_end;
+    return failed ? silt_fail_errno(err, failed, "cannot write %s/%s", b->part_path, name) : SILT_OK;
 }
 
 /* The list again, whole: what was left out of the archive is in the backup. */
@@ -256,9 +256,13 @@ static enum silt_status ask_server(struct backup *b, struct silt_error *err)
     }
     if (rc != SILT_OK)
         return rc;
-    if (reply.status != 200)
-        return silt_fail(err, SILT_INVALID, "the server says %ld: %.*s", reply.status, (int)(b->answer.len < 300 ? b->answer.len : 300),
-                         b->answer.p ? b->answer.p : "");
+    if (reply.status != 200) {
+        struct silt_buffer why = {0};
+        answer_error(&why, &b->answer);
+        silt_fail(err, SILT_INVALID, "the server says %ld: %.*s", reply.status, SILT_FMT(words_view(&why)));
+        silt_buffer_free(&why);
+        return err->status;
+    }
     return b->summed && b->untar.ended ? SILT_OK : silt_fail(err, SILT_CORRUPT, "the answer ends early");
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define PATH_BYTES 4096
+#define LIST_BYTES_MAX ((size_t)1 << 30)
 #define PART ".part"
 
 static enum silt_status join(char *out, const char *a, const char *b, struct silt_error *err)
@@ -112,26 +113,15 @@ enum silt_status backup_folder_trim(const char *folder, size_t keep, size_t *rem
     return rc;
 }
 
-enum silt_status backup_folder_read(const char *folder, const char *stamp, const char *name, struct silt_str *out,
+enum silt_status backup_folder_read(const char *folder, const char *stamp, const char *name, struct silt_buffer *out,
                                     struct silt_error *err)
 {
     char within[PATH_BYTES], path[PATH_BYTES];
-    struct silt_buffer text = {0};
-    char piece[65536];
     enum silt_status rc = join(within, folder, stamp, err);
 
-    if (rc != SILT_OK || (rc = join(path, within, name, err)) != SILT_OK)
-        return rc;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return silt_fail_errno(err, errno, "cannot read %s", path);
-    for (size_t got; (got = fread(piece, 1, sizeof(piece), file)) > 0;)
-        silt_buffer_append(&text, piece, got);
-    if (ferror(file))
-        rc = silt_fail_errno(err, errno, "cannot read %s", path);
-    fclose(file);
-    *out = (struct silt_str){text.p, text.len};
-    return rc;
+    if (rc == SILT_OK)
+        rc = join(path, within, name, err);
+    return rc == SILT_OK ? silt_buffer_read_file(out, path, LIST_BYTES_MAX, err) : rc;
 }
 
 /* ---------------------------------------------------------------- the one that is being made */

@@ -17,8 +17,8 @@
 enum silt_status backup_folder_prepare(const char *folder, char *latest, struct silt_error *err);
 /* Removes complete ones but for the newest `keep`. */
 enum silt_status backup_folder_trim(const char *folder, size_t keep, size_t *removed, struct silt_error *err);
-/* A small file whole; free its p. */
-enum silt_status backup_folder_read(const char *folder, const char *stamp, const char *name, struct silt_str *out,
+/* One of its lists, whole. */
+enum silt_status backup_folder_read(const char *folder, const char *stamp, const char *name, struct silt_buffer *out,
                                     struct silt_error *err);
 
 /* PATH/NAME with the folders it needs; -1: err says why. */

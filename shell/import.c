@@ -13,6 +13,7 @@
 #include "shell/import.h"
 
 #include "shell/import_read.h"
+#include "shell/json_answer.h"
 #include "shell/progress.h"
 #include "shell/words.h"
 #include "shell/write_points.h"
@@ -97,7 +98,7 @@ static void report(struct sender *sender, uint64_t line, uint64_t last_line, siz
 {
     struct import *import = sender->import;
     struct silt_buffer text = {0};
-    write_points_error(&text, &sender->points.answer);
+    answer_error(&text, &sender->points.answer);
     pthread_mutex_lock(&import->lock);
     import->refused += points;
     if (import->reported++ < REPORTED_MAX) {

@@ -7,6 +7,7 @@
 #include "shell/json_answer.h"
 
 #include "shell/msgpack_tokens.h"
+#include "shell/words.h"
 
 #include <stdlib.h>
 
@@ -372,4 +373,20 @@ bool answer_reader_feed_msgpack(struct answer_reader *r, const char *bytes, size
 bool answer_reader_complete(const struct answer_reader *r)
 {
     return json_tokens_complete(&r->tokens) && msgpack_tokens_complete(&r->msgpack);
+}
+
+static void take_error(void *context, struct silt_str error)
+{
+    silt_buffer_str(context, error);
+}
+
+void answer_error(struct silt_buffer *out, const struct silt_buffer *body)
+{
+    static const struct answer_events events = {.failure = take_error};
+    struct silt_buffer text = {0};
+    struct answer_reader *reader = answer_reader_create(&events, &text);
+    bool ok = answer_reader_feed(reader, body->p ? body->p : "", body->len);
+    answer_reader_destroy(reader);
+    silt_buffer_str(out, ok && text.len ? words_view(&text) : words_trim(words_view(body)));
+    silt_buffer_free(&text);
 }

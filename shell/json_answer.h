@@ -58,4 +58,7 @@ bool answer_reader_feed(struct answer_reader *reader, const char *bytes, size_t 
 bool answer_reader_feed_msgpack(struct answer_reader *reader, const char *bytes, size_t len);
 bool answer_reader_complete(const struct answer_reader *reader);
 
+/* Of a whole small answer: the text of {"error":"..."}, or the body as it is. */
+void answer_error(struct silt_buffer *out, const struct silt_buffer *body);
+
 #endif

@@ -106,9 +106,7 @@ static bool parse_url(const char *url, struct address *out)
 /* "": stays as it is. */
 static bool parse_bound(const char *text, silt_time *out)
 {
-    bool has_zone;
-    return !*text || silt_parse_int(text, strlen(text), out, NULL) ||
-           silt_parse_time(silt_str_from(text), out, &has_zone) == SILT_OK;
+    return !*text || silt_parse_time_or_ns(text, out);
 }
 
 /* A count or a number of seconds above zero; "": stays as it is. */
@@ -125,8 +123,10 @@ static bool read_options(struct migrate *m, struct address *address)
     m->patience_seconds = PATIENCE_SECONDS;
     if (!parse_url(m->url, address))
         fprintf(stderr, "%s is no address as http://host:8086 (a name goes into -from-username)\n", m->url);
-    else if (!parse_bound(o->since, &m->since) || !parse_bound(o->until, &m->until))
-        fputs("-since and -until take a time as 2020-01-01T00:00:00Z or nanoseconds\n", stderr);
+    else if (!parse_bound(o->since, &m->since))
+        fprintf(stderr, "-since %s is no time as 2020-01-01T00:00:00Z or nanoseconds\n", o->since);
+    else if (!parse_bound(o->until, &m->until))
+        fprintf(stderr, "-until %s is no time as 2020-01-01T00:00:00Z or nanoseconds\n", o->until);
     else if (!parse_positive(o->patience, &m->patience_seconds))
         fprintf(stderr, "-patience %s is no number of seconds\n", o->patience);
     else if (!parse_positive(o->slice, &slice))

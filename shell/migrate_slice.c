@@ -8,6 +8,7 @@
  */
 #include "shell/migrate_internal.h"
 
+#include "shell/json_answer.h"
 #include "shell/line_text.h"
 #include "shell/words.h"
 
@@ -72,7 +73,7 @@ static void flush(struct slice_reader *r)
         break;
     default: { /* some were written, and reading back shows which were not */
         struct silt_buffer text = {0};
-        write_points_error(&text, &r->points.answer);
+        answer_error(&text, &r->points.answer);
         complain(r, "the target refuses: ", words_view(&text));
         silt_buffer_free(&text);
     }

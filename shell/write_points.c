@@ -13,22 +13,6 @@
 #define PAUSE_MS_MAX 5000
 #define PAUSE_STEP_MS 100
 
-static void take_error(void *context, struct silt_str error)
-{
-    silt_buffer_str(context, error);
-}
-
-void write_points_error(struct silt_buffer *out, const struct silt_buffer *body)
-{
-    static const struct answer_events events = {.failure = take_error};
-    struct silt_buffer text = {0};
-    struct answer_reader *reader = answer_reader_create(&events, &text);
-    bool ok = answer_reader_feed(reader, body->p ? body->p : "", body->len);
-    answer_reader_destroy(reader);
-    silt_buffer_str(out, ok && text.len ? words_view(&text) : words_trim(words_view(body)));
-    silt_buffer_free(&text);
-}
-
 static bool keep_answer(void *context, const char *bytes, size_t len)
 {
     struct silt_buffer *answer = context;
@@ -67,7 +51,7 @@ static enum write_verdict write_once(struct write_points *w, struct client *clie
     if (reply.status == 400 || reply.status == 422)
         return WRITE_REFUSED;
     struct silt_buffer text = {0};
-    write_points_error(&text, &w->answer);
+    answer_error(&text, &w->answer);
     snprintf(w->why, sizeof w->why, "status %ld: %.*s", reply.status, SILT_FMT(words_view(&text)));
     silt_buffer_free(&text);
     *again = reply.status >= 500 || reply.status == 429 || reply.status == 408;

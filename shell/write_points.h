@@ -27,7 +27,4 @@ enum write_verdict write_points(struct write_points *target, struct client *clie
 void write_points_pause(long *wait_ms, bool (*stopped)(void *context), void *context);
 #define WRITE_FIRST_PAUSE_MS 100
 
-/* The text of {"error":"..."}, or the body as it is. */
-void write_points_error(struct silt_buffer *out, const struct silt_buffer *body);
-
 #endif

@@ -218,7 +218,7 @@ class Backup(unittest.TestCase):
             self.assertEqual(server.request("POST", "/backup", {"u": "a", "p": "a"}).status, 200)
             status, said = run("silt", "-port", str(server.port), "-username", "u", "-password", "u", "backup", self.backups)
             self.assertEqual(status, 1)
-            self.assertIn("no backup: the server says 403", said)
+            self.assertIn("no backup: the server says 403: error authorizing admin access\n", said)
 
 
 def main():

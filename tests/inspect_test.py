@@ -76,10 +76,11 @@ def exported(folder, data, server):
     status, out, err = inspect("export", data, "d", "--start", "1970-01-01T01:00:00Z", "--end", "7200000000000")
     times = {int(line.rsplit(" ", 1)[1]) for line in out.splitlines() if line.startswith("cpu,")}
     check("of a time", status == 0 and times == {3600 * 10**9, 7200 * 10**9}, (status, sorted(times)[:5], err))
-    for args, told in ((("export", data), "usage"), (("export", data, "d", "--start", "never"), "usage"),
+    for args, told in ((("export", data), "usage: silt-inspect export DIR DATABASE"), (("export", data, "d", "--start", "never"), "--start: never is no time"),
+                       (("export", data, "d", "--end"), "--end: a value is missing"), (("export", data, "d", "--first", "1"), "no option --first"),
                        (("export", data, "nothing"), "database not found"), (("export", data, "d", "--rp", "x"), "no such retention")):
         status, out, err = inspect(*args)
-        check(" ".join(args), status == 2 and (told in err or told == "usage" and "silt-inspect export" in err), (status, out, err))
+        check(" ".join(args), status == 2 and told in err, (status, out, err))
 
 
 def flip(path, seed):
@@ -148,7 +149,17 @@ def main():
         status, out, err = inspect("dump", data, "meta.sqlite")
         check("no such kind of file", status == 2 and "not a .tsm" in err, (status, out, err))
         status, out, err = inspect("verify")
-        check("usage", status == 2 and "silt-inspect verify DIR" in err, (status, out, err))
+        check("usage", status == 2 and err == "usage: silt-inspect verify DIR\n", (status, out, err))
+        status, out, err = inspect("verifi", data)
+        check("no such command", status == 2 and "no command verifi" in err, (status, out, err))
+        status, out, err = inspect("--help")
+        check("help", status == 0 and "silt-inspect verify DIR\n" in out and not err, (status, out, err))
+        status, out, err = inspect("verify", files[0])
+        check("a file is no data directory", status == 2 and "Not a directory" in err, (status, out, err))
+        os.unlink(os.path.join(data, "LOCK"))
+        os.mkdir(os.path.join(data, "LOCK"))
+        status, out, err = inspect("repair", data)
+        check("what cannot be opened is not damaged", status == 2 and "LOCK" in err and "restore a backup" not in out, (status, out, err))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     failed = results.count(False)

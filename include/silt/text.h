@@ -71,6 +71,8 @@ size_t silt_write_rfc3339(char *out, silt_time time, int32_t offset_seconds);
 /* 2006-01-02[ 15:04:05[.fraction]] or 2006-01-02T15:04:05[.fraction](Z|+hh:mm). *has_zone tells which; without
  * a zone the civil time is returned as if UTC. SILT_INVALID: not of these shapes. SILT_LIMIT: outside int64 ns. */
 enum silt_status silt_parse_time(struct silt_str text, silt_time *out, bool *has_zone);
+/* As command lines take it: such a time, or a whole number of nanoseconds. */
+bool silt_parse_time_or_ns(const char *text, silt_time *out);
 /* InfluxQL's short form: 0s, 1w, 90m, 1500ms, 7ns: the largest unit that divides evenly. */
 size_t silt_write_duration(char *out, int64_t ns);
 /* Go's form: 168h0m0s, 1.5s, 13µs, 0s. */
