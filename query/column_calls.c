@@ -13,19 +13,13 @@
  * texts, and rows of subqueries, whose numbers may be NaN; found out while reading: -0, which equals 0 and is shown as what
  * comes first, and windows with fewer points than percentile() needs, which end InfluxDB's answer.
  */
-#include "query/points.h"
+#include "query/keyed.h"
 #include "silt/kernels.h"
 
 #include <stdlib.h>
 
-#define SIGN ((uint64_t)1 << 63)
 #define BUCKET_BITS 12
 #define SMALL 256 /* keys that are chosen from one by one */
-
-struct keyed {
-    uint64_t key;
-    silt_time time;
-};
 
 struct part { /* one window of one series */
     silt_time start;
@@ -70,25 +64,16 @@ struct column_scan {
 
 /* ---------------------------------------------------------------- keys */
 
-#define NEGATIVE_ZERO (SIGN - 1) /* as a key */
-
+/* The larger the better: bottom() has them turned. */
 static uint64_t key_of(const struct column_scan *c, uint64_t bits)
 {
-    uint64_t key = c->type == DATA_INTEGER ? bits ^ SIGN : c->type == DATA_UNSIGNED ? bits
-                   : bits & SIGN                                                   ? ~bits
-                                                                                   : bits | SIGN;
+    uint64_t key = key_of_number(c->type, bits);
     return c->call->function->id == FN_BOTTOM ? ~key : key;
 }
 
 static struct silt_cell cell_of(const struct column_scan *c, uint64_t key)
 {
-    if (c->call->function->id == FN_BOTTOM)
-        key = ~key;
-    switch (c->type) {
-    case DATA_INTEGER: return cell_integer((int64_t)(key ^ SIGN));
-    case DATA_UNSIGNED: return (struct silt_cell){.kind = SILT_CELL_UNSIGNED, .u64 = key};
-    default: return (struct silt_cell){.kind = SILT_CELL_FLOAT, .u64 = key & SIGN ? key ^ SIGN : ~key};
-    }
+    return cell_of_key(c->type, c->call->function->id == FN_BOTTOM ? ~key : key);
 }
 
 static uint64_t choose_few(uint64_t *keys, size_t count, size_t k)
@@ -279,7 +264,7 @@ static enum silt_status add_rows(struct column_scan *c, struct series_keys *s, s
             return rc;
         for (size_t i = from; i < to; i++) {
             s->keys[s->count] = key_of(c, column->u64[i]);
-            odd |= s->keys[s->count] == NEGATIVE_ZERO;
+            odd |= s->keys[s->count] == KEY_NEGATIVE_ZERO;
             s->count += row_valid(column->valid, i);
         }
         if (odd && c->type == DATA_FLOAT)
@@ -306,7 +291,7 @@ static enum silt_status add_rows(struct column_scan *c, struct series_keys *s, s
         if ((!times && (rc = lane_times(lane, &times, err)) != SILT_OK) ||
             (s->count == s->capacity && (rc = reserve(c, s, 64, err)) != SILT_OK))
             return rc;
-        if (c->type == DATA_FLOAT && key == (c->call->function->id == FN_BOTTOM ? ~NEGATIVE_ZERO : NEGATIVE_ZERO))
+        if (c->type == DATA_FLOAT && key == (c->call->function->id == FN_BOTTOM ? ~KEY_NEGATIVE_ZERO : KEY_NEGATIVE_ZERO))
             atomic_store(&c->odd, true);
         s->pairs[s->count++] = (struct keyed){key, times[i]};
         part->count++;

@@ -1,56 +1,78 @@
 /*
  * merged_calls.c - calls over the stored numbers of a group in output order, without making points of them first
- * (points.h): stddev, window by window, and the calls of running.h.
+ * (points.h): stddev, mode and percentile, window by window, and the calls of running.h.
  *
  *     merged.h  --columns-->  running.h  --columns-->  rows, or points
- *                        \->  stddev: the mean as the numbers come; they are kept for the squares
+ *                        |->  stddev: the mean as the numbers come; they are kept for the squares
+ *                        \->  mode, percentile: key and time (keyed.h), for InfluxDB's sort decides between equal ones
  */
+#include "query/keyed.h"
 #include "query/merged.h"
-#include "query/points.h"
 #include "query/running.h"
 
 #include <math.h>
 #include <stdlib.h>
 
+/* A percentile without windows shows the time of the point that InfluxDB's sort leaves in its place; companions beside it
+ * ask for more than numbers. */
+static bool is_of_window(const struct plan *plan, const struct plan_call *call)
+{
+    switch (call->function->id) {
+    case FN_PERCENTILE: return plan->compiled->windows.interval == 0 && plan->aux_count == 0;
+    case FN_STDDEV:
+    case FN_MODE: return true;
+    default: return false;
+    }
+}
+
 bool merged_call_fits(const struct scan *scan, const struct plan_call *call, const struct scan_group *group)
 {
-    return !call->inner && call->in != DATA_UNKNOWN && (call->function->id == FN_STDDEV || running_is(call)) &&
+    return !call->inner && call->in != DATA_UNKNOWN && (is_of_window(scan->plan, call) || running_is(call)) &&
            call->in == scan->plan->slots[call->slot].type && merged_fits(scan, group, call->slot);
 }
 
-/* ---------------------------------------------------------------- stddev */
+/* ---------------------------------------------------------------- window by window */
 
-/* One window. InfluxDB moves the mean from value to value, and then adds squares in the same order. */
-struct deviation {
-    struct exec *exec;
+/* What is kept of the window under way. */
+struct gathered {
+    const struct plan *plan;
+    const struct plan_call *call;
+    bool keep_time;
     silt_time start, end;
-    double mean;
-    double *values;
+    size_t item_bytes;
+    union {
+        void *items;
+        double *values;      /* stddev */
+        struct keyed *keyed; /* percentile, mode */
+    };
     size_t count, room;
+    double mean;        /* stddev: of what has come */
+    bool negative_zero; /* percentile, mode: stands as 0 among the keys */
+    bool *fits;
 };
 
-static enum silt_status deviation_reserve(struct deviation *d, size_t more, struct silt_error *err)
+static enum silt_status reserve(struct gathered *g, size_t more, struct silt_error *err)
 {
-    size_t need = d->count + more;
+    size_t need = g->count + more;
     enum silt_status rc;
 
-    if (need <= d->room)
+    if (need <= g->room)
         return SILT_OK;
-    size_t room = d->room * 2 > need ? d->room * 2 : need;
-    if ((rc = silt_budget_charge(&d->exec->budget, (room - d->room) * sizeof(*d->values), err)) != SILT_OK)
+    size_t room = g->room + g->room / 2 > need ? g->room + g->room / 2 : need;
+    if ((rc = silt_budget_charge(&g->plan->exec->budget, (room - g->room) * g->item_bytes, err)) != SILT_OK)
         return rc;
-    d->values = silt_realloc(d->values, room * sizeof(*d->values));
-    d->room = room;
+    g->items = silt_realloc(g->items, room * g->item_bytes);
+    g->room = room;
     return SILT_OK;
 }
 
-/* There is room. */
-static void deviation_add(struct deviation *d, enum data_type type, const struct merged_batch *batch, size_t from, size_t to)
+/* InfluxDB moves the mean from value to value, and then adds squares in the same order. There is room. */
+static void add_values(struct gathered *g, const struct merged_batch *batch, size_t from, size_t to)
 {
-    double *values = d->values + d->count, mean = d->mean;
-    size_t count = to - from, before = d->count;
+    double *values = g->values + g->count, mean = g->mean;
+    size_t count = to - from, before = g->count;
 
-    switch (type) {
+    switch (g->call->in) {
     case DATA_INTEGER:
         for (size_t i = 0; i < count; i++)
             values[i] = (double)batch->i64[from + i];
@@ -63,69 +85,148 @@ static void deviation_add(struct deviation *d, enum data_type type, const struct
     }
     for (size_t i = 0; i < count; i++)
         mean += (values[i] - mean) / (double)(before + i + 1);
-    d->mean = mean;
-    d->count += count;
+    g->mean = mean;
 }
 
-static enum silt_status deviation_give(struct deviation *d, struct points *out, struct silt_error *err)
+static struct silt_cell stddev(const struct gathered *g)
 {
-    struct point point = {.time = d->start == SILT_TIME_MIN ? 0 : d->start};
     double sum = 0;
 
-    if (d->count == 0)
-        return SILT_OK;
-    for (size_t i = 0; i < d->count; i++)
-        sum += (d->values[i] - d->mean) * (d->values[i] - d->mean);
-    point.value = (struct silt_cell){.kind = SILT_CELL_FLOAT, .f64 = d->count < 2 ? NAN : sqrt(sum / (double)(d->count - 1))};
-    d->count = 0;
-    d->mean = 0;
-    return points_add(out, &point, err);
+    for (size_t i = 0; i < g->count; i++)
+        sum += (g->values[i] - g->mean) * (g->values[i] - g->mean);
+    return (struct silt_cell){.kind = SILT_CELL_FLOAT, .f64 = g->count < 2 ? NAN : sqrt(sum / (double)(g->count - 1))};
 }
 
-static enum silt_status stddev_batch(struct deviation *d, const struct plan *plan, enum data_type type,
-                                     const struct merged_batch *batch, struct points *out, struct silt_error *err)
+/* There is room. */
+static void add_keyed(struct gathered *g, const struct merged_batch *batch, size_t from, size_t to)
 {
-    const struct windows *windows = &plan->compiled->windows;
+    struct keyed *keyed = g->keyed + g->count;
+    enum data_type type = g->call->in;
+    bool negative_zero = false;
+
+    for (size_t i = from; i < to; i++) {
+        uint64_t key = key_of_number(type, batch->u64[i]);
+        bool is_negative_zero = type == DATA_FLOAT && key == KEY_NEGATIVE_ZERO;
+        negative_zero |= is_negative_zero;
+        keyed[i - from] = (struct keyed){key + is_negative_zero, batch->times[i]};
+    }
+    g->negative_zero |= negative_zero;
+}
+
+/* Of 0 and -0, which are equal, keys do not tell which one it is. */
+static struct silt_cell cell_of(struct gathered *g, uint64_t key)
+{
+    if (g->negative_zero && key == KEY_NEGATIVE_ZERO + 1)
+        *g->fits = false;
+    return cell_of_key(g->call->in, key);
+}
+
+static bool percentile(struct gathered *g, struct point *point)
+{
+    size_t index;
+
+    if (!percentile_index(g->call->percentile, g->count, &index))
+        return false;
+    keyed_sort_places(g->keyed, g->count, index, index);
+    point->value = cell_of(g, g->keyed[index].key);
+    if (g->keep_time)
+        point->time = g->keyed[index].time;
+    return true;
+}
+
+/* A value met once never becomes the best: all different, the first stays. */
+static struct silt_cell mode(struct gathered *g)
+{
+    size_t best_count = 0;
+    uint64_t best;
+    silt_time best_time = 0;
+
+    if (g->count > 1)
+        keyed_sort_places(g->keyed, g->count, 0, g->count - 1);
+    best = g->keyed[0].key;
+    for (size_t from = 0, to; from < g->count; from = to) {
+        for (to = from + 1; to < g->count && g->keyed[to].key == g->keyed[from].key;)
+            to++;
+        size_t count = to - from;
+        if (count < 2 || best_count > count || (best_count == count && g->keyed[from].time > best_time))
+            continue;
+        best = g->keyed[from].key;
+        best_count = count;
+        best_time = g->keyed[to - 1].time;
+    }
+    return cell_of(g, best);
+}
+
+/* The window is done, if it has anything. */
+static enum silt_status give(struct gathered *g, struct points *out, struct silt_error *err)
+{
+    struct point point = {.time = g->start == SILT_TIME_MIN ? 0 : g->start};
+    bool gives = true;
+
+    if (g->count == 0)
+        return SILT_OK;
+    switch (g->call->function->id) {
+    case FN_STDDEV: point.value = stddev(g); break;
+    case FN_MODE: point.value = mode(g); break;
+    default: gives = percentile(g, &point); break;
+    }
+    g->count = 0;
+    g->mean = 0;
+    g->negative_zero = false;
+    if (!gives)
+        call_stream_note(g->plan, g->call, false);
+    return gives ? points_add(out, &point, err) : SILT_OK;
+}
+
+static enum silt_status add_batch(struct gathered *g, const struct merged_batch *batch, struct points *out,
+                                  struct silt_error *err)
+{
+    const struct windows *windows = &g->plan->compiled->windows;
     enum silt_status rc = SILT_OK;
 
     for (size_t from = 0, to; rc == SILT_OK && from < batch->count; from = to) {
         to = windows->interval ? from : batch->count;
-        if (d->count) /* a window that goes on */
-            while (to < batch->count && batch->times[to] >= d->start && batch->times[to] < d->end)
+        if (g->count) /* a window that goes on */
+            while (to < batch->count && batch->times[to] >= g->start && batch->times[to] < g->end)
                 to++;
         if (to == from) {
-            if ((rc = deviation_give(d, out, err)) != SILT_OK)
+            if ((rc = give(g, out, err)) != SILT_OK)
                 return rc;
-            windows_of(windows, batch->times[from], &d->start, &d->end);
+            windows_of(windows, batch->times[from], &g->start, &g->end);
             /* the first belongs to it even where a clock that changes names another span */
-            for (to = from + 1; to < batch->count && batch->times[to] >= d->start && batch->times[to] < d->end;)
+            for (to = from + 1; to < batch->count && batch->times[to] >= g->start && batch->times[to] < g->end;)
                 to++;
         }
-        if ((rc = deviation_reserve(d, to - from, err)) == SILT_OK)
-            deviation_add(d, type, batch, from, to);
+        if ((rc = reserve(g, to - from, err)) != SILT_OK)
+            return rc;
+        if (g->call->function->id == FN_STDDEV)
+            add_values(g, batch, from, to);
+        else
+            add_keyed(g, batch, from, to);
+        g->count += to - from;
     }
     return rc;
 }
 
-static enum silt_status stddev(const struct plan *plan, const struct plan_call *call, struct merged *merged,
-                               struct points *out, struct silt_error *err)
+static enum silt_status by_window(struct gathered *g, struct merged *merged, struct points *out, struct silt_error *err)
 {
-    struct deviation d = {.exec = plan->exec};
     struct merged_batch batch;
-    silt_time end;
     enum silt_status rc;
 
-    if (!plan->compiled->windows.interval)
-        windows_of(&plan->compiled->windows, 0, &d.start, &end);
+    g->item_bytes = g->call->function->id == FN_STDDEV ? sizeof(*g->values) : sizeof(*g->keyed);
+    if (!g->plan->compiled->windows.interval)
+        windows_of(&g->plan->compiled->windows, 0, &g->start, &g->end);
     while ((rc = merged_next(merged, &batch, err)) == SILT_OK && batch.count)
-        if ((rc = stddev_batch(&d, plan, call->in, &batch, out, err)) != SILT_OK)
+        if ((rc = add_batch(g, &batch, out, err)) != SILT_OK)
             break;
     if (rc == SILT_OK)
-        rc = deviation_give(&d, out, err);
-    silt_budget_release(&plan->exec->budget, d.room * sizeof(*d.values));
-    free(d.values);
-    if (rc == SILT_OK)
-        points_window_all_gave(plan, call, out);
+        rc = give(g, out, err);
+    silt_budget_release(&g->plan->exec->budget, g->room * g->item_bytes);
+    free(g->items);
+    if (!*g->fits)
+        out->count = 0;
+    else if (rc == SILT_OK)
+        points_window_all_gave(g->plan, g->call, out);
     return rc;
 }
 
@@ -197,19 +298,21 @@ void merged_walk_close(struct merged_walk *walk)
 }
 
 enum silt_status merged_call(const struct scan *scan, const struct plan_call *call, const struct scan_group *group,
-                             struct points *out, struct silt_error *err)
+                             bool keep_time, struct points *out, bool *fits, struct silt_error *err)
 {
-    const silt_time *times;
-    const uint64_t *values;
-    size_t count;
+    const silt_time *times = NULL;
+    const uint64_t *values = NULL;
+    size_t count = 0;
     bool more;
     enum silt_status rc;
 
-    if (call->function->id == FN_STDDEV) {
+    *fits = true;
+    if (is_of_window(scan->plan, call)) {
+        struct gathered g = {.plan = scan->plan, .call = call, .keep_time = keep_time, .fits = fits};
         struct merged *merged;
         rc = open_merged(scan, call, group, &merged, err);
         if (rc == SILT_OK && merged)
-            rc = stddev(scan->plan, call, merged, out, err);
+            rc = by_window(&g, merged, out, err);
         merged_close(merged);
         return rc;
     }

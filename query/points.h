@@ -54,12 +54,13 @@ bool column_call_fits(const struct scan *scan, const struct plan_call *call, boo
 enum silt_status column_call(struct column_scan *columns, const struct plan_call *call, const struct scan_group *group,
                              struct points *out, bool *fits, struct silt_error *err);
 /*
- * merged_calls.c: stddev and the calls of running.h over the stored numbers of a group, as they come out of merged.h.
- * merged_call makes points of all; a merged_walk, for calls of running.h alone, gives numbers as they come.
+ * merged_calls.c: stddev, mode, percentile and the calls of running.h over the stored numbers of a group, as they come out of
+ * merged.h. merged_call makes points of all, with the meaning of keep_time and *fits as above; a merged_walk, for calls of
+ * running.h alone, gives numbers as they come.
  */
 bool merged_call_fits(const struct scan *scan, const struct plan_call *call, const struct scan_group *group);
 enum silt_status merged_call(const struct scan *scan, const struct plan_call *call, const struct scan_group *group,
-                             struct points *out, struct silt_error *err);
+                             bool keep_time, struct points *out, bool *fits, struct silt_error *err);
 struct merged_walk;
 enum silt_status merged_walk_open(const struct scan *scan, const struct plan_call *call, const struct scan_group *group,
                                   struct merged_walk **out, struct silt_error *err);

@@ -358,8 +358,7 @@ static enum silt_status call_points(struct evaluation *e, const struct plan_call
         if (rc == SILT_OK)
             rc = column_call(e->columns, call, e->group, &made, &done, err);
     } else if (merged_call_fits(e->scan, call, e->group)) {
-        done = true;
-        rc = merged_call(e->scan, call, e->group, &made, err);
+        rc = merged_call(e->scan, call, e->group, keep_time, &made, &done, err);
     }
     if (rc == SILT_OK && !done) {
         rc = call->inner ? call_points(e, call->inner, false, &in, err) : gather(e, call, outermost, &in, &keys, err);

@@ -98,7 +98,7 @@ static enum silt_status median(struct window *w)
 {
     size_t high = w->count / 2, low = w->count % 2 ? high : high - 1;
 
-    sort_points(w, less_value);
+    points_sort_places(w->points, w->count, low, high, less_value);
     return give(w, NULL, median_of(&w->points[low].value, &w->points[high].value), false);
 }
 
@@ -179,7 +179,7 @@ static enum silt_status percentile(struct window *w)
 
     if (!percentile_index(w->call->percentile, w->count, &index))
         return SILT_OK;
-    sort_points(w, less_value);
+    points_sort_places(w->points, w->count, index, index, less_value);
     const struct point *point = &w->points[index];
     return give(w, point, point->value, w->keep_times);
 }
