@@ -175,7 +175,7 @@ static int choose_near_power(const double *values, unsigned count)
     for (unsigned power = 0; power <= NEAR_POWER_MAX; power++) {
         unsigned far = 0;
         for (unsigned i = 0; i < sampled && far <= sampled / 4; i++) {
-            int64_t decimal, ulps;
+            int64_t decimal, ulps = 0;
             far += !near_decimal(values[(size_t)i * count / sampled], encode_powers[power], &decimal, &ulps) ||
                    ulps > NEAR_ULPS || ulps < -NEAR_ULPS;
         }

@@ -21,14 +21,6 @@ BYTES_PER_SERIES_MAX = 1024
 BASE_BYTES = 200 << 20  # caches, log buffers and code, whatever the number of series
 
 
-def resident_bytes(pid):
-    with open("/proc/%d/status" % pid) as f:
-        for line in f:
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-    raise RuntimeError("no VmRSS")
-
-
 def main():
     arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
     series = int(arguments.get("--series", 200000))
@@ -56,12 +48,12 @@ def main():
                              for i in range(first, min(first + BATCH, series))]
                     refused += server.write("\n".join(lines), db="m", precision="s").status != 204
                 if point == 0:
-                    used = resident_bytes(server.process.pid)
+                    used = server.memory()
                     check("memory after one point each", used < BASE_BYTES + series * BYTES_PER_SERIES_MAX,
                           "%.0f bytes per series" % (used / series))
             print("     %.0f rows/s with this Python client" % (11 * series / (time.monotonic() - begin)))
             check("no write refused", refused == 0, "%d refused" % refused)
-            used = resident_bytes(server.process.pid)
+            used = server.memory()
             check("memory after eleven points each", used < BASE_BYTES + series * BYTES_PER_SERIES_MAX,
                   "%.0f bytes per series" % (used / series))
             values = timed("racks", server, "SHOW TAG VALUES WITH KEY = rack")["series"][0]["values"]

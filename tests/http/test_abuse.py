@@ -147,10 +147,6 @@ class Abuse(unittest.TestCase):
     def tearDownClass(cls):
         assert cls.server.stop() == 0
 
-    def memory(self, what="VmRSS"):
-        with open("/proc/%d/status" % self.server.process.pid) as f:
-            return next(int(line.split()[1]) << 10 for line in f if line.startswith(what))
-
     def well(self):
         self.assertIsNone(self.server.process.poll())
         self.assertEqual(self.server.request("GET", "/ping").status, 204)
@@ -185,7 +181,7 @@ class Abuse(unittest.TestCase):
 
     def test_bombs(self):
         """Eight at once, 300 MB each of 300 KB: refused at the bound, with the memory that is allowed."""
-        before, answers = self.memory(), []
+        before, answers = self.server.memory(), []
 
         def drop():
             answers.append(statuses(exchange(self.server.port, packed(BOMB)))[0])
@@ -196,12 +192,12 @@ class Abuse(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(answers, [413] * 8)
-        self.assertLess(self.memory("VmHWM") - before, 8 * (65 << 20))
+        self.assertLess(self.server.memory("VmHWM") - before, 8 * (65 << 20))
         self.well()
 
     def test_endless(self):
         """Trailers and extensions of chunks are read over, not kept."""
-        before = self.memory()
+        before = self.server.memory()
         for start, more in ((CHUNKED + b"7;", b"a" * (1 << 20)), (CHUNKED + b"7\r\n" + POINT + b"\r\n0\r\n", b"A: bcdefgh\r\n" * 90000)):
             s = wire.connect(self.server.port)
             s.sendall(start)
@@ -211,7 +207,7 @@ class Abuse(unittest.TestCase):
             except OSError:
                 pass  # refused: fine
             s.close()
-        self.assertLess(self.memory() - before, 64 << 20)
+        self.assertLess(self.server.memory() - before, 64 << 20)
         self.well()
 
     def test_pipelined(self):

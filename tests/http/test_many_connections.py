@@ -60,10 +60,6 @@ class Many(unittest.TestCase):
 
     def test_ten_thousand(self):
         with live.start_siltd(env={"SILT_HTTP_MAX_CONNECTIONS": str(COUNT + 500)}) as server:
-            def resident():
-                with open("/proc/%d/statm" % server.process.pid) as f:
-                    return int(f.read().split()[1]) * 4096
-
             def others_are_served(number):
                 begin = time.monotonic()
                 self.assertEqual(server.write("m v=%d %d" % (number, number), db="d").status, 204)
@@ -73,13 +69,13 @@ class Many(unittest.TestCase):
 
             server.query("CREATE DATABASE d")
             others_are_served(0)
-            before = resident()
+            before = server.memory()
             sockets = []
             self.addCleanup(lambda: [s.close() for s in sockets])
             for i in range(COUNT):
                 sockets.append(wire.connect(server.port))
             others_are_served(1)
-            self.assertLess((resident() - before) / COUNT, 8192, "bytes of a connection that has sent nothing yet")
+            self.assertLess((server.memory() - before) / COUNT, 8192, "bytes of a connection that has sent nothing yet")
 
             # All of them, again and again, without waiting for each other.
             for i in range(3):
@@ -89,7 +85,7 @@ class Many(unittest.TestCase):
                 for s in sockets:
                     self.assertEqual([r[0] for r in wire.read_responses(s, 2)], [204, 204])
                 others_are_served(2 + i)
-            self.assertLess((resident() - before) / COUNT, 24 << 10, "bytes of a connection that was at work and is idle")
+            self.assertLess((server.memory() - before) / COUNT, 24 << 10, "bytes of a connection that was at work and is idle")
             for s in sockets[::2]:
                 s.sendall(b"GET /pi")  # the others' requests come late, or never
             others_are_served(5)

@@ -139,10 +139,6 @@ class Slow(unittest.TestCase):
             self.assertEqual(last["results"][-1]["error"], "query interrupted")
             s.close()
 
-    def resident(self):
-        with open("/proc/%d/statm" % self.server.process.pid) as f:
-            return int(f.read().split()[1]) * 4096
-
     def test_memory_of_stalled_readers(self):
         """An answer that nobody takes waits where it is made, in a bounded buffer or, as MessagePack, in a file.
 
@@ -151,7 +147,7 @@ class Slow(unittest.TestCase):
         accepts = ["application/json", "text/csv", "application/x-msgpack"]
         query = "SELECT " + ", ".join("v AS v%d" % i for i in range(20)) + " FROM m"
         whole = len(self.server.request("GET", "/query", {"q": query, "db": "d"}).body)
-        before = self.resident()
+        before = self.server.memory()
         readers = []
         for i in range(12):
             s = wire.connect(self.server.port, receive_buffer=4096)
@@ -159,7 +155,7 @@ class Slow(unittest.TestCase):
                       % (query.replace(" ", "+").encode(), accepts[i % 3].encode()))
             readers.append(s)
         time.sleep(1.5)
-        grown = self.resident() - before
+        grown = self.server.memory() - before
         for s in readers:
             s.close()
         self.assertGreater(12 * whole, 500 << 20)

@@ -28,11 +28,6 @@ def ask(server, count):
     return readers
 
 
-def resident(server):
-    with open("/proc/%d/statm" % server.process.pid) as f:
-        return int(f.read().split()[1]) * 4096
-
-
 def read_answer(s):
     """Whether it came whole."""
     data = b""
@@ -62,7 +57,7 @@ class Stalled(unittest.TestCase):
     def test_others_are_served(self):
         """64 clients that read nothing or a byte a second, of answers of 20 MB, with four workers and no query-timeout."""
         with start() as server:
-            before = resident(server)
+            before = server.memory()
             readers = ask(server, 64)
             self.assertTrue(wait(lambda: running(server) == 64), "all run, each waiting for its client")
             ended = threading.Event()
@@ -84,7 +79,7 @@ class Stalled(unittest.TestCase):
                 slowest = max(slowest, time.monotonic() - begin)
             self.assertLess(slowest, 10)
             self.assertEqual(running(server), 64)
-            self.assertLess(resident(server) - before, 64 * (16 << 20))
+            self.assertLess(server.memory() - before, 64 * (16 << 20))
             ended.set()
             crawler.join()
             for s in readers[32:]:
@@ -111,12 +106,12 @@ class Stalled(unittest.TestCase):
     def test_memory(self):
         """They leave others their memory, too: half of what all queries may take."""
         with start(SILT_QUERY_MAX_MEMORY_TOTAL="200m") as server:
-            before = resident(server)
+            before = server.memory()
             readers = ask(server, 32)
             heavy = "SELECT percentile(b, 50), median(a) FROM m"
             for _ in range(5):
                 self.assertNotIn("error", server.query_json(heavy, db="d")["results"][0])
-            self.assertLess(resident(server) - before, (200 << 20) + 32 * (1 << 20))
+            self.assertLess(server.memory() - before, (200 << 20) + 32 * (1 << 20))
             for s in readers:
                 s.close()
 
