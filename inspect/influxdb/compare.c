@@ -40,7 +40,7 @@ static void add_series(struct influx_sums *sums, struct influx_scan *scan, struc
 
 static enum silt_status add_source(struct influx_sums *sums, const struct influx_source_dir *source,
                                    const struct influx_database *database, const struct influx_policy *policy,
-                                   uint64_t shard, uint64_t *damaged, struct silt_error *err)
+                                   const struct influx_shard_info *shard, uint64_t *damaged, struct silt_error *err)
 {
     struct influx_log log = {.quiet = true};
     struct influx_shard files;
@@ -203,7 +203,7 @@ enum silt_status influx_compare(const struct influx_source_dir *source, const st
         for (next = first; next < policy->shard_count && (next == first || shards[next].start < end) && rc == SILT_OK;
              next++) {
             end = shards[next].end > end ? shards[next].end : end;
-            rc = add_source(sums, source, database, policy, shards[next].id, &found->damaged, err);
+            rc = add_source(sums, source, database, policy, &shards[next], &found->damaged, err);
         }
         if (rc == SILT_OK)
             rc = add_target(sums, storage, database, policy, shards[first].start, end - 1, err);

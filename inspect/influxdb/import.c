@@ -127,10 +127,11 @@ static bool checkpoint_due(const struct import *import)
 }
 
 static enum silt_status import_shard(struct import *import, const struct influx_database *database,
-                                     const struct influx_policy *policy, uint64_t shard, struct silt_error *err)
+                                     const struct influx_policy *policy, const struct influx_shard_info *shard,
+                                     struct silt_error *err)
 {
     struct influx_shard files;
-    uint64_t series = 0, skipped = influx_progress_of(import->progress, shard);
+    uint64_t series = 0, skipped = influx_progress_of(import->progress, shard->id);
     if (skipped == INFLUX_SHARD_DONE)
         return SILT_OK;
     enum silt_status rc = influx_source_shard(&import->source, database, policy, shard, &import->log, &files, err);
@@ -143,8 +144,8 @@ static enum silt_status import_shard(struct import *import, const struct influx_
             continue;
         rc = influx_writer_add(import->writer, &scan, err);
         if (rc == SILT_OK && checkpoint_due(import))
-            rc = checkpoint(import, shard, series, err);
-        tell(import, database, policy, shard);
+            rc = checkpoint(import, shard->id, series, err);
+        tell(import, database, policy, shard->id);
     }
     if (rc == SILT_OK)
         rc = influx_writer_flush(import->writer, err); /* its texts are the files' */
@@ -152,7 +153,7 @@ static enum silt_status import_shard(struct import *import, const struct influx_
     influx_shard_close(&files);
     import->shards++;
     import->through = silt_realloc(import->through, (import->through_count + 1) * sizeof(*import->through));
-    import->through[import->through_count++] = shard;
+    import->through[import->through_count++] = shard->id;
     return rc;
 }
 
@@ -166,7 +167,7 @@ static enum silt_status import_shards(struct import *import, struct silt_error *
         for (size_t p = 0; p < database->policy_count && wanted(import, database->name); p++) {
             const struct influx_policy *policy = &database->policies[p];
             for (size_t s = 0; s < policy->shard_count && rc == SILT_OK; s++) {
-                rc = import_shard(import, database, policy, policy->shards[s].id, err);
+                rc = import_shard(import, database, policy, &policy->shards[s], err);
                 if (rc == SILT_OK && checkpoint_due(import))
                     rc = checkpoint(import, 0, 0, err);
             }

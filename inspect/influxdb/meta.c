@@ -112,6 +112,8 @@ static bool parse_shard_group(struct message message, struct influx_policy *poli
     }
     if (deleted != 0 && deleted != GO_ZERO_TIME)
         policy->shard_count = first;
+    if (info.start > info.end) /* the first group of all begins before what a number of nanoseconds can say */
+        info.start = INT64_MIN;
     for (size_t i = first; i < policy->shard_count; i++)
         policy->shards[i] = (struct influx_shard_info){policy->shards[i].id, info.start, info.end};
     return !message.in.short_of;

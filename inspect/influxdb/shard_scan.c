@@ -3,6 +3,8 @@
  */
 #include "inspect/influxdb/shard_scan.h"
 
+#include "inspect/influxdb/shard_types.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -92,14 +94,17 @@ static enum silt_status read_log(struct influx_shard *shard, const char *folder,
     return rc;
 }
 
-enum silt_status influx_shard_open(const char *data_folder, const char *wal_folder, struct silt_budget *budget,
-                                   struct influx_log *log, struct influx_shard *out, struct silt_error *err)
+enum silt_status influx_shard_open(const char *data_folder, const char *wal_folder, const struct influx_shard_info *info,
+                                   struct silt_budget *budget, struct influx_log *log, struct influx_shard *out,
+                                   struct silt_error *err)
 {
     *out = (struct influx_shard){0};
-    influx_wal_init(&out->wal, budget);
+    influx_wal_init(&out->wal, info->start, info->end, budget);
     enum silt_status rc = open_files(out, data_folder, log, err);
     if (rc == SILT_OK)
         rc = read_log(out, wal_folder, log, err);
+    if (rc == SILT_OK)
+        influx_shard_check_types(out, log);
     if (rc != SILT_OK)
         influx_shard_close(out);
     return rc;

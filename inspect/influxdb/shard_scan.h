@@ -11,6 +11,7 @@
 #define INSPECT_INFLUXDB_SHARD_SCAN_H
 
 #include "inspect/influxdb/field_values.h"
+#include "inspect/influxdb/meta.h"
 
 struct influx_shard {
     struct influx_tsm **files; /* by name: the newer, the later */
@@ -20,8 +21,9 @@ struct influx_shard {
 
 /* Folders that are not there have no files. Files that cannot be understood are told and left out; SILT_IO, SILT_LIMIT:
  * the shard cannot be read. */
-enum silt_status influx_shard_open(const char *data_folder, const char *wal_folder, struct silt_budget *budget,
-                                   struct influx_log *log, struct influx_shard *out, struct silt_error *err);
+enum silt_status influx_shard_open(const char *data_folder, const char *wal_folder, const struct influx_shard_info *info,
+                                   struct silt_budget *budget, struct influx_log *log, struct influx_shard *out,
+                                   struct silt_error *err);
 void influx_shard_close(struct influx_shard *shard);
 
 /* Zero-initialise but for shard and log; free with influx_scan_free. One thread. */

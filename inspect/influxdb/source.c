@@ -75,18 +75,18 @@ void influx_source_close(struct influx_source_dir *source)
 }
 
 enum silt_status influx_source_shard(const struct influx_source_dir *source, const struct influx_database *database,
-                                     const struct influx_policy *policy, uint64_t shard, struct influx_log *log,
-                                     struct influx_shard *out, struct silt_error *err)
+                                     const struct influx_policy *policy, const struct influx_shard_info *shard,
+                                     struct influx_log *log, struct influx_shard *out, struct silt_error *err)
 {
     char folders[2][PATH_MAX];
     static const char *const roots[] = {"data", "wal"};
     for (size_t i = 0; i < 2; i++) {
         int len = snprintf(folders[i], PATH_MAX, "%s/%s/%.*s/%.*s/%llu", source->path, roots[i],
-                           SILT_FMT(database->name), SILT_FMT(policy->name), (unsigned long long)shard);
+                           SILT_FMT(database->name), SILT_FMT(policy->name), (unsigned long long)shard->id);
         if (len >= PATH_MAX)
             return silt_fail(err, SILT_INVALID, "%s: the path is too long", source->path);
     }
-    return influx_shard_open(folders[0], folders[1], &log_budget, log, out, err);
+    return influx_shard_open(folders[0], folders[1], shard, &log_budget, log, out, err);
 }
 
 enum silt_status influx_source_fingerprint(const struct influx_source_dir *source, uint64_t *out,

@@ -19,8 +19,8 @@ struct influx_source_dir {
 enum silt_status influx_source_open(const char *path, struct influx_source_dir *out, struct silt_error *err);
 void influx_source_close(struct influx_source_dir *source);
 enum silt_status influx_source_shard(const struct influx_source_dir *source, const struct influx_database *database,
-                                     const struct influx_policy *policy, uint64_t shard, struct influx_log *log,
-                                     struct influx_shard *out, struct silt_error *err);
+                                     const struct influx_policy *policy, const struct influx_shard_info *shard,
+                                     struct influx_log *log, struct influx_shard *out, struct silt_error *err);
 /* Another number whenever a file came, went, grew or was written: names, sizes and times of all there are. */
 enum silt_status influx_source_fingerprint(const struct influx_source_dir *source, uint64_t *out,
                                            struct silt_error *err);

@@ -6,9 +6,15 @@
  *     delete range (3)  | first time 8 | last time 8 | key length 4 | key | key length 4 ...
  *
  *     types    1 float, 8    2 integer, 8    3 boolean, 1    4 string: length 4, bytes    5 unsigned, 8
+ *
+ * Nothing here has a checksum, and a flipped bit that snappy lets through can make anything of a number or a name. What InfluxDB
+ * cannot have written is told as damage and left out by itself: where the lengths hold, the rest of the entry is read.
  */
 #include "inspect/influxdb/wal.h"
 
+#include "silt/storage.h"
+
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum { WRITE = 1, DELETE = 2, DELETE_RANGE = 3 };
@@ -17,9 +23,20 @@ enum { WRITE = 1, DELETE = 2, DELETE_RANGE = 3 };
 static const enum silt_type types[] = {SILT_TYPE_NONE,    SILT_TYPE_FLOAT,  SILT_TYPE_INTEGER,
                                        SILT_TYPE_BOOLEAN, SILT_TYPE_STRING, SILT_TYPE_UNSIGNED};
 
-void influx_wal_init(struct influx_wal *wal, struct silt_budget *budget)
+/* Of an entry, for what is told of it. */
+struct place {
+    struct influx_log *log;
+    const char *path;
+    uint64_t offset;
+};
+
+void influx_wal_init(struct influx_wal *wal, silt_time start, silt_time end, struct silt_budget *budget)
 {
-    *wal = (struct influx_wal){.arena = silt_arena_create(budget), .slot_count = SLOTS_MIN};
+    *wal = (struct influx_wal){.start = start,
+                               .end = end,
+                               .arena = silt_arena_create(budget),
+                               .parsed = silt_arena_create(NULL),
+                               .slot_count = SLOTS_MIN};
     wal->slots = silt_calloc(wal->slot_count, sizeof(*wal->slots));
 }
 
@@ -40,6 +57,7 @@ void influx_wal_free(struct influx_wal *wal)
     free(wal->slots);
     silt_buffer_free(&wal->plain);
     silt_arena_destroy(wal->arena);
+    silt_arena_destroy(wal->parsed);
     *wal = (struct influx_wal){0};
 }
 
@@ -68,7 +86,7 @@ static struct influx_wal_key *find_key(struct influx_wal *wal, struct silt_str k
     return index ? &wal->keys[index - 1] : NULL;
 }
 
-static struct influx_wal_key *make_key(struct influx_wal *wal, struct silt_str key)
+static struct influx_wal_key *make_key(struct influx_wal *wal, struct silt_str key, const struct place *place)
 {
     uint32_t *slot = find_slot(wal, key);
     if (*slot)
@@ -77,7 +95,8 @@ static struct influx_wal_key *make_key(struct influx_wal *wal, struct silt_str k
         wal->capacity = wal->capacity ? wal->capacity * 2 : SLOTS_MIN / 2;
         wal->keys = silt_realloc(wal->keys, wal->capacity * sizeof(*wal->keys));
     }
-    wal->keys[wal->count] = (struct influx_wal_key){.key = silt_arena_str(wal->arena, key)};
+    wal->keys[wal->count] = (struct influx_wal_key){
+        .key = silt_arena_str(wal->arena, key), .path = place->path, .offset = place->offset};
     *slot = (uint32_t)++wal->count;
     if (wal->count * 2 > wal->slot_count)
         grow_slots(wal);
@@ -117,9 +136,53 @@ static union silt_value take_value(struct influx_wal *wal, enum silt_type type, 
     return value;
 }
 
+/* NULL, or why no write can have made such a key. */
+static const char *check_name(struct influx_wal *wal, struct silt_str name)
+{
+    struct silt_str key, measurement;
+    struct silt_tag *tags;
+    size_t tag_count;
+    const char *separator = memmem(name.p, name.len, INFLUX_SEPARATOR, strlen(INFLUX_SEPARATOR));
+
+    if (!separator || separator + strlen(INFLUX_SEPARATOR) == name.p + name.len)
+        return "a key without a field";
+    silt_arena_reset(wal->parsed);
+    return silt_series_key_parse((struct silt_str){name.p, (size_t)(separator - name.p)}, wal->parsed, &key,
+                                 &measurement, &tags, &tag_count);
+}
+
+static const char *check_key(struct influx_wal *wal, struct silt_str name, enum silt_type type)
+{
+    const struct influx_wal_key *key = find_key(wal, name);
+    if (!key)
+        return check_name(wal, name);
+    return key->count && key->type != type ? "values of two types for one field" : NULL;
+}
+
+/* So many values of a key; NULL: they are read over. */
+static void add_values(struct influx_wal *wal, struct influx_wal_key *key, enum silt_type type, uint32_t count,
+                       struct influx_bytes *in, const struct place *place)
+{
+    uint32_t strays = 0;
+    for (uint32_t i = 0; i < count && !in->short_of; i++) {
+        silt_time time = (silt_time)influx_take64(in);
+        union silt_value value = take_value(wal, type, in);
+        bool inside = time >= wal->start && time < wal->end;
+        strays += !inside;
+        if (!key || !inside || in->short_of)
+            continue;
+        key->times[key->count] = time;
+        key->values[key->count++] = value;
+    }
+    if (key && strays && !in->short_of)
+        influx_damaged(place->log, place->path, place->offset,
+                       "%" PRIu32 " of %" PRIu32 " values of %.*s have times that are not this shard's; they are left out",
+                       strays, count, SILT_FMT(key->key));
+}
+
 /* *wrong stays NULL if all of it was understood. */
-static enum silt_status add_write(struct influx_wal *wal, struct influx_bytes *in, const char **wrong,
-                                  struct silt_error *err)
+static enum silt_status add_write(struct influx_wal *wal, struct influx_bytes *in, const struct place *place,
+                                  const char **wrong, struct silt_error *err)
 {
     while (influx_left(in)) {
         uint8_t number = influx_take8(in);
@@ -131,24 +194,22 @@ static enum silt_status add_write(struct influx_wal *wal, struct influx_bytes *i
             *wrong = "a write that makes no sense";
             return SILT_OK;
         }
-        struct influx_wal_key *key = make_key(wal, name);
-        if (key->count && key->type != type) {
-            *wrong = "values of two types for one field";
-            return SILT_OK;
+        struct influx_wal_key *key = NULL;
+        const char *unfit = check_key(wal, name, type);
+        if (unfit) {
+            influx_damaged(place->log, place->path, place->offset, "%s: %.*s; its values are left out", unfit,
+                           SILT_FMT(name));
+        } else {
+            key = make_key(wal, name, place);
+            key->type = type;
+            enum silt_status rc = make_room(wal, key, count, err);
+            if (rc != SILT_OK)
+                return rc;
         }
-        key->type = type;
-        enum silt_status rc = make_room(wal, key, count, err);
-        if (rc != SILT_OK)
-            return rc;
-        for (uint32_t i = 0; i < count; i++) {
-            silt_time time = (silt_time)influx_take64(in);
-            union silt_value value = take_value(wal, type, in);
-            if (in->short_of) {
-                *wrong = "a write cut short";
-                return SILT_OK;
-            }
-            key->times[key->count] = time;
-            key->values[key->count++] = value;
+        add_values(wal, key, type, count, in, place);
+        if (in->short_of) {
+            *wrong = "a write cut short";
+            return SILT_OK;
         }
         if (silt_arena_exceeded(wal->arena))
             return silt_fail(err, SILT_LIMIT, "more text than may be kept in memory");
@@ -184,6 +245,8 @@ static void add_delete(struct influx_wal *wal, struct silt_str names)
 static const char *add_delete_range(struct influx_wal *wal, struct influx_bytes *in)
 {
     silt_time min = (silt_time)influx_take64(in), max = (silt_time)influx_take64(in);
+    if (min > max)
+        return "a delete that makes no sense";
     while (influx_left(in)) {
         struct silt_str name = influx_take_str(in, influx_take32(in));
         if (in->short_of)
@@ -193,14 +256,14 @@ static const char *add_delete_range(struct influx_wal *wal, struct influx_bytes 
     return in->short_of ? "a delete cut short" : NULL;
 }
 
-static enum silt_status add_entry(struct influx_wal *wal, uint8_t kind, struct silt_str packed, const char **wrong,
-                                  struct silt_error *err)
+static enum silt_status add_entry(struct influx_wal *wal, uint8_t kind, struct silt_str packed,
+                                  const struct place *place, const char **wrong, struct silt_error *err)
 {
     if ((*wrong = influx_unsnappy(packed, &wal->plain)))
         return SILT_OK;
     struct influx_bytes in = influx_bytes_from(wal->plain.p, wal->plain.len);
     if (kind == WRITE)
-        return add_write(wal, &in, wrong, err);
+        return add_write(wal, &in, place, wrong, err);
     if (kind == DELETE)
         add_delete(wal, (struct silt_str){wal->plain.p, wal->plain.len});
     else if (kind == DELETE_RANGE)
@@ -214,21 +277,22 @@ enum silt_status influx_wal_add(struct influx_wal *wal, const char *path, const 
                                 struct influx_log *log, struct silt_error *err)
 {
     struct influx_bytes in = influx_bytes_from(bytes, len);
+    path = silt_arena_str(wal->arena, (struct silt_str){path, strlen(path) + 1}).p; /* keys refer to it */
     while (influx_left(&in)) {
-        uint64_t offset = (uint64_t)(in.p - bytes);
+        const struct place place = {log, path, (uint64_t)(in.p - bytes)};
         uint8_t kind = influx_take8(&in);
         struct silt_str packed = influx_take_str(&in, influx_take32(&in));
         const char *wrong = NULL;
         if (in.short_of) { /* the write that was under way at a crash; nobody was told that it is there */
             if (!last)
-                influx_damaged(log, path, offset, "an entry cut short");
+                influx_damaged(log, path, place.offset, "an entry cut short");
             return SILT_OK;
         }
-        enum silt_status rc = add_entry(wal, kind, packed, &wrong, err);
+        enum silt_status rc = add_entry(wal, kind, packed, &place, &wrong, err);
         if (rc != SILT_OK)
             return rc;
         if (wrong) {
-            influx_damaged(log, path, offset, "%s; what follows in this file is left out", wrong);
+            influx_damaged(log, path, place.offset, "%s; what follows in this file is left out", wrong);
             return SILT_OK;
         }
     }

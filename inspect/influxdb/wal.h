@@ -15,13 +15,17 @@
 struct influx_wal_key {
     struct silt_str key;
     enum silt_type type;
+    const char *path; /* of the segment that had it first, and where in it */
+    uint64_t offset;
     size_t count, capacity;
     silt_time *times; /* after influx_wal_finish: strictly rising */
     union silt_value *values;
 };
 
 struct influx_wal {
+    silt_time start, end;        /* of the shard: none of its values is before start, or at end or later */
     struct silt_arena *arena;    /* keys and strings */
+    struct silt_arena *parsed;   /* a key that is looked at */
     struct influx_wal_key *keys; /* after influx_wal_finish: rising, each with values */
     size_t count, capacity;
     uint32_t *slots; /* hash table of indexes into keys, plus 1 */
@@ -29,7 +33,7 @@ struct influx_wal {
     struct silt_buffer plain;
 };
 
-void influx_wal_init(struct influx_wal *wal, struct silt_budget *budget);
+void influx_wal_init(struct influx_wal *wal, silt_time start, silt_time end, struct silt_budget *budget);
 void influx_wal_free(struct influx_wal *wal);
 /* One segment's bytes; path names it where it is damaged. last: of its shard, where a torn tail is no damage.
  * SILT_LIMIT: more than the budget allows. */

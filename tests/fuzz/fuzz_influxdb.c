@@ -67,7 +67,7 @@ static void try_file(const uint8_t *data, size_t size, bool right)
             mend(bytes, &file);
         struct influx_tsm newer = file, *files[] = {&file, &newer};
         struct influx_shard shard = {.files = files, .file_count = 2};
-        influx_wal_init(&shard.wal, NULL);
+        influx_wal_init(&shard.wal, INT64_MIN, INT64_MAX, NULL);
         influx_wal_finish(&shard.wal);
         influx_tombstones_parse(bytes + file.index, size - file.index, &newer.tombstones);
         scan_all(&shard);
@@ -83,7 +83,7 @@ static void try_log(const uint8_t *data, size_t size)
     struct silt_error err;
     silt_budget_init(&budget, "fuzz", (size_t)256 << 20, NULL);
     struct influx_shard shard = {0};
-    influx_wal_init(&shard.wal, &budget);
+    influx_wal_init(&shard.wal, INT64_MIN, INT64_MAX, &budget);
     influx_wal_add(&shard.wal, "fuzz", data, size, false, &quiet, &err);
     influx_wal_add(&shard.wal, "fuzz", data, size, true, &quiet, &err);
     influx_wal_finish(&shard.wal);

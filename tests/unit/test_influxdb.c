@@ -278,7 +278,7 @@ START_TEST(newest_wins)
     put_entry(&tombs, key, 28, 41); /* a whole block */
     ck_assert_ptr_null(influx_tombstones_parse((const uint8_t *)tombs.p, tombs.len, &old_file.tombstones));
     struct influx_shard shard = {.files = files, .file_count = 2};
-    influx_wal_init(&shard.wal, NULL);
+    influx_wal_init(&shard.wal, 0, 60, NULL);
     put_log_write(&log, key, 44, 50, 3000);
     put_log_write(&log, key, 46, 47, 4000);
     silt_buffer_append(&plain, "none#!~#v\ncpu,host=b#!~#v", 25);
@@ -332,6 +332,46 @@ START_TEST(newest_wins)
 }
 END_TEST
 
+/* InfluxDB's log has no checksums: times, names and types that it cannot have written are damage, the rest is read. */
+START_TEST(damaged_log)
+{
+    struct silt_buffer log = {0}, plain = {0};
+    struct influx_log damage = {.quiet = true};
+    struct influx_wal wal;
+    struct silt_error err;
+    static const silt_time times[] = {10, 11, 12, 18, 19};
+    const struct silt_str kept[] = {SILT_STR("cpu,host=a#!~#v"), SILT_STR("cpu,host=b#!~#v")};
+
+    influx_wal_init(&wal, 10, 20, NULL);
+    put_log_write(&log, "cpu,host=a#!~#v", 8, 12, 0); /* two too early */
+    put_log_write(&log, "cpu,host=a#!~#v", 18, 20, 0); /* one too late */
+    put_log_write(&log, "cpu,host=a#!~!v", 11, 12, 0); /* no separator, */
+    put_log_write(&log, "cpu,host=a#!~#", 11, 12, 0); /* no name, */
+    put_log_write(&log, "cpu,host#!~#v", 11, 12, 0); /* no tag, */
+    put_log_write(&log, ",host=a#!~#v", 11, 12, 0); /* no measurement */
+    put_log_write(&log, "cpu,host=b#!~#v", 10, 11, 0);
+    ck_assert_int_eq(influx_wal_add(&wal, "log", (const uint8_t *)log.p, log.len, true, &damage, &err), SILT_OK);
+    ck_assert_uint_eq(damage.damaged, 6);
+    log.len = 0; /* what is deleted from 30 to 5 */
+    put64(&plain, 30);
+    put64(&plain, 5);
+    put_log_entry(&log, 3, &plain);
+    ck_assert_int_eq(influx_wal_add(&wal, "log", (const uint8_t *)log.p, log.len, true, &damage, &err), SILT_OK);
+    ck_assert_uint_eq(damage.damaged, 7);
+    influx_wal_finish(&wal);
+    ck_assert_uint_eq(wal.count, 2);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert(silt_str_equal(wal.keys[i].key, kept[i]));
+    ck_assert_uint_eq(wal.keys[0].count, 5);
+    for (size_t i = 0; i < 5; i++)
+        ck_assert_int_eq(wal.keys[0].times[i], times[i]);
+    ck_assert_uint_eq(wal.keys[1].count, 2);
+    influx_wal_free(&wal);
+    silt_buffer_free(&log);
+    silt_buffer_free(&plain);
+}
+END_TEST
+
 START_TEST(meta_of_nothing)
 {
     struct silt_arena *arena = silt_arena_create(NULL);
@@ -362,6 +402,7 @@ int main(void)
     tcase_add_test(tests, simple8b);
     tcase_add_test(tests, tombstones);
     tcase_add_test(tests, newest_wins);
+    tcase_add_test(tests, damaged_log);
     tcase_add_test(tests, meta_of_nothing);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
