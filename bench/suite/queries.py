@@ -62,8 +62,8 @@ def vm_measures(count, names=None):
 
 
 def single_groupby(count, names, a, b):
-    """TSBS' single-groupby-COUNT-NAMES-*: the most in each minute, of some fields of some hosts."""
-    return Query("single-groupby-%d-%d-1" % (count, len(names)),
+    """TSBS' single-groupby-COUNT-NAMES-HOURS: the most in each minute, of some fields of some hosts."""
+    return Query("single-groupby-%d-%d-%d" % (count, len(names), max(1, (b - a) // 3600)),
                  "SELECT %s FROM cpu WHERE (%s) AND %s GROUP BY time(1m)" % (
                      ", ".join("max(%s)" % f for f in FIELDS[:count]), host_filter(names), between(a, b)),
                  prom_range("max(max_over_time(%s[60s]) keep_metric_names) by (__name__)" % vm_measures(count, names), a, b, 60))
@@ -94,6 +94,8 @@ def tsbs(hosts, steps):
                            min(whole_windows(length, 3600), 12 * 3600))
     middle = whole_windows(length // 2, 60)
     out = [single_groupby(fields, some_hosts(count, hosts), 0, hour) for fields, count in ((1, 1), (1, 8), (5, 1), (5, 8))]
+    if twelve > hour:
+        out += [single_groupby(fields, some_hosts(1, hosts), 0, twelve) for fields in (1, 5)]
     out += [cpu_max_all(some_hosts(count, hosts), 0, eight) for count in (1, 8)]
     out += [double_groupby(fields, twelve) for fields in (1, 5, 10)]
     out += [

@@ -4,6 +4,7 @@
  */
 #include "server/csv_sink.h"
 #include "server/msgpack_sink.h"
+#include "tests/run_suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -267,7 +268,6 @@ int main(void)
 {
     Suite *suite = suite_create("formats");
     TCase *tests = tcase_create("formats");
-    SRunner *runner = srunner_create(suite);
 
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_csv_shapes);
@@ -277,8 +277,5 @@ int main(void)
     tcase_add_test(tests, test_spool);
     tcase_add_test(tests, test_spool_budget);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }
