@@ -78,3 +78,17 @@ void silt_block_put(void *p, size_t bytes)
     for (unsigned i = 0; i < out_count; i++)
         munmap(out[i].p, out[i].bytes);
 }
+
+void silt_blocks_give_back(void)
+{
+    struct block out[KEPT_MAX];
+
+    pthread_mutex_lock(&blocks.lock);
+    unsigned count = blocks.count;
+    memcpy(out, blocks.kept, count * sizeof(*out));
+    blocks.count = 0;
+    blocks.bytes = 0;
+    pthread_mutex_unlock(&blocks.lock);
+    for (unsigned i = 0; i < count; i++)
+        munmap(out[i].p, out[i].bytes);
+}

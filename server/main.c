@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define GIVE_BACK_SECONDS 10
+#define HEAPS_PER_CORE 2
 #define FLUSH_SECONDS_MAX 120 /* for the store, after the requests */
 
 extern char **environ;
@@ -84,11 +86,15 @@ static int run(const struct silt_server_options *options, int argc, char **argv)
     struct guard guard;
     pthread_t thread;
     sigset_t awaited;
-    int received = 0;
+    int received;
 
-    /* Bodies of a megabyte pass between threads all the time: without this, each is mapped and unmapped anew. */
-    mallopt(M_MMAP_THRESHOLD, 32 << 20);
-    mallopt(M_TRIM_THRESHOLD, 512 << 20);
+    /* Bodies of a megabyte pass between threads all the time: without this, each is mapped and unmapped anew. What grows beyond
+     * some megabytes is a query's: moved by the system as it grows, not copied, and gone when it is freed. */
+    mallopt(M_MMAP_THRESHOLD, 8 << 20);
+    /* A heap keeps 8 to 16 MB at its end, which nobody can ask it for later; so there are few heaps. */
+    mallopt(M_TRIM_THRESHOLD, 16 << 20);
+    mallopt(M_TOP_PAD, 8 << 20);
+    mallopt(M_ARENA_MAX, HEAPS_PER_CORE * (int)sysconf(_SC_NPROCESSORS_ONLN));
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_DFL); /* not ignored, or it could not be waited for */
     sigemptyset(&guard.signals);
@@ -112,9 +118,12 @@ static int run(const struct silt_server_options *options, int argc, char **argv)
     notify = notify_open();
     notify_watch(notify, turns, server);
     notify_send(notify, "READY=1\nSTATUS=listening on %s", options->http_bind);
-    for (;;) {
-        if (sigwait(&awaited, &received) != 0)
+    for (size_t lowest = 0;;) {
+        received = sigtimedwait(&awaited, NULL, &(struct timespec){.tv_sec = GIVE_BACK_SECONDS});
+        if (received < 0) {
+            lowest = silt_memory_give_back(lowest);
             continue;
+        }
         if (received != SIGHUP)
             break;
         notify_send(notify, "RELOADING=1\nMONOTONIC_USEC=%llu",

@@ -164,6 +164,14 @@ struct silt_arena;
 /* Large memory past malloc's heaps: at least *bytes, which becomes what was given; NULL: the system has none. */
 void *silt_block_get(size_t *bytes);
 void silt_block_put(void *p, size_t bytes);
+/* All that are kept for the next to ask. */
+void silt_blocks_give_back(void);
+
+/*
+ * To be called now and then, by one thread: if much more of the process' own memory is resident than `lowest`, what is free in
+ * it goes back to the system. Gives `lowest` for the next call; 0 for the first one.
+ */
+size_t silt_memory_give_back(size_t lowest);
 
 struct silt_arena *silt_arena_create(struct silt_budget *budget); /* budget NULL: unbounded */
 void silt_arena_destroy(struct silt_arena *arena);                /* NULL is fine */

@@ -46,6 +46,48 @@ START_TEST(blocks_are_kept_within_a_bound)
 }
 END_TEST
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+enum { PIECES = 3000, PIECE_BYTES = 50000 };
+
+/* A worker after a large query: everything is freed but the last piece, which keeps the heap's top. */
+static void *free_most(void *arg)
+{
+    static char *pieces[PIECES];
+    pthread_barrier_t *barrier = arg;
+
+    for (int i = 0; i < PIECES; i++)
+        memset(pieces[i] = silt_malloc(PIECE_BYTES), 1, PIECE_BYTES);
+    for (int i = 0; i < PIECES - 1; i++)
+        free(pieces[i]);
+    pthread_barrier_wait(barrier);
+    pthread_barrier_wait(barrier);
+    free(pieces[PIECES - 1]);
+    return NULL;
+}
+
+START_TEST(freed_memory_is_given_back)
+{
+    const size_t much = (size_t)PIECES * PIECE_BYTES, little = (size_t)10 << 20;
+    size_t before = silt_memory_give_back(SIZE_MAX), kept = (size_t)4 << 20;
+    pthread_barrier_t barrier;
+    pthread_t thread;
+
+    pthread_barrier_init(&barrier, NULL, 2);
+    ck_assert_int_eq(pthread_create(&thread, NULL, free_most, &barrier), 0);
+    pthread_barrier_wait(&barrier);
+    char *block = silt_block_get(&kept);
+    memset(block, 1, kept);
+    silt_block_put(block, kept);
+    ck_assert_uint_eq(silt_memory_give_back(before + much), before + much); /* not so much more than that: nothing is done */
+    ck_assert_uint_ge(silt_memory_give_back(SIZE_MAX), before + much - little);
+    ck_assert_uint_lt(silt_memory_give_back(before), before + little);
+    pthread_barrier_wait(&barrier);
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&barrier);
+}
+END_TEST
+#endif
+
 START_TEST(arena_pieces_are_aligned_and_apart)
 {
     struct silt_arena *arena = silt_arena_create(NULL);
@@ -359,6 +401,9 @@ int main(void)
     TCase *tcase = tcase_create("base");
     tcase_set_timeout(tcase, 60); /* a sanitizer makes memory dear */
     tcase_add_test(tcase, blocks_are_kept_within_a_bound);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    tcase_add_test(tcase, freed_memory_is_given_back);
+#endif
     tcase_add_test(tcase, arena_pieces_are_aligned_and_apart);
     tcase_add_test(tcase, arena_is_charged_and_released);
     tcase_add_test(tcase, arena_refuses_absurd_sizes);
