@@ -129,19 +129,26 @@ def headline(figures):
     return markdown(["what"] + list(SERVERS) + ["to " + s for s in SERVERS[1:]], rows) if rows else None
 
 
-def behind(figures, only=()):
+def cells(line):
+    return [text.strip() for text in line.strip("| ").split(" | ")]
+
+
+def behind(text):
+    """Where a document's own tables say that a peer is ahead: those that these runs had nothing for among them."""
     rows = []
-    for mode, metrics in SHOWN.items():
-        for metric in (m for m in metrics if m not in NEVER_BEHIND and (m in only or not only)
-                       and not (mode == "queries" and m == "p99_ms")):
-            for case in dict.fromkeys(f["case"] for f in figures if f["mode"] == mode):
-                values = by_server(figures, mode, case, metric)
-                for other in SERVERS[1:]:
-                    ratio = ahead(metric, values.get("siltd"), values.get(other))
-                    if ratio is not None and ratio < 1:
-                        rows.append(["%s, %s" % (mode, case), metric_name(metric), cell(values["siltd"]), other, cell(values[other]),
-                                     times(ratio)])
-    return markdown(["what", "figure", "siltd", "who is ahead", "its figure", "siltd to it"], rows) if rows else "Nowhere in these runs."
+    for mode, words, body in re.findall(r"<!-- table (\S+) ([^>]*?) -->\n(.*?)<!-- end -->", text, re.S):
+        metric, _, prefix = words.partition(" ")
+        lines = body.splitlines()
+        if metric in NEVER_BEHIND or not lines:
+            continue
+        head = cells(lines[0])
+        for row in map(cells, lines[2:]):
+            for other in SERVERS[1:]:
+                ratio = row[head.index("to " + other)] if "to " + other in head else "-"
+                if ratio != "-" and float(ratio.rstrip(" ×").replace(",", "")) < 1:
+                    rows.append(["%s, %s" % (mode.replace("-", " "), (prefix + " " + row[0]).strip()), head[0], row[head.index("siltd")], other,
+                                 row[head.index(other)], ratio])
+    return markdown(["what", "figure", "siltd", "who is ahead", "its figure", "siltd to it"], rows) if rows else "Nowhere."
 
 
 def metric_name(metric):
@@ -203,8 +210,6 @@ def fill(kind, words, runs, metrics):
         return growth(figures, axis, wanted.split(","))
     if kind == "headline":
         return headline(figures)
-    if kind == "behind":
-        return behind(figures, metrics)
     return {"machine": machine, "verified": verified, "notes": notes}[kind](runs)
 
 
@@ -221,8 +226,9 @@ def write(paths, documents=(DOCUMENT, os.path.join(HOME, "README.md")), metrics=
             made = fill(match.group(2), (match.group(3) or "").strip(), runs, metrics)
             return match.group(0) if made is None else match.group(1) + "\n" + made + "\n<!-- end -->"
 
-        text, count = re.subn(r"(<!-- (table|growth|headline|behind|machine|verified|notes)( [^>]*?)? -->)\n.*?<!-- end -->", replace, text,
+        text, count = re.subn(r"(<!-- (table|growth|headline|machine|verified|notes)( [^>]*?)? -->)\n.*?<!-- end -->", replace, text,
                               flags=re.S)
+        text = re.sub(r"<!-- behind -->\n.*?<!-- end -->", lambda _: "<!-- behind -->\n" + behind(text) + "\n<!-- end -->", text, flags=re.S)
         with open(document, "w", encoding="utf-8") as f:
             f.write(text)
         print("%s: %d tables" % (document, count))
