@@ -7,26 +7,7 @@
 # Needs root, buildah, debootstrap and a Debian mirror ($DEBIAN_MIRROR); skipped otherwise.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-passed=0 failed=0
-
-skip() {
-    echo "skipped: $1"
-    echo "0 passed, 0 failed, 1 skipped"
-    exit 0
-}
-give_up() {
-    echo "FAILED: $1"
-    echo "$passed passed, $((failed + 1)) failed, 0 skipped"
-    exit 1
-}
-equal() { # name, want, got
-    if [ "$2" = "$3" ]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAILED: %s\n  want %s\n  got  %s\n' "$1" "$2" "$3"
-    fi
-}
+. tests/steps.sh
 
 [ "$(id -u)" -eq 0 ] || skip "not root"
 command -v buildah >/dev/null || skip "no buildah"
@@ -45,13 +26,7 @@ clean_up() {
 }
 trap clean_up EXIT
 
-if [ ! -f build/debian-12.tar ]; then
-    command -v debootstrap >/dev/null || skip "no debootstrap"
-    debootstrap --variant=minbase bookworm "$work/fresh" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$work/log" 2>&1 ||
-        { tail -n 5 "$work/log"; skip "debootstrap found no mirror"; }
-    tar -C "$work/fresh" -cf "$work/root.tar" . && mv "$work/root.tar" build/debian-12.tar
-    rm -rf "$work/fresh"
-fi
+clean_root "$work"
 base="$(images from scratch)" || give_up "an empty image"
 images add "$base" build/debian-12.tar / >/dev/null && images commit --rm "$base" docker.io/library/debian:12-slim >"$work/log" 2>&1 ||
     { tail -n 5 "$work/log"; give_up "the base image"; }
@@ -78,7 +53,7 @@ mapfile -t command < <(of_config 'c["Entrypoint"] + c["Cmd"]')
 
 container="$(images from --pull-never silt)" || give_up "a container"
 root="$(images mount "$container")" || give_up "a container's root"
-port="$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
+port="$(free_port)"
 inside=(chroot --userspec=silt:silt "$root" env -i "${environment[@]}" SILT_HTTP_BIND_ADDRESS="127.0.0.1:$port" SILT_PORT="$port")
 healthy() {
     "${inside[@]}" "${health[@]}" >/dev/null 2>&1
@@ -123,5 +98,4 @@ equal "the point after another start" "orders,1600000000000000000,12.5,Ulm" "$(l
 stop
 equal "another clean stop" 0 "$?"
 equal "no builder's tools are left in it" "" "$(ls "$root/usr/bin/cc" "$root/usr/bin/cmake" "$root/src" 2>/dev/null)"
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" -eq 0 ]
+end

@@ -9,42 +9,12 @@
 # for it, for one service, and waits for its READY=1 by asking the server.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-passed=0 failed=0
-
-skip() {
-    echo "skipped: $1"
-    echo "0 passed, 0 failed, 1 skipped"
-    exit 0
-}
-give_up() {
-    echo "FAILED: $1"
-    echo "$passed passed, $((failed + 1)) failed, 0 skipped"
-    exit 1
-}
-check() { # name, command...
-    local name="$1"
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $name"
-    fi
-}
-equal() { # name, want, got
-    if [ "$2" = "$3" ]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAILED: %s\n  want %s\n  got  %s\n' "$1" "$2" "$3"
-    fi
-}
+. tests/steps.sh
 
 # ---------------------------------------------------------------- outside: packages and a root
 
 if [ "${1:-}" != "--inside" ]; then
     [ "$(id -u)" -eq 0 ] || skip "not root"
-    command -v debootstrap >/dev/null || skip "no debootstrap"
     command -v dpkg-shlibdeps >/dev/null || script/setup --package || skip "no dpkg-dev"
     unshare --mount --pid --fork true 2>/dev/null || skip "no namespaces"
     work="$(mktemp -d /tmp/silt-package-XXXXXX)"
@@ -54,16 +24,11 @@ if [ "${1:-}" != "--inside" ]; then
         rm -rf "$work"
     }
     trap clean_up EXIT
+    clean_root "$work"
     rm -f build/release/silt_*.deb
     { cmake --preset release -DSILT_RELEASE=0.0.9 && script/package && mv build/release/silt_*.deb "$work/old.deb" &&
         cmake --preset release -USILT_RELEASE && script/package && cp build/release/silt_*.deb "$work/new.deb"; } >"$work/log" 2>&1 ||
         { tail -n 40 "$work/log"; give_up "script/package"; }
-    if [ ! -f build/debian-12.tar ]; then
-        debootstrap --variant=minbase bookworm "$work/fresh" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$work/log" 2>&1 ||
-            { tail -n 5 "$work/log"; skip "debootstrap found no mirror"; }
-        tar -C "$work/fresh" -cf "$work/root.tar" . && mv "$work/root.tar" build/debian-12.tar
-        rm -rf "$work/fresh"
-    fi
     mkdir "$work/root"
     tar -C "$work/root" -xpf build/debian-12.tar || give_up "root"
     cp /etc/resolv.conf "$work/root/etc/resolv.conf"
@@ -77,7 +42,7 @@ fi
 root="$2"
 mount -t proc proc "$root/proc" || give_up "proc"
 mount --bind /dev "$root/dev" || give_up "dev"
-port="$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
+port="$(free_port)"
 in_root() {
     chroot "$root" env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
         SILT_PORT="$port" "$@"
@@ -138,7 +103,7 @@ sums() {
     (cd "$root/var/lib/silt" && find . -type f -exec sha256sum {} + | sort)
 }
 
-apt update || { echo "skipped: no mirror"; echo "0 passed, 0 failed, 1 skipped"; exit 0; }
+apt update || skip "no mirror"
 check "install" apt install /tmp/old.deb
 equal "old version" "siltd 0.0.9" "$(in_root siltd --version | cut -d ' ' -f 1-2)"
 equal "the folder" "silt:silt 750" "$(in_root stat -c '%U:%G %a' /var/lib/silt)"
@@ -195,15 +160,10 @@ cp "$root/tmp/new.deb" "$root/root/download/silt_${new}_amd64.deb"
 for page in getting-started operations; do
     for block in $(seq "$(grep -c '^```sh$' "docs/$page.md")"); do
         awk -v wanted="$block" '/^```sh$/ { n++; on = n == wanted; next } /^```$/ { on = 0 } on' "docs/$page.md" >"$root/tmp/block"
-        if (cd "$root/root/download" && in_root sh -c 'cd /root/download && sh -ex /tmp/block') >"$root/tmp/log" 2>&1; then
-            passed=$((passed + 1))
-        else
-            failed=$((failed + 1))
-            printf 'FAILED: docs/%s.md, block %s\n' "$page" "$block"
-            tail -n 10 "$root/tmp/log"
-        fi
+        in_root sh -c 'cd /root/download && sh -ex /tmp/block' >"$root/tmp/log" 2>&1 ||
+            { tail -n 10 "$root/tmp/log"; false; }
+        equal "docs/$page.md, block $block" 0 "$?"
     done
 done
 
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" -eq 0 ]
+end
