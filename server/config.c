@@ -328,8 +328,12 @@ enum silt_status config_load(struct silt_server_options *options, int argc, char
     }
     if ((rc = config_read_file(options, config_path, must, &found, warnings, err)) != SILT_OK)
         return rc;
-    if (!found && (rc = config_read_file(options, "/etc/siltd/siltd.toml", false, &found, warnings, err)) != SILT_OK)
-        return rc;
+    if (!found) {
+        config_path = "/etc/silt/siltd.toml";
+        if ((rc = config_read_file(options, config_path, false, &found, warnings, err)) != SILT_OK)
+            return rc;
+    }
+    options->config_path = found ? config_path : NULL;
     if ((rc = config_read_influx_environment(options, environment, warnings, err)) != SILT_OK)
         return rc;
     if ((rc = config_read_environment(options, environment, err)) != SILT_OK)

@@ -104,7 +104,7 @@ void config_print(const struct silt_server_options *options, struct silt_buffer 
     struct silt_server_options *defaults = silt_malloc(sizeof(*defaults));
 
     silt_server_options_init(defaults);
-    silt_buffer_printf(out, "# siltd.toml, looked for at --config, $SILT_CONFIG, ./siltd.toml, /etc/siltd/siltd.toml.\n"
+    silt_buffer_printf(out, "# siltd.toml, looked for at --config, $SILT_CONFIG, ./siltd.toml, /etc/silt/siltd.toml.\n"
                             "# SILT_SECTION_KEY in the environment goes before the file. What is not marked as taken\n"
                             "# on SIGHUP needs a restart.\n");
     for (size_t i = 0; i < config_setting_count; i++) {
@@ -128,7 +128,7 @@ void config_help(struct silt_buffer *out)
     silt_buffer_printf(out,
                        "siltd " SILT_VERSION ", a time-series database with InfluxDB 1.x's interface\n\n"
                        "  --config FILE      settings, InfluxDB's influxdb.conf too; else $SILT_CONFIG, ./siltd.toml,\n"
-                       "                     /etc/siltd/siltd.toml\n"
+                       "                     /etc/silt/siltd.toml\n"
                        "  --http-bind ADDR   host:port to listen on\n"
                        "  --data-dir FOLDER  where everything is kept\n"
                        "  --print-config     print the settings in force as an explained siltd.toml, and end\n"

@@ -113,8 +113,8 @@ static int run(const struct silt_server_options *options, int argc, char **argv)
                             " what is lost\n", options->data_dir, options->data_dir);
         return 1;
     }
-    silt_log(SILT_LOG_INFO, "listening", "version=" SILT_VERSION " bind=\"%s\" port=%u data=\"%s\"",
-             options->http_bind, silt_server_port(server), options->data_dir);
+    silt_log(SILT_LOG_INFO, "listening", "version=" SILT_VERSION " bind=\"%s\" port=%u data=\"%s\" config=\"%s\"", options->http_bind,
+             silt_server_port(server), options->data_dir, options->config_path ? options->config_path : "");
     notify = notify_open();
     notify_watch(notify, turns, server);
     notify_send(notify, "READY=1\nSTATUS=listening on %s", options->http_bind);

@@ -111,6 +111,15 @@ class Unit(unittest.TestCase):
             bare = output(live.siltd_path(), "--config", "/dev/null", "--print-config", env={})
             self.assertEqual(here, bare.replace('dir = "./silt-data"', 'dir = "/var/lib/silt"'))
 
+    def test_place(self):
+        """The unit, the container and who calls siltd by hand read the same file."""
+        with open(os.path.join(live.ROOT, "packaging", "debian", "conffiles"), encoding="utf-8") as f:
+            (path,) = f.read().split()
+        self.assertIn("siltd.toml,\n                     %s\n" % path, output(live.siltd_path(), "--help"))
+        for name in ("packaging/siltd.service", "Dockerfile"):
+            with open(os.path.join(live.ROOT, name), encoding="utf-8") as f:
+                self.assertIn(path, f.read())
+
 
 class Scripts(unittest.TestCase):
     def test_shell_reads_them(self):

@@ -44,6 +44,8 @@ struct silt_collectd_options {
 /* Every setting, as siltd.toml has it (server/config.c is the table of names, bounds and defaults). A bound of 0 on a
  * number of things is "none" where the comment says so. What is atomic, silt_server_reload changes in a running server. */
 struct silt_server_options {
+    const char *config_path; /* the file that was read, borrowed; NULL: none */
+
     /* [data] */
     char data_dir[1024];
     enum silt_sync_mode sync_mode;
