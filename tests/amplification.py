@@ -23,6 +23,7 @@ import threading
 import time
 
 import live
+from judge import Judge
 
 BUILD = os.path.dirname(live.siltd_path())
 FILES_BOUND, WITH_LOG_BOUND = 3, 8
@@ -85,7 +86,7 @@ def main():
     arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
     strict = arguments.get("--strict", "no") == "yes"
     folder = tempfile.mkdtemp(prefix="silt-amplification-")
-    passed = failed = 0
+    judge = Judge()
     try:
         with live.start_siltd(folder, env={"SILT_DATA_MEMTABLE_SOFT": arguments.get("--soft", "32m")}) as server:
             server.query("CREATE DATABASE bench")
@@ -112,14 +113,13 @@ def main():
         for what, size, bound in (("files", all_files, FILES_BOUND), ("with log", all_files + log, WITH_LOG_BOUND), ("the disk", disk, None),
                                   ("room for files", files.most, None), ("room with the log", files.most_with_log, None)):
             ok = not bound or size <= bound * final
-            print("%s %-18s %8.1f MB, %5.2f times%s" % ("ok  " if ok else "FAIL" if strict else "over", what + ":", size / 1e6, size / final,
+            print("%s %-18s %8.1f MB, %5.2f times%s" % ("ok  " if ok else "over", what + ":", size / 1e6, size / final,
                                                        ", at most %d" % bound if bound else ""))
             if bound:
-                passed, failed = passed + (ok or not strict), failed + (not ok and strict)
+                judge.check(what, ok or not strict, "%.2f times" % (size / final))
     finally:
         shutil.rmtree(folder)
-    print("%d passed, %d failed, 0 skipped" % (passed, failed))
-    return 1 if failed else 0
+    return judge.end()
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import threading
 import time
 
 import live
+from judge import Judge
 
 BUILD = os.path.dirname(live.siltd_path())
 CONNECTIONS = 4
@@ -128,11 +129,7 @@ def main():
     work = tempfile.mkdtemp(prefix="silt-backup-load-")
     folder = arguments.get("--data", os.path.join(work, "server"))
     backups, copy = os.path.join(work, "backups"), os.path.join(work, "copy")
-    figures, results = {}, []
-
-    def check(name, ok, detail=""):
-        results.append(bool(ok))
-        print("%s %s %s" % ("ok  " if ok else "FAIL", name, detail), flush=True)
+    figures, judge = {}, Judge(tells_all=True)
 
     def note(what, value):
         figures.setdefault(what, []).append(value)
@@ -182,18 +179,18 @@ def main():
                     note("p99, " + way, load.quantile(.99))
                     refused += load.refused
                     acknowledged += BATCH * len(load.seconds)
-            check("no write refused", refused == 0, str(refused))
+            judge.check("no write refused", refused == 0, str(refused))
             want = contents(server)
         begin = time.monotonic()
         os.makedirs(os.path.join(work, "restored"))
         backup = os.path.join(backups, os.listdir(backups)[0])
         said = subprocess.run([os.path.join(BUILD, "silt-inspect"), "restore", backup, os.path.join(work, "restored", "data")],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        check("restored and verified", said.returncode == 0 and b"no damage found" in said.stdout, "%.1f s" % (time.monotonic() - begin))
+        judge.check("restored and verified", said.returncode == 0 and b"no damage found" in said.stdout, "%.1f s" % (time.monotonic() - begin))
         with live.start_siltd(os.path.join(work, "restored")) as server:
-            check("restored is equal", contents(server) == want, "%d policies" % len(want))
+            judge.check("restored is equal", contents(server) == want, "%d policies" % len(want))
             rows = load_rows(server)
-            check("rows acknowledged before are in it", rows >= had, "%d of %d and more" % (rows, had))
+            judge.check("rows acknowledged before are in it", rows >= had, "%d of %d and more" % (rows, had))
         print("medians:")
         middle = {what: statistics.median(values) for what, values in figures.items()}
         for what, value in middle.items():
@@ -202,12 +199,11 @@ def main():
             ratio = middle["p99, " + way] / middle["p99, alone"]
             print("     p99 with %s: %.2f times that alone" % (way, ratio))
             if strict:
-                check("fast enough by " + way, middle["rate of " + way] >= min(500, middle["cp and sync"]))
-                check("writers hardly notice " + way, ratio <= 2)
+                judge.check("fast enough by " + way, middle["rate of " + way] >= min(500, middle["cp and sync"]))
+                judge.check("writers hardly notice " + way, ratio <= 2)
     finally:
         shutil.rmtree(work)
-    print("%d passed, %d failed, 0 skipped" % (sum(results), len(results) - sum(results)))
-    return 0 if all(results) else 1
+    return judge.end()
 
 
 if __name__ == "__main__":

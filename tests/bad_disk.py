@@ -20,20 +20,11 @@ import time
 
 import full_disk
 import live
+from judge import Judge
 
 SOURCE = os.path.join(live.ROOT, "tests", "faulty_calls.c")
-results, skipped = [], 0
-
-
-def check(what, good, note=""):
-    results.append(bool(good))
-    print("%s %s %s" % ("ok  " if good else "FAIL", what, note if not good else ""), flush=True)
-
-
-def skip(what, why):
-    global skipped
-    skipped += 1
-    print("skipped: %s: %s" % (what, why))
+judge = Judge()
+check = judge.check
 
 
 def complaints(server):
@@ -81,12 +72,6 @@ def descriptors(server):
     return max(int(name) for name in os.listdir("/proc/%d/fd" % server.process.pid)) + 1
 
 
-def cpu_seconds(server):
-    with open("/proc/%d/stat" % server.process.pid) as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 class Writer:
     """A connection that was there before. Batches of a megabyte, so that the log soon needs a new file."""
 
@@ -124,9 +109,10 @@ def used_up(folder):
     for _ in range(64): # whatever is free below the highest, and more
         crowd.append(socket.create_connection(("127.0.0.1", server.port)))
     time.sleep(1)
-    before = cpu_seconds(server)
+    before = live.cpu_seconds(server.process.pid)
     time.sleep(1)
-    check("descriptors: nobody spins", cpu_seconds(server) - before < 0.5, cpu_seconds(server) - before)
+    used = live.cpu_seconds(server.process.pid) - before
+    check("descriptors: nobody spins", used < 0.5, used)
     status, text = 204, ""
     for _ in range(300):
         status, text = writer.write()
@@ -191,19 +177,19 @@ def broken_file_system(folder):
         f.truncate(600 << 20)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     if shutil.which("mkfs.ext4") is None or subprocess.run(["mkfs.ext4", "-q", "-F", image], **quiet).returncode:
-        return skip("a file system that breaks", "no mkfs.ext4")
+        return judge.skip("a file system that breaks", "no mkfs.ext4")
 
     def mount():
         return subprocess.run(["mount", "-o", "loop,errors=remount-ro", image, disk], **quiet).returncode
 
     if os.geteuid() != 0 or mount():
-        return skip("a file system that breaks", "no loop device can be mounted")
+        return judge.skip("a file system that breaks", "no loop device can be mounted")
     server = None
     try:
         device = next(line.split()[0] for line in open("/proc/mounts") if line.split()[1] == disk)
         trigger = "/sys/fs/ext4/%s/trigger_fs_error" % os.path.basename(device)
         if not os.access(trigger, os.W_OK):
-            return skip("a file system that breaks", "no " + trigger)
+            return judge.skip("a file system that breaks", "no " + trigger)
         server = live.start_siltd(disk)
         server.query("CREATE DATABASE k")
         load = full_disk.Load(server)
@@ -242,9 +228,7 @@ def main():
         broken_file_system(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    failed = results.count(False)
-    print("%d passed, %d failed, %d skipped" % (len(results) - failed, failed, skipped))
-    return 1 if failed else 0
+    return judge.end()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 import live
+from judge import Judge
 
 sys.path.insert(0, os.path.join(live.ROOT, "bench"))
 import report  # noqa: E402
@@ -29,13 +30,8 @@ CSV = "timestamp,value\n2020-01-01 00:00:00,1.5\n2020-01-01 00:05:00,2\n"
 
 def main():
     options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-    passed = failed = 0
-
-    def check(name, good, detail=""):
-        nonlocal passed, failed
-        passed, failed = passed + bool(good), failed + (not good)
-        if not good:
-            print("FAIL %s %s" % (name, detail))
+    judge = Judge()
+    check = judge.check
 
     with tempfile.TemporaryDirectory(prefix="silt-bench-test-") as folder:
         data, out = os.path.join(folder, "data"), os.path.join(folder, "out.json")
@@ -62,6 +58,18 @@ def main():
         report.write([out], [page])
         with open(page) as f:
             check("a report's tables", len(re.findall(r"^\|---", f.read(), re.M)) == len(tables))
+        kept = "<!-- table data bytes_per_value -->\n| x | siltd | influxd | to influxd |\n|---|---:|---:|---:|\n| lines.lp.gz | 3 | 1.5 | 0.5 × |\n" \
+            "| more | 3 | 6 | 2.00 × |\n<!-- end -->\n<!-- behind -->\n<!-- end -->\n"
+        with open(page, "w", encoding="utf-8") as f:
+            f.write(kept)
+        without = os.path.join(folder, "without.json")
+        with open(without, "w") as f:
+            json.dump(dict(found, figures=[]), f)
+        report.write([without], [page])
+        with open(page, encoding="utf-8") as f:
+            shown = f.read()
+        check("a table that stays as it was counts, too, where a peer is ahead",
+              "| data, lines.lp.gz | x | 3 | influxd | 1.5 | 0.5 × |" in shown and shown.count("more") == 1, shown)
         with open(report.DOCUMENT, encoding="utf-8") as f:
             document = f.read()
     for mode, metric in re.findall(r"<!-- table (\S+) (\S+)", document):
@@ -69,10 +77,8 @@ def main():
     commands = re.findall(r"^ *script/bench (.*)$", document, re.M)
     check("commands in the document", commands)
     for command in commands:
-        run.arguments(shlex.split(command))  # ends the test when it is not understood
-        passed += 1
-    print("%d passed, %d failed, 0 skipped" % (passed, failed))
-    return 1 if failed else 0
+        check("script/bench " + command, run.arguments(shlex.split(command)))  # which ends the test when it is not understood
+    return judge.end()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import threading
 import time
 
 import live
+from judge import Judge
 
 BATCH = 5000
 START = 1600000000
@@ -44,14 +45,6 @@ class Group:
 
     def remove(self):
         os.rmdir(self.folder)
-
-
-def status_of(pid, key):
-    with open("/proc/%d/status" % pid) as f:
-        for line in f:
-            if line.startswith(key + ":"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 class Load:
@@ -93,11 +86,7 @@ def main():
     except OSError as e:
         print("skipped: no control group can be made: %s\n0 passed, 0 failed, 1 skipped" % e)
         return 0
-    folder, results = tempfile.mkdtemp(prefix="silt-churn-"), []
-
-    def check(name, ok, detail=""):
-        results.append(ok)
-        print("%s %s %s" % ("ok  " if ok else "FAIL", name, detail), flush=True)
+    folder, judge = tempfile.mkdtemp(prefix="silt-churn-"), Judge(tells_all=True)
 
     try:
         with live.start_siltd(folder, group=group) as server:
@@ -123,11 +112,10 @@ def main():
             made = load.rounds[-1][1]
             print("     %d rounds, %d points, %.0f a second with this Python client, %d series made; slowest query %.0f ms"
                   % (len(load.rounds), load.points, load.points / took, made, slowest[0] * 1000))
-            pid = server.process.pid
-            print("     memory: %.0f MB resident, %.0f MB at most" % (status_of(pid, "VmRSS") / 1e6, status_of(pid, "VmHWM") / 1e6))
-            check("no write refused", not load.refused, str(load.refused[:2]))
-            check("queries answered all the time", not wrong, str(wrong[:2]))
-            check("not killed for its memory", server.process.poll() is None and group.kills() == 0)
+            print("     memory: %.0f MB resident, %.0f MB at most" % (server.memory() / 1e6, server.memory("VmHWM") / 1e6))
+            judge.check("no write refused", not load.refused, str(load.refused[:2]))
+            judge.check("queries answered all the time", not wrong, str(wrong[:2]))
+            judge.check("not killed for its memory", server.process.poll() is None and group.kills() == 0)
             for attempt in ("running", "after a kill"):
                 differ = []
                 for number in random.Random(1).sample(range(made), 200):
@@ -135,13 +123,13 @@ def main():
                     rows = answer["results"][0].get("series", [{"values": []}])[0]["values"]
                     if rows != [[at, number] for at in load.times_of(number)]:
                         differ.append((number, rows, load.times_of(number)))
-                check("200 series, " + attempt, not differ, str(differ[:2]))
+                judge.check("200 series, " + attempt, not differ, str(differ[:2]))
                 if attempt == "running":
                     server.kill()
                     begin = time.monotonic()
                     server = live.start_siltd(folder, group=group, patience=600)
                     print("     started in %.1f s after the kill" % (time.monotonic() - begin))
-            check("not killed later either", group.kills() == 0)
+            judge.check("not killed later either", group.kills() == 0)
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -151,8 +139,7 @@ def main():
                 break
             except OSError:  # its process is on its way out
                 time.sleep(0.1)
-    print("%d passed, %d failed, 0 skipped" % (sum(results), len(results) - sum(results)))
-    return 0 if all(results) else 1
+    return judge.end()
 
 
 if __name__ == "__main__":

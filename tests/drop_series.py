@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import live
+from judge import Judge
 
 BATCH = 10000
 STRICT_MS = 50
@@ -56,11 +57,7 @@ def main():
     arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
     series = int(arguments.get("--series", 100000))
     strict = arguments.get("--strict", "no") == "yes"
-    results = []
-
-    def check(name, ok, detail=""):
-        results.append(bool(ok))
-        print("%s %s %s" % ("ok  " if ok else "FAIL", name, detail), flush=True)
+    judge = Judge(tells_all=True)
 
     # What is left: series, rows, and of the room at most this part.
     for statement, left, rows, part in (("DELETE FROM m", 0, 0, 0), ("DELETE FROM m WHERE time < 2500ms", series, series, 0.6),
@@ -71,29 +68,28 @@ def main():
             with live.start_siltd(folder) as server:
                 server.query("CREATE DATABASE d")
                 refused = fill(server, series)
-                check("%s: filled" % statement, refused == 0 and number(server, "SHOW SERIES EXACT CARDINALITY FROM m") == series)
+                judge.check("%s: filled" % statement, refused == 0 and number(server, "SHOW SERIES EXACT CARDINALITY FROM m") == series)
                 cpu = cpu_ms(server)
                 whole, begin = data_bytes(folder), time.monotonic()
                 answer = server.query(statement, db="d")
                 took, cpu = (time.monotonic() - begin) * 1000, cpu_ms(server) - cpu
-                check("%s: acknowledged" % statement, "error" not in answer and (not strict or cpu < STRICT_MS),
+                judge.check("%s: acknowledged" % statement, "error" not in answer and (not strict or cpu < STRICT_MS),
                       "in %.1f ms, %.1f ms of processor time" % (took, cpu))
                 if statement.startswith("DROP DATABASE"):
                     server.query("CREATE DATABASE d")
                 else:
-                    check("%s: the others stay" % statement, number(server, "SELECT count(v) FROM keep") == 3000)
-                check("%s: rows gone" % statement, number(server, "SELECT count(v) FROM m") == rows)
-                check("%s: series gone" % statement, number(server, "SHOW SERIES EXACT CARDINALITY FROM m") == left)
+                    judge.check("%s: the others stay" % statement, number(server, "SELECT count(v) FROM keep") == 3000)
+                judge.check("%s: rows gone" % statement, number(server, "SELECT count(v) FROM m") == rows)
+                judge.check("%s: series gone" % statement, number(server, "SHOW SERIES EXACT CARDINALITY FROM m") == left)
                 server.request("POST", "/backup")
                 deadline, after, bound = time.monotonic() + PATIENCE_S, sys.maxsize, whole * part + 200000
                 while time.monotonic() < deadline and after > bound:
                     time.sleep(0.2)
                     after = data_bytes(folder)
-                check("%s: room comes back" % statement, after <= bound, "%.1f MB of %.1f MB left" % (after / 1e6, whole / 1e6))
+                judge.check("%s: room comes back" % statement, after <= bound, "%.1f MB of %.1f MB left" % (after / 1e6, whole / 1e6))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    print("%d passed, %d failed, 0 skipped" % (sum(results), len(results) - sum(results)))
-    return 0 if all(results) else 1
+    return judge.end()
 
 
 if __name__ == "__main__":

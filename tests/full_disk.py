@@ -16,6 +16,7 @@ import threading
 import time
 
 import live
+from judge import Judge
 
 DISK_MIB = 420
 WRITERS = 4
@@ -118,13 +119,7 @@ def lost(server, load):
     return missing
 
 
-def run(disk, soft_mib):
-    results = []
-
-    def check(what, good, note=""):
-        results.append(bool(good))
-        print("%s %s %s" % ("ok  " if good else "FAIL", what, note if not good else ""), flush=True)
-
+def run(disk, soft_mib, check):
     server = live.start_siltd(disk, env={"SILT_DATA_MEMTABLE_SOFT": "%dm" % soft_mib})
     server.query("CREATE DATABASE k")
     load = Load(server)
@@ -154,7 +149,6 @@ def run(disk, soft_mib):
     for how in "stopped", "killed":
         start_without_room(disk, how, load, check)
     shutil.rmtree(os.path.join(disk, "data"))
-    return results
 
 
 def start_without_room(disk, how, load, check):
@@ -180,12 +174,12 @@ def main():
             print("0 passed, 0 failed, %d skipped" % STEPS)
             return 0
         # With much memory the log is what finds no room, with little the flushes do.
-        results = []
+        judge = Judge()
         for soft_mib in (400, 16):
-            results += run(disk, soft_mib)
-        failed = results.count(False)
-        print("%d passed, %d failed, 0 skipped" % (len(results) - failed, failed + STEPS - len(results)))
-        return 1 if failed or len(results) != STEPS else 0
+            run(disk, soft_mib, judge.check)
+        if judge.passed + judge.failed != STEPS:
+            judge.check("as many steps as are told where they are skipped", False, judge.passed + judge.failed)
+        return judge.end()
     disk = tempfile.mkdtemp(prefix="silt-full-")
     try:
         # The mount is seen by this child alone and goes with it.

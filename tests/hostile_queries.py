@@ -18,6 +18,7 @@ import time
 import urllib.parse
 
 import live
+from judge import Judge
 
 MIB = 1 << 20
 MEMTABLE_SOFT, MEMTABLE_HARD = 32 * MIB, 96 * MIB
@@ -183,11 +184,7 @@ def main():
     long_run = "--long" in sys.argv[1:]
     series, deep, clients = (1000000, 2000000, 100) if long_run else (30000, 100000, 64)
     query_memory, queries_memory = (256 * MIB, 512 * MIB) if long_run else (64 * MIB, 160 * MIB)
-    results = []
-
-    def check(name, ok, detail=""):
-        results.append(bool(ok))
-        print("%s %s %s" % ("ok  " if ok else "FAIL", name, detail), flush=True)
+    judge = Judge(tells_all=True)
 
     settings = {"SILT_QUERY_MAX_MEMORY": str(query_memory), "SILT_QUERY_MAX_MEMORY_TOTAL": str(queries_memory),
                 "SILT_DATA_MEMTABLE_SOFT": str(MEMTABLE_SOFT), "SILT_DATA_MEMTABLE_HARD": str(MEMTABLE_HARD),
@@ -214,20 +211,19 @@ def main():
         beside.end()
         for seconds, kind in sorted(outcome.slow)[-5:]:
             print("     %.1f s  %s" % (seconds, kind))
-        check("every query ended with an answer or an error", not outcome.bad, "%d in %.1f s" % (outcome.ended, took))
+        judge.check("every query ended with an answer or an error", not outcome.bad, "%d in %.1f s" % (outcome.ended, took))
         for text in outcome.bad:
             print("     " + text)
-        check("resident memory within the budgets", beside.peak < budget,
+        judge.check("resident memory within the budgets", beside.peak < budget,
               "%d of %d MiB" % (beside.peak // MIB, budget // MIB))
-        check("writes went on", not beside.refused and beside.written > 100 * took,
+        judge.check("writes went on", not beside.refused and beside.written > 100 * took,
               "%d points, refused %d %s" % (beside.written, len(beside.refused), beside.refused[:1]))
-        check("/ping at once", max(beside.pings) < PING_SECONDS_MAX, "at most %.0f ms" % (max(beside.pings) * 1000))
-        check("the server lives", server.process.poll() is None)
+        judge.check("/ping at once", max(beside.pings) < PING_SECONDS_MAX, "at most %.0f ms" % (max(beside.pings) * 1000))
+        judge.check("the server lives", server.process.poll() is None)
         reply = json.loads(server.query("SELECT count(v) FROM new", db="d", epoch="s"))["results"][0]
-        check("what was written beside is there", reply["series"][0]["values"][0][1] == beside.written, str(reply)[:200])
-    check("the server ended well", server.process.returncode == 0, str(server.process.returncode))
-    print("%d passed, %d failed, 0 skipped" % (sum(results), len(results) - sum(results)))
-    return 0 if all(results) else 1
+        judge.check("what was written beside is there", reply["series"][0]["values"][0][1] == beside.written, str(reply)[:200])
+    judge.check("the server ended well", server.process.returncode == 0, str(server.process.returncode))
+    return judge.end()
 
 
 if __name__ == "__main__":

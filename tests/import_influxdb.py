@@ -21,18 +21,14 @@ import tempfile
 import time
 
 import live
+from judge import Judge
 from live import inspect
 
 DAY = 86400
 START = 1600000000 // (7 * DAY) * (7 * DAY)
 EAGER = {"INFLUXDB_DATA_CACHE_SNAPSHOT_MEMORY_SIZE": "1", "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": "1s"}
-results = []
-
-
-def check(what, good, note=""):
-    results.append(bool(good))
-    if not good:
-        print("FAIL %s: %s" % (what, str(note)[:3000]))
+judge = Judge()
+check = judge.check
 
 
 # ---------------------------------------------------------------- what influxd writes
@@ -322,6 +318,9 @@ def test_damage(source, work, rng):
     told = 0
     for kind, pattern in kinds.items():
         paths = sorted(glob.glob(os.path.join(source, pattern)))
+        if kind == "tombstone" and not paths:
+            judge.skip("damaged tombstones", "influxd has merged them away")
+            continue
         check("there are files: " + kind, paths, pattern)
         for where in ("blocks", "end", "any", "cut") if kind == "tsm" else ("any", "cut"):
             path = rng.choice(paths)
@@ -449,7 +448,7 @@ def measure(points, seed):
         print("status %d, %.1f s with verification, %.2f million values a second" % (status, seconds, rows * hosts * fields / seconds / 1e6))
         shutil.rmtree(os.path.join(work, "data"))
         kill_and_go_on(server.folder, work, seconds)
-        return status or not all(results)
+        return status or judge.failed > 0
     finally:
         server.stop()
         shutil.rmtree(server.folder, ignore_errors=True)
@@ -468,9 +467,7 @@ def main():
     if args.points:
         return measure(args.points, args.seed)
     test(args.seed)
-    failed = results.count(False)
-    print("%d passed, %d failed, 0 skipped" % (len(results) - failed, failed))
-    return 1 if failed else 0
+    return judge.end()
 
 
 if __name__ == "__main__":

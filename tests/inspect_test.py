@@ -13,16 +13,12 @@ import sys
 import tempfile
 
 import live
+from judge import Judge
 from live import inspect
 
 HOSTS, ROWS = 30, 400
-results = []
-
-
-def check(what, good, note=""):
-    results.append(bool(good))
-    if not good:
-        print("FAIL %s: %s" % (what, note))
+judge = Judge()
+check = judge.check
 
 
 def fill(server):
@@ -162,9 +158,7 @@ def main():
         check("what cannot be opened is not damaged", status == 2 and "LOCK" in err and "restore a backup" not in out, (status, out, err))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    failed = results.count(False)
-    print("%d passed, %d failed, 0 skipped" % (len(results) - failed, failed))
-    return 1 if failed else 0
+    return judge.end()
 
 
 if __name__ == "__main__":

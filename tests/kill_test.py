@@ -13,7 +13,6 @@ fifth round ends with a clean stop instead. Prints the seed, and `N passed, N fa
 """
 import http.client
 import json
-import os
 import random
 import re
 import shutil

@@ -42,6 +42,21 @@ def free_port():
         return s.getsockname()[1]
 
 
+def status_bytes(pid, key):
+    """A line of /proc/PID/status: VmRSS, resident now; VmHWM, the most so far. 0: there is none."""
+    with open("/proc/%d/status" % pid) as f:
+        for line in f:
+            if line.startswith(key + ":"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def cpu_seconds(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Server:
     """A running server; use as a context manager."""
 
@@ -107,8 +122,7 @@ class Server:
         if sanitizer():
             samples = (line.rsplit(" ", 1) for line in self.request("GET", "/metrics").body.decode().splitlines() if line[:1] != "#")
             return int(sum(float(value) for name, value in samples if name.split("{")[0] in COUNTED))
-        with open("/proc/%d/status" % self.process.pid) as f:
-            return next(int(line.split()[1]) << 10 for line in f if line.startswith(what + ":"))
+        return status_bytes(self.process.pid, what)
 
     def kill(self):
         """As a power cut would, for the process."""
@@ -140,12 +154,12 @@ def make_certificate(folder, name, serial=1):
 
 def start_siltd(folder=None, args=(), env=None, trusted=None, group=None, patience=60):
     """A siltd on a free port. A folder given is kept at stop, so that it can be started on again. It does not write
-    statistics into _internal, which would come and go in answers, unless env says so."""
+    statistics into _internal, which would come and go in answers, unless env says so, and reads no file of settings that this machine has."""
     keep = folder is not None
     folder = folder or tempfile.mkdtemp(prefix="silt-test-")
     port = free_port()
     argv = [siltd_path(), "--http-bind", "127.0.0.1:%d" % port, "--data-dir", os.path.join(folder, "data"), *args]
-    return Server(argv, port, folder, env={"SILT_MONITOR_STORE_ENABLED": "false", **os.environ, **(env or {})}, keep=keep,
+    return Server(argv, port, folder, env={"SILT_MONITOR_STORE_ENABLED": "false", "SILT_CONFIG": "/dev/null", **os.environ, **(env or {})}, keep=keep,
                   trusted=trusted, group=group, patience=patience)
 
 

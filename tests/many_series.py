@@ -8,13 +8,13 @@ the limit; SHOW TAG VALUES and a one-series query answer right; the server start
 printed, not asserted. Prints `N passed, N failed, 0 skipped`.
 """
 import json
-import os
 import shutil
 import sys
 import tempfile
 import time
 
 import live
+from judge import Judge
 
 BATCH = 5000
 BYTES_PER_SERIES_MAX = 1024
@@ -25,11 +25,7 @@ def main():
     arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
     series = int(arguments.get("--series", 200000))
     folder = tempfile.mkdtemp(prefix="silt-many-")
-    results = []
-
-    def check(name, ok, detail=""):
-        results.append(ok)
-        print("%s %s %s" % ("ok  " if ok else "FAIL", name, detail))
+    judge = Judge(tells_all=True)
 
     def timed(name, server, q):
         begin = time.monotonic()
@@ -49,22 +45,22 @@ def main():
                     refused += server.write("\n".join(lines), db="m", precision="s").status != 204
                 if point == 0:
                     used = server.memory()
-                    check("memory after one point each", used < BASE_BYTES + series * BYTES_PER_SERIES_MAX,
+                    judge.check("memory after one point each", used < BASE_BYTES + series * BYTES_PER_SERIES_MAX,
                           "%.0f bytes per series" % (used / series))
             print("     %.0f rows/s with this Python client" % (11 * series / (time.monotonic() - begin)))
-            check("no write refused", refused == 0, "%d refused" % refused)
+            judge.check("no write refused", refused == 0, "%d refused" % refused)
             used = server.memory()
-            check("memory after eleven points each", used < BASE_BYTES + series * BYTES_PER_SERIES_MAX,
+            judge.check("memory after eleven points each", used < BASE_BYTES + series * BYTES_PER_SERIES_MAX,
                   "%.0f bytes per series" % (used / series))
             values = timed("racks", server, "SHOW TAG VALUES WITH KEY = rack")["series"][0]["values"]
-            check("SHOW TAG VALUES", len(values) == 100)
+            judge.check("SHOW TAG VALUES", len(values) == 100)
             keys = timed("keys", server, "SHOW SERIES LIMIT 3 OFFSET 10")["series"][0]["values"]
             wanted = sorted("m,id=id%d,rack=r%d,zone=z%d" % (i, i % 100, i % 7) for i in range(series))[10:13]
-            check("SHOW SERIES LIMIT", [key for key, in keys] == wanted, str(keys))
+            judge.check("SHOW SERIES LIMIT", [key for key, in keys] == wanted, str(keys))
             estimate = timed("estimate", server, "SHOW SERIES CARDINALITY")["series"][0]["values"]
-            check("SHOW SERIES CARDINALITY", estimate == [[series]], str(estimate))
+            judge.check("SHOW SERIES CARDINALITY", estimate == [[series]], str(estimate))
             one = timed("one", server, "SELECT v FROM m WHERE id = 'id%d'" % (series // 2))["series"][0]["values"]
-            check("one series", len(one) == 11 and one[0] == [1600000000, series // 2])
+            judge.check("one series", len(one) == 11 and one[0] == [1600000000, series // 2])
             server.kill()
         begin = time.monotonic()
         with live.start_siltd(folder) as server:
@@ -72,17 +68,16 @@ def main():
             time.sleep(1)  # postings are made behind the start
             timed("one after a second", server, "SELECT v FROM m WHERE id = 'id4'")
             count = timed("count", server, "SELECT count(v) FROM m")["series"][0]["values"][0][1]
-            check("all points after a kill", count == 11 * series, str(count))
+            judge.check("all points after a kill", count == 11 * series, str(count))
         begin = time.monotonic()
         with live.start_siltd(folder) as server:
             print("     started in %.2f s after a clean stop" % (time.monotonic() - begin))
             timed("one at once", server, "SELECT v FROM m WHERE id = 'id5'")
             one = timed("one", server, "SELECT v FROM m WHERE id = 'id3'")["series"][0]["values"]
-            check("one series after a restart", len(one) == 11)
+            judge.check("one series after a restart", len(one) == 11)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print("%d passed, %d failed, 0 skipped" % (sum(results), len(results) - sum(results)))
-    return 0 if all(results) else 1
+    return judge.end()
 
 
 if __name__ == "__main__":

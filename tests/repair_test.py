@@ -13,16 +13,12 @@ import sys
 import tempfile
 
 import live
+from judge import Judge
 from live import inspect
 
 HOSTS, ROWS = 20, 300
-results = []
-
-
-def check(what, good, note=""):
-    results.append(bool(good))
-    if not good:
-        print("FAIL %s: %s" % (what, note))
+judge = Judge()
+check = judge.check
 
 
 def flip(path, at):
@@ -330,9 +326,7 @@ def main():
         catalog_case(folder, stopped)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    failed = results.count(False)
-    print("%d passed, %d failed, 0 skipped" % (len(results) - failed, failed))
-    return 1 if failed else 0
+    return judge.end()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ some time for the work; folders gone; series that had points there alone gone; w
 p99 is printed; with --strict yes it must be at most doubled, else at most a second longer, for noisy machines. Prints `N passed, N failed, 0 skipped`.
 """
 import http.client
-import json
 import os
 import shutil
 import sys
@@ -21,6 +20,7 @@ import threading
 import time
 
 import live
+from judge import Judge
 
 BATCH = 5000
 CONNECTIONS = 4
@@ -114,11 +114,7 @@ def main():
     strict = arguments.get("--strict", "no") == "yes"
     folder = tempfile.mkdtemp(prefix="silt-retention-")
     settings = {"SILT_RETENTION_CHECK_INTERVAL": "%ds" % CHECK_SECONDS}
-    results = []
-
-    def check(name, ok, detail=""):
-        results.append(bool(ok))
-        print("%s %s %s" % ("ok  " if ok else "FAIL", name, detail))
+    judge = Judge(tells_all=True)
 
     def ask(server, q):
         return server.query_json(q, db="d", epoch="s")["results"][0]
@@ -156,7 +152,7 @@ def main():
             refused += fill(server, "keep", kept, kept * 1000, now_hour - (kept + 2) * HOUR)
             print("     filled in %.1f s" % (time.monotonic() - begin))
             old = groups_of(server)
-            check("groups filled", refused == 0 and len(old) == groups, str(len(old)))
+            judge.check("groups filled", refused == 0 and len(old) == groups, str(len(old)))
         with live.start_siltd(folder, env=settings) as server:
             def written_by(duration):
                 load = Load(server, rate)
@@ -176,16 +172,16 @@ def main():
             left = len(groups_of(server) & old)
             time.sleep(max(0, seconds - gone - 1))
             load.stop().describe("%d groups expire" % groups)
-            check("old groups gone", left == 0, "%d left, %.1f s after ALTER, checked every %d s" % (
+            judge.check("old groups gone", left == 0, "%d left, %.1f s after ALTER, checked every %d s" % (
                 left, gone, CHECK_SECONDS))
             ratio = load.quantile(.99) / calm.quantile(.99)
             print("     p99 times %.2f" % ratio)
             if strict:
-                check("p99 of writes at most doubled", ratio <= 2)
+                judge.check("p99 of writes at most doubled", ratio <= 2)
             else:
-                check("no stall of writes", load.quantile(.99) < 2 * calm.quantile(.99) + 1000)
+                judge.check("no stall of writes", load.quantile(.99) < 2 * calm.quantile(.99) + 1000)
             rows += len(calm.seconds) + len(load.seconds)
-            check("no write refused", not calm.refused and not load.refused, str((calm.refused + load.refused)[:5]))
+            judge.check("no write refused", not calm.refused and not load.refused, str((calm.refused + load.refused)[:5]))
             # The last of it (folders, series) may still be under way behind what SHOW SHARDS tells.
             deadline, series = time.monotonic() + 60, -1
             while time.monotonic() < deadline:
@@ -193,18 +189,17 @@ def main():
                 if left_on_disk(old) == 0 and series == 0:
                     break
                 time.sleep(0.1)
-            check("folders gone", left_on_disk(old) == 0, "%d left" % left_on_disk(old))
-            check("series gone", series == 0, "%d left" % series)
+            judge.check("folders gone", left_on_disk(old) == 0, "%d left" % left_on_disk(old))
+            judge.check("series gone", series == 0, "%d left" % series)
             count = live_rows(server)
-            check("new rows all there", count == rows * BATCH, "%d of %d" % (count, rows * BATCH))
+            judge.check("new rows all there", count == rows * BATCH, "%d of %d" % (count, rows * BATCH))
         with live.start_siltd(folder, env=settings) as server:
-            check("nothing comes back", not groups_of(server) & old and value(server, "SELECT count(v) FROM p.old") == 0)
+            judge.check("nothing comes back", not groups_of(server) & old and value(server, "SELECT count(v) FROM p.old") == 0)
             count = live_rows(server)
-            check("new rows after a start", count == rows * BATCH, "%d of %d" % (count, rows * BATCH))
+            judge.check("new rows after a start", count == rows * BATCH, "%d of %d" % (count, rows * BATCH))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print("%d passed, %d failed, 0 skipped" % (sum(results), len(results) - sum(results)))
-    return 0 if all(results) else 1
+    return judge.end()
 
 
 if __name__ == "__main__":

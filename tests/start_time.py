@@ -20,6 +20,7 @@ import threading
 import time
 
 import live
+from judge import Judge
 
 HOSTS = 4000
 VARIANTS = 50  # rows of random values, which take turns: as hard to compress as if none came twice
@@ -96,13 +97,10 @@ def forget_cached(folder):
             os.close(file)
 
 
-class Judge:
+class StartJudge(Judge):
     def __init__(self, strict):
-        self.strict, self.results = strict, []
-
-    def check(self, name, ok, detail=""):
-        self.results.append(ok)
-        print("%s %s %s" % ("ok  " if ok else "FAIL", name, detail), flush=True)
+        super().__init__(tells_all=True)
+        self.strict = strict
 
     def started(self, name, folder, series, steps, seconds_most):
         """The server, started: how long until it listens, and until both queries are answered right."""
@@ -135,7 +133,7 @@ def main():
     series = int(arguments.get("--series", 20000))
     steps = int(float(arguments.get("--gigabytes", 0.01)) * 1e9 / ROW_BYTES / HOSTS) + 1
     log_rows = int(arguments.get("--log-rows", 200000))
-    judge = Judge(arguments.get("--strict") == "yes")
+    judge = StartJudge(arguments.get("--strict") == "yes")
     folder = arguments.get("--folder") or tempfile.mkdtemp(prefix="silt-start-")
     os.makedirs(folder, exist_ok=True)
     facts = os.path.join(folder, "facts")
@@ -169,8 +167,7 @@ def main():
     finally:
         if "--folder" not in arguments:
             shutil.rmtree(folder, ignore_errors=True)
-    print("%d passed, %d failed, 0 skipped" % (sum(judge.results), len(judge.results) - sum(judge.results)))
-    return 0 if all(judge.results) else 1
+    return judge.end()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """growth.py - how siltd's time, memory and disk grow: with rows, with series, with the range a query covers, with connections; three orders
 of magnitude of each. What docs/benchmarks.md's cost model stands on.
 """
+import live
+
 from . import clients, process, queries, servers
 
 HOSTS = 100
@@ -16,7 +18,7 @@ LAP_STEPS = 1000  # rows are sent again with later times: a lap of bodies is all
 
 def at_rest(peer, values):
     peer.rest()
-    peak = process.status_bytes(peer.pid, "VmHWM")
+    peak = live.status_bytes(peer.pid, "VmHWM")
     size = peer.rest_bytes()
     return {"cpu_s": peer.ended_cpu, "peak_mb": peak / 1e6, "disk_mb": size / 1e6, "bytes_per_value": size / values}
 
@@ -64,7 +66,7 @@ def series(context):
         with servers.Silt() as peer:
             took = clients.load(peer, kind="cardinality", hosts=wanted, steps=2)
             rest = at_rest(peer, took["values"])
-            start = process.status_bytes(peer.pid, "VmRSS")
+            start = live.status_bytes(peer.pid, "VmRSS")
             one = "SELECT value FROM load WHERE hostname = 'host_%d'" % (wanted // 2)
             first = clients.ask(peer, [peer.query_path(one)], requests=1, warmup=0)["p50_ms"]
             add(context, "series", wanted, rows_per_s=took["rows_per_s"], **rest, restarted_mb=start / 1e6, first_ms=first, **ask(

@@ -1,4 +1,4 @@
-"""process.py - what a server takes of the machine, read from /proc: processor time, memory, disk; and the machine's traits."""
+"""process.py - what a server takes of the machine, memory and disk; and the machine's traits."""
 import contextlib
 import os
 import platform
@@ -7,22 +7,9 @@ import tempfile
 import threading
 import time
 
-TICKS = os.sysconf("SC_CLK_TCK")
+import live
+
 SAMPLE_SECONDS = 0.05
-
-
-def cpu_seconds(pid):
-    with open("/proc/%d/stat" % pid) as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def status_bytes(pid, key):
-    with open("/proc/%d/status" % pid) as f:
-        for line in f:
-            if line.startswith(key + ":"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 def disk_bytes(folder):
@@ -45,7 +32,7 @@ class PeakMemory:
     def __enter__(self):
         with open("/proc/%d/clear_refs" % self.pid, "w") as f:
             f.write("5")
-        self.before = status_bytes(self.pid, "VmRSS")
+        self.before = live.status_bytes(self.pid, "VmRSS")
         self.anon, self.over = 0, threading.Event()
         self.thread = threading.Thread(target=self.watch, daemon=True)
         self.thread.start()
@@ -54,14 +41,14 @@ class PeakMemory:
     def watch(self):
         with contextlib.suppress(OSError):  # the process ended: the reader of the figures will find out
             while not self.over.wait(SAMPLE_SECONDS):
-                self.anon = max(self.anon, status_bytes(self.pid, "RssAnon"))
+                self.anon = max(self.anon, live.status_bytes(self.pid, "RssAnon"))
 
     def __exit__(self, *unused):
         self.over.set()
         self.thread.join()
         if os.path.exists("/proc/%d" % self.pid):
-            self.anon = max(self.anon, status_bytes(self.pid, "RssAnon"))
-            self.peak = status_bytes(self.pid, "VmHWM")
+            self.anon = max(self.anon, live.status_bytes(self.pid, "RssAnon"))
+            self.peak = live.status_bytes(self.pid, "VmHWM")
         else:
             self.peak = 0
 

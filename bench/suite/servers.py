@@ -54,7 +54,7 @@ class Peer:
 
     def cpu(self):
         """CPU seconds since the first start, restarts among them."""
-        return self.ended_cpu + process.cpu_seconds(self.pid)
+        return self.ended_cpu + live.cpu_seconds(self.pid)
 
     def restart(self, between=lambda: None):
         """Stop in order, do `between`, start on the same folder. Gives what stopping and `between` took in all."""

@@ -1,6 +1,4 @@
 """SHOW QUERIES and KILL QUERY: what runs is listed, and ends with an error when it is killed."""
-import json
-import re
 import time
 import unittest
 

@@ -3,9 +3,9 @@ import difflib
 import os
 import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import judge  # noqa: E402
 import live  # noqa: E402
 
 SILT = os.environ.get("SILT", os.path.join(os.path.dirname(live.siltd_path()), "silt"))
@@ -32,9 +32,8 @@ bytes,k=ünï v=18446744073709551616 1577836800000000000
 """ + "".join("many,n=%d v=%di %d\n" % (i % 3, i, 1577836800000000000 + i * 1000000000) for i in range(2500))
 
 
-class Judge:
-    def __init__(self):
-        self.passed = self.failed = self.skipped = 0
+class Judge(judge.Judge):
+    true = judge.Judge.check
 
     def same(self, what, got, want):
         if got == want:
@@ -46,17 +45,6 @@ class Judge:
             lines = [text.replace("],[", "],\n[").replace("', '", "',\n'").split("\n") for text in lines]
             changes = list(difflib.unified_diff(lines[0], lines[1], "want", "got", n=1, lineterm=""))
             print("%s:\n%s\n" % (what, "\n".join(line[:300] for line in changes[:30])))
-
-    def true(self, what, condition, seen=""):
-        if condition:
-            self.passed += 1
-            return
-        self.failed += 1
-        print("%s: not so\n%s" % (what, seen))
-
-    def end(self):
-        print("%d passed, %d failed, %d skipped" % (self.passed, self.failed, self.skipped))
-        return 1 if self.failed else 0
 
 
 def environment(home, **more):

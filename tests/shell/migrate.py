@@ -464,14 +464,7 @@ def load_much(old, wanted):
 
 
 def memory_mb(pid):
-    with open("/proc/%d/status" % pid, encoding="utf-8") as f:
-        return int(next(line for line in f if line.startswith("VmHWM")).split()[1]) // 1024
-
-
-def cpu_seconds(pid):
-    with open("/proc/%d/stat" % pid, encoding="utf-8") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return common.live.status_bytes(pid, "VmHWM") // 2**20
 
 
 def long_run(judge, wanted, home):
@@ -482,7 +475,7 @@ def long_run(judge, wanted, home):
         migration = Migration(old, new, home, "-users", "none")
         work = resource.getrusage(resource.RUSAGE_CHILDREN)
         loader = work.ru_utime + work.ru_stime
-        loading = cpu_seconds(old.process.pid)
+        loading = common.live.cpu_seconds(old.process.pid)
         process, started = migration.start(), time.monotonic()
         migration.wait_for(b"copied", max(2, wanted // 3000000), process)
         process.send_signal(signal.SIGKILL)
@@ -502,8 +495,8 @@ def long_run(judge, wanted, home):
         counted = sum(int(row["target"]) for row in migration.report() if row["verdict"] == "equal")
         judge.true("all values", counted >= values * 0.9, (counted, values))
         work = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print("processor seconds: silt %.0f, siltd %.0f, influxd %.0f" % (work.ru_utime + work.ru_stime - loader, cpu_seconds(new.process.pid),
-                                                                          cpu_seconds(old.process.pid) - loading))
+        print("processor seconds: silt %.0f, siltd %.0f, influxd %.0f" % (work.ru_utime + work.ru_stime - loader, common.live.cpu_seconds(new.process.pid),
+                                                                          common.live.cpu_seconds(old.process.pid) - loading))
         print("%sboth runs: %.0f s, %.0f values/s; peak memory of silt %d MB, siltd %d MB, influxd %d MB" % (
             out.decode(), seconds, counted / seconds, peak, memory_mb(new.process.pid), memory_mb(old.process.pid)), flush=True)
 

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """same_as_influx.py - the same command lines to silt and to the real `influx` shell 1.6.7, both talking to one siltd: standard
 output, standard error and exit status to the byte."""
-import os
 import sys
 import tempfile
 
