@@ -37,6 +37,8 @@ const struct setting config_settings[] = {
      "points of more series are refused; 0: no bound"},
     {"data", "max-values-per-tag", KIND_COUNT, FIELD(tag_values_max), 0, INT64_MAX, "0",
      "points that give a tag of a measurement more values are refused; 0: no bound"},
+    {"data", "compact-full-write-cold-duration", KIND_DURATION, FIELD(compact_rest_ms), 100, 365 * DAYS_MS, "10m",
+     "a shard group without writes for so long, and longer if there is little to be won, becomes one file"},
 
     {"http", "bind-address", KIND_ADDRESS, FIELD(http_bind), 1, 0, "127.0.0.1:8086",
      "host:port; \":8086\" listens on every address"},

@@ -136,6 +136,7 @@ static void add_config(struct builder *b, const struct silt_server_options *opti
         ADD(b, "config-cqs", COLUMN("enabled", boolean_cell(false)));
     ADD(b, "config-data", COLUMN("cache-max-memory-size", number_cell(options->memtable_hard_bytes)),
         COLUMN("cache-snapshot-memory-size", number_cell(options->memtable_soft_bytes)),
+        COLUMN("compact-full-write-cold-duration", duration_cell(b, options->compact_rest_ms)),
         COLUMN("dir", string_cell(silt_str_from(options->data_dir))),
         COLUMN("wal-dir", string_cell(silt_arena_printf(b->arena, "%s/wal", options->data_dir))),
         COLUMN("wal-fsync-delay",

@@ -64,6 +64,7 @@ static enum silt_status open_storage(struct silt_server *server, struct silt_err
     options.index_bytes_max = shares.index;
     options.series_max = server->options.series_max;
     options.tag_values_max = server->options.tag_values_max;
+    options.compact_rest_ms = server->options.compact_rest_ms;
     options.retention_off = !server->options.retention;
     options.retention_interval_ms = server->options.retention_interval_ms;
     enum silt_status rc = silt_storage_open(&options, &server->http.storage, err);

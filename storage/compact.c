@@ -15,7 +15,6 @@
 #include <stdlib.h>
 
 #define COPY_ROWS_MIN 512u
-#define COLD_MS ((uint64_t)600 * 1000)
 #define TOMBSTONES_MAX 64u
 
 struct pending { /* rows that wait to become a row group */
@@ -314,7 +313,7 @@ static bool choose(struct silt_storage *storage, struct shard *shard, const stru
     uint64_t bytes = 0, hidden = 0;
     for (size_t i = 0; i < version->file_count; i++) {
         const struct manifest_file *facts = &version->files[i]->facts;
-        files[i].bytes = facts->bytes;
+        files[i] = (struct compact_file){.bytes = facts->bytes, .min = facts->min, .max = facts->max, .merged = facts->level > 0};
         bytes += facts->bytes;
         hidden += hidden_bytes(version, version->files[i]);
         for (size_t t = 0; t < version->tombstone_count; t++)
@@ -322,9 +321,11 @@ static bool choose(struct silt_storage *storage, struct shard *shard, const stru
                 && version->tombstones[t]->max >= facts->min)
                 files[i].masked = true;
     }
-    uint64_t idle = silt_clock_monotonic_ns() / 1000000 - atomic_load_explicit(&shard->changed_ms, memory_order_relaxed);
-    bool cold = full || hidden > bytes / 2 || version->tombstone_count > TOMBSTONES_MAX || (idle > COLD_MS && shard_oldest_seq(shard) == 0);
-    bool worth = compact_plan(files, version->file_count, storage->options.compact_files_max, cold, choice);
+    uint64_t idle_ms = silt_clock_monotonic_ns() / 1000000 - atomic_load_explicit(&shard->changed_ms, memory_order_relaxed);
+    double rest = shard_oldest_seq(shard) == 0 ? (double)idle_ms / (double)storage->options.compact_rest_ms : 0;
+    if (full || hidden > bytes / 2 || version->tombstone_count > TOMBSTONES_MAX)
+        rest = COMPACT_ANY;
+    bool worth = compact_plan(files, version->file_count, storage->options.compact_files_min, rest, choice);
     free(files);
     return worth;
 }

@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define AGE_MS_MAX ((uint64_t)600 * 1000)
+#define AGE_MS_MAX ((uint64_t)3600 * 1000)
+#define AGE_MS_MIN ((uint64_t)600 * 1000) /* from here on when the rows make row groups, or much of the log would have to be read at a start */
+#define LOG_SEGMENTS_MIN 8u
 #define LOG_SEGMENTS_MAX 32u /* what is still in memory of older ones is flushed: a start would have to read the log from there on */
 
 /* Row groups of one series. */
@@ -243,13 +245,17 @@ enum silt_status flush_shard(struct silt_storage *storage, struct shard *shard, 
 }
 
 /* Whether the active generation should be rotated for its size or age, or because it keeps the log from being trimmed. */
-static bool is_due(struct shard *shard, uint64_t now_ms, uint64_t old_seq)
+static bool is_due(struct shard *shard, uint64_t now_ms, uint64_t old_seq, uint64_t oldish_seq)
 {
     pthread_mutex_lock(&shard->lock);
     wal_lock(shard->wal);
     const struct generation *active = shard->active;
-    bool due = active->first_seq != 0
-               && (active->first_seq < old_seq || now_ms - active->born_ms > AGE_MS_MAX || generation_is_full(active));
+    bool due = false;
+    if (active->first_seq != 0) {
+        uint64_t age_ms = now_ms - active->born_ms;
+        due = active->first_seq < old_seq || age_ms > AGE_MS_MAX || generation_is_full(active)
+              || (age_ms > AGE_MS_MIN && (active->first_seq < oldish_seq || generation_has_groups(active)));
+    }
     wal_unlock(shard->wal);
     pthread_mutex_unlock(&shard->lock);
     return due;
@@ -262,12 +268,13 @@ enum silt_status flush_step(struct silt_storage *storage, bool all, bool *did, s
     bool flushed = false;
     size_t count = all_shards(storage, &shards), largest = 0;
     uint64_t now_ms = silt_clock_monotonic_ns() / 1000000, old_seq = wal_seq_behind(storage->wal, LOG_SEGMENTS_MAX);
+    uint64_t oldish_seq = wal_seq_behind(storage->wal, LOG_SEGMENTS_MIN);
     size_t used = atomic_load_explicit(&storage->memtable_budget.used_bytes, memory_order_relaxed);
     for (size_t i = 0; i < count; i++)
         if (shard_memory(shards[i]) > shard_memory(shards[largest]))
             largest = i;
     for (size_t i = 0; i < count && rc == SILT_OK; i++) {
-        bool rotate = all || is_due(shards[i], now_ms, old_seq) || (i == largest && used > storage->soft_bytes / 4);
+        bool rotate = all || is_due(shards[i], now_ms, old_seq, oldish_seq) || (i == largest && used > storage->soft_bytes / 4);
         rc = flush_shard(storage, shards[i], rotate, &flushed, err);
     }
     for (size_t i = 0; i < count; i++)

@@ -72,14 +72,17 @@ static struct generation *generation_create(struct shard *shard)
     return generation;
 }
 
-bool generation_is_full(const struct generation *generation)
+bool generation_has_groups(const struct generation *generation)
 {
     struct memtable_stats stats;
-    size_t bytes = memtable_bytes(generation->mt);
-    if (bytes <= GENERATION_BYTES_MIN || bytes > GENERATION_BYTES_MAX)
-        return bytes > GENERATION_BYTES_MAX;
     memtable_stats(generation->mt, &stats);
     return stats.rows >= GENERATION_ROWS_WORTH * stats.series;
+}
+
+bool generation_is_full(const struct generation *generation)
+{
+    size_t bytes = memtable_bytes(generation->mt);
+    return bytes > GENERATION_BYTES_MAX || (bytes > GENERATION_BYTES_MIN && generation_has_groups(generation));
 }
 
 void generation_release(struct generation *generation)

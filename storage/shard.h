@@ -124,6 +124,8 @@ uint64_t shard_next_file_id(struct shard *shard);
 struct generation *shard_enter_locked(struct shard *shard, uint64_t seq);
 void generation_leave(struct generation *generation);
 void generation_release(struct generation *generation);
+/* Its series have rows enough, see GENERATION_ROWS_WORTH. */
+bool generation_has_groups(const struct generation *generation);
 /* Whether it should be flushed for its size. */
 bool generation_is_full(const struct generation *generation);
 

@@ -15,7 +15,8 @@
 #define TICK_MS 5000u
 #define RETENTION_MS_DEFAULT 1800000u
 #define SOFT_BYTES_DEFAULT ((size_t)1 << 30)
-#define FILES_MAX_DEFAULT 6u
+#define FILES_MIN_DEFAULT 6u
+#define REST_MS_DEFAULT 600000u
 #define CLOSE_FLUSH_NS ((uint64_t)15 * 1000000000) /* thousands of small groups would keep a stop waiting for minutes */
 
 void silt_storage_options_init(struct silt_storage_options *options)
@@ -23,7 +24,7 @@ void silt_storage_options_init(struct silt_storage_options *options)
     memset(options, 0, sizeof(*options));
     options->sync_mode = SILT_SYNC_FSYNC;
     options->sync_interval_ms = 100;
-    options->compact_files_max = FILES_MAX_DEFAULT;
+    options->compact_files_min = FILES_MIN_DEFAULT;
 }
 
 /* ---------------------------------------------------------------- background */
@@ -243,8 +244,10 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     silt_budget_init(&storage->memtable_budget, "memtable memory", SIZE_MAX, &storage->root);
     storage->pieces = piece_pool_create(storage->soft_bytes / 4 < GENERATION_BYTES_MAX ? storage->soft_bytes / 4 : GENERATION_BYTES_MAX);
     silt_budget_init(&storage->index_budget, "series index memory", SIZE_MAX, &storage->root);
-    if (storage->options.compact_files_max == 0)
-        storage->options.compact_files_max = FILES_MAX_DEFAULT;
+    if (storage->options.compact_files_min == 0)
+        storage->options.compact_files_min = FILES_MIN_DEFAULT;
+    if (storage->options.compact_rest_ms == 0)
+        storage->options.compact_rest_ms = REST_MS_DEFAULT;
     if (storage->options.retention_interval_ms == 0)
         storage->options.retention_interval_ms = RETENTION_MS_DEFAULT;
     if (options->vfs) {

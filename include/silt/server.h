@@ -54,6 +54,7 @@ struct silt_server_options {
     uint64_t memtable_soft_bytes, memtable_hard_bytes; /* 0: a share of max_memory */
     uint64_t index_bytes_max;                          /* of series; 0: a share of max_memory */
     uint64_t series_max, tag_values_max;               /* of a database, of a tag of a measurement; 0: none */
+    uint64_t compact_rest_ms;                          /* without a write, until the files of a shard group become one */
 
     /* [http] */
     char http_bind[256];         /* host:port, :port, [v6]:port; port 0: any free one */

@@ -101,7 +101,7 @@ enum silt_status open_store(struct sim *sim, struct silt_error *err)
     options.vfs = sim->vfs;
     options.background_off = !sim->background;
     options.retention_interval_ms = 60000;
-    options.compact_files_max = 3;
+    options.compact_files_min = 3;
     options.wal_segment_bytes = 8 << 10;
     options.now = sim_now;
     options.now_arg = sim;

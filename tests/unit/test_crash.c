@@ -38,7 +38,7 @@ static enum silt_status open_store(struct run *run, struct silt_error *err)
     silt_storage_options_init(&options);
     options.vfs = run->vfs;
     options.background_off = true;
-    options.compact_files_max = 3;
+    options.compact_files_min = 3;
     options.wal_segment_bytes = 2 << 10; /* a run goes through several */
     return silt_storage_open(&options, &run->storage, err);
 }

@@ -29,7 +29,7 @@ static void open_store(void)
     fixture_options(&options);
     options.data_dir = NULL;
     options.vfs = vfs;
-    options.compact_files_max = 2;
+    options.compact_files_min = 2;
     options.wal_segment_bytes = SEGMENT_BYTES;
     fixture_open(&options);
 }
