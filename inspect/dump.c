@@ -190,10 +190,11 @@ static enum silt_status print_record(void *arg, uint64_t seq, uint8_t kind, cons
     enum silt_status rc = record_get_delete(payload, bytes, &what, err);
     if (rc != SILT_OK)
         return rc;
-    printf("    database %u: %" PRIu64 " series of %.*s, %s to %s%s%s%s\n", what.database,
+    printf("    database %u: %" PRIu64 " series of %.*s, %s to %s%s%s%s%s\n", what.database,
            roaring_bitmap_get_cardinality(what.series), SILT_FMT(what.measurement), inspect_time(what.min, min),
            inspect_time(what.max, max), what.flags & RECORD_HIDE ? ", points" : "",
-           what.flags & RECORD_REMOVE ? ", series" : "", what.flags & RECORD_FREE_TYPES ? ", field types" : "");
+           what.flags & RECORD_REMOVE ? ", series" : "", what.flags & RECORD_FREE_TYPES ? ", field types" : "",
+           what.flags & RECORD_SUSPECT ? ", series without points" : "");
     roaring_bitmap_free(what.series);
     return SILT_OK;
 }

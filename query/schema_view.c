@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#define SETTLE_MS 20u /* then it is looked whether the query goes on */
+
 static int by_text(const void *a, const void *b)
 {
     return silt_str_compare(*(const struct silt_str *)a, *(const struct silt_str *)b);
@@ -85,6 +87,21 @@ enum silt_status schema_view_open(struct exec *exec, struct silt_str database, s
             return rc;
     }
     return strings_give(&names, &view->measurements, &view->measurement_count);
+}
+
+enum silt_status schema_list_open(struct exec *exec, struct silt_str database, struct silt_str rp, bool all_policies,
+                                  silt_time min, silt_time max, struct schema_view *view, struct silt_error *err)
+{
+    struct silt_source *source = exec->options->source;
+    uint64_t ticket = 0;
+    enum silt_status rc = SILT_OK;
+    while (source->settled && rc == SILT_OK && !source->settled(source, database, &ticket, SETTLE_MS))
+        rc = exec_check(exec, err);
+    if (rc != SILT_OK) {
+        *view = (struct schema_view){.exec = exec, .database = database};
+        return rc;
+    }
+    return schema_view_open(exec, database, rp, all_policies, min, max, view, err);
 }
 
 void schema_view_close(struct schema_view *view)

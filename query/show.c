@@ -72,7 +72,7 @@ static enum silt_status show_open(struct show *show, bool follow_source)
     }
     if ((rc = database_check(show, database)) != SILT_OK || (rc = show_split(show)) != SILT_OK)
         return rc;
-    return schema_view_open(show->exec, database, rp, rp.len == 0, show->condition.min, show->condition.max, &show->view,
+    return schema_list_open(show->exec, database, rp, rp.len == 0, show->condition.min, show->condition.max, &show->view,
                             show->err);
 }
 
@@ -191,7 +191,7 @@ static enum silt_status show_measurements(struct show *show)
 
     if (database.len == 0)
         return silt_fail(show->err, SILT_INVALID, "database name required");
-    rc = schema_view_open(exec, database, (struct silt_str){0}, true, SILT_TIME_MIN, SILT_TIME_MAX, &show->view, show->err);
+    rc = schema_list_open(exec, database, (struct silt_str){0}, true, SILT_TIME_MIN, SILT_TIME_MAX, &show->view, show->err);
     if (rc == SILT_NOT_FOUND) /* an unknown database has no measurements */
         return SILT_OK;
     if (rc == SILT_OK && statement->condition && (rc = measurement_condition_check(show, statement->condition)) != SILT_OK)
@@ -296,7 +296,7 @@ static enum silt_status places_open(struct show *show, struct place_list *places
     }
     for (size_t i = 0; i < places->count; i++) {
         struct place *place = &places->items[i];
-        if ((rc = schema_view_open(show->exec, place->database, place->rp, false, show->condition.min,
+        if ((rc = schema_list_open(show->exec, place->database, place->rp, false, show->condition.min,
                                    show->condition.max, &place->view, show->err)) != SILT_OK)
             return rc;
         /* the policy has to exist and to have a shard, that is all */
@@ -304,7 +304,7 @@ static enum silt_status places_open(struct show *show, struct place_list *places
         if (series && !rows && reader && reader->ops->shard_count(reader)) {
             place->only_in_shards = false;
             schema_view_close(&place->view);
-            if ((rc = schema_view_open(show->exec, place->database, (struct silt_str){0}, true, SILT_TIME_MIN,
+            if ((rc = schema_list_open(show->exec, place->database, (struct silt_str){0}, true, SILT_TIME_MIN,
                                        SILT_TIME_MAX, &place->view, show->err)) != SILT_OK)
                 return rc;
         }

@@ -410,7 +410,7 @@ static enum silt_status open_places(struct counting *c, bool whole, silt_time mi
         if (source && !source->is_regex && source->name.len == 0)
             return silt_fail(c->err, SILT_INVALID, "invalid measurement");
         c->place_count++; /* to be closed */
-        if ((rc = schema_view_open(exec, place->database, place->rp, whole, min, max, &place->view, c->err)) != SILT_OK)
+        if ((rc = schema_list_open(exec, place->database, place->rp, whole, min, max, &place->view, c->err)) != SILT_OK)
             return rc;
         for (size_t m = 0; m < place->view.measurement_count; m++) {
             if (source && !show_source_names(exec, source, 1, place->view.measurements[m]))

@@ -534,21 +534,15 @@ static enum silt_status drop_in_one(struct catalog *catalog, const enum statemen
 }
 
 /* In bounded steps, so that no other call waits for long. */
-static enum silt_status drop_series_of(struct catalog *catalog, uint32_t database_id, struct silt_error *err)
+enum silt_status catalog_drop_rest(struct catalog *catalog, uint32_t id, bool *more, struct silt_error *err)
 {
-    int changed = 1;
-    while (changed > 0) {
-        enum silt_status rc = catalog_change_begin(catalog, err);
-        if (rc != SILT_OK)
-            return rc;
-        BIND(catalog, DROP_SERIES_CHUNK, (int64_t)((uint64_t)database_id << 32),
-             (int64_t)(((uint64_t)database_id + 1) << 32), DROP_CHUNK_ROWS);
-        rc = step(catalog, DROP_SERIES_CHUNK, err);
-        changed = sqlite3_changes(catalog->db);
-        if ((rc = catalog_change_end(catalog, rc, err)) != SILT_OK)
-            return rc;
-    }
-    return SILT_OK;
+    enum silt_status rc = catalog_change_begin(catalog, err);
+    if (rc != SILT_OK)
+        return rc;
+    BIND(catalog, DROP_SERIES_CHUNK, (int64_t)((uint64_t)id << 32), (int64_t)(((uint64_t)id + 1) << 32), DROP_CHUNK_ROWS);
+    rc = step(catalog, DROP_SERIES_CHUNK, err);
+    *more = sqlite3_changes(catalog->db) > 0;
+    return catalog_change_end(catalog, rc, err);
 }
 
 enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, struct silt_error *err)
@@ -558,13 +552,7 @@ enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, str
                                          DROP_FIELDS_OF_DATABASE,        DROP_MEASUREMENTS_OF_DATABASE,
                                          DROP_QUERIES_OF_DATABASE,       DROP_PRIVILEGES_OF_DATABASE,
                                          DROP_DATABASE};
-    /* The database goes first: series without one are never loaded. Their rows follow; a crash leaves them to the next
-     * start. */
-    struct silt_error late;
-    enum silt_status rc = drop_in_one(catalog, all, sizeof(all) / sizeof(all[0]), id, err);
-    if (rc == SILT_OK && drop_series_of(catalog, id, &late) != SILT_OK)
-        silt_log(SILT_LOG_WARN, "series of a dropped database stay until the next start", "error=\"%s\"", late.text);
-    return rc;
+    return drop_in_one(catalog, all, sizeof(all) / sizeof(all[0]), id, err); /* series without a database are never loaded */
 }
 
 /* Finds one series per database, so it costs nothing where nothing is left over. */
@@ -585,8 +573,9 @@ static enum silt_status drop_leftover_series(struct catalog *catalog, struct sil
         if (known != SQLITE_ROW && known != SQLITE_DONE)
             rc = catalog_fail(catalog, statement_texts[IS_DATABASE], err);
         sqlite3_reset(catalog->statements[IS_DATABASE]);
-        if (known == SQLITE_DONE)
-            rc = drop_series_of(catalog, (uint32_t)database_id, err);
+        bool more = known == SQLITE_DONE;
+        while (more && rc == SILT_OK)
+            rc = catalog_drop_rest(catalog, (uint32_t)database_id, &more, err);
         from = (database_id + 1) << 32;
     }
     return rc;
@@ -692,6 +681,11 @@ enum silt_status catalog_set_lonely(struct catalog *catalog, bool lonely, struct
 {
     enum silt_status rc = catalog_change_begin(catalog, err);
     return rc != SILT_OK ? rc : catalog_change_end(catalog, put_meta(catalog, "lonely", lonely, err), err);
+}
+
+enum silt_status catalog_put_lonely(struct catalog *catalog, struct silt_error *err)
+{
+    return put_meta(catalog, "lonely", 1, err);
 }
 
 enum silt_status catalog_lonely(struct catalog *catalog, bool *lonely, struct silt_error *err)

@@ -76,8 +76,11 @@ enum silt_status catalog_next_epoch(struct catalog *catalog, uint64_t *epoch, st
 /* With its first policy, the default one, whose ids are filled in; NULL: none. Both or neither. */
 enum silt_status catalog_create_database(struct catalog *catalog, struct silt_str name, struct catalog_policy *policy,
                                          uint32_t *id, struct silt_error *err);
-/* Of the database and all that belongs to it. */
+/* Of the database and all that belongs to it, but for its series. */
 enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, struct silt_error *err);
+/* Some of its series, which take a while if they are many and which nobody reads any more; *more: there are others. Those
+ * that are left at a crash go at the next start. */
+enum silt_status catalog_drop_rest(struct catalog *catalog, uint32_t id, bool *more, struct silt_error *err);
 /* Both in one transaction when make_default is set. */
 enum silt_status catalog_create_policy(struct catalog *catalog, const struct catalog_policy *policy, bool make_default,
                                        uint32_t *id, struct silt_error *err);
@@ -93,7 +96,7 @@ enum silt_status catalog_create_shards(struct catalog *catalog, uint32_t databas
                                        struct silt_error *err);
 /* With their types; sets the mark. */
 enum silt_status catalog_drop_shards(struct catalog *catalog, const uint64_t *ids, size_t count, struct silt_error *err);
-/* The mark: series may be without points, because shards were dropped. */
+/* The mark: series may be without points, because of a delete or because shards were dropped. */
 enum silt_status catalog_set_lonely(struct catalog *catalog, bool lonely, struct silt_error *err);
 enum silt_status catalog_lonely(struct catalog *catalog, bool *lonely, struct silt_error *err);
 
@@ -163,6 +166,7 @@ enum silt_status catalog_drop_series(struct catalog *catalog, uint32_t database_
 /* DROP MEASUREMENT: its types in every shard of the database. Names and ids of measurement and fields stay. */
 enum silt_status catalog_drop_types(struct catalog *catalog, uint32_t database_id, uint32_t measurement,
                                     struct silt_error *err);
+enum silt_status catalog_put_lonely(struct catalog *catalog, struct silt_error *err); /* sets the mark */
 enum silt_status catalog_set_applied_seq(struct catalog *catalog, uint64_t seq, struct silt_error *err);
 enum silt_status catalog_commit(struct catalog *catalog, struct silt_error *err); /* also ends a batch that failed, by rollback */
 void catalog_rollback(struct catalog *catalog);

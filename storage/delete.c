@@ -3,7 +3,8 @@
  *
  * Which series are meant is decided first; the record in the log holds their ids, so that a replay needs no filter. Then,
  * under the write side of meta_lock, the record gets its number, the shards concerned rotate and get their tombstone. A
- * delete so costs one durable record, whatever it deletes; compaction removes the points later.
+ * delete so costs one durable record, whatever it deletes; compaction removes the points later, and cleanup.c the series
+ * that a delete over a range leaves without points.
  */
 #include "storage/storage_internal.h"
 
@@ -56,7 +57,7 @@ static enum silt_status carry_out(struct silt_storage *storage, struct database 
                                   const struct record_delete *what, struct silt_error *err)
 {
     struct log_item *item = log_item_create(storage, RECORD_DELETE);
-    item->for_index = (what->flags & (RECORD_REMOVE | RECORD_FREE_TYPES)) != 0;
+    item->for_index = (what->flags & (RECORD_REMOVE | RECORD_FREE_TYPES | RECORD_SUSPECT)) != 0;
     record_put_delete(&item->payload, what);
     pthread_rwlock_wrlock(&storage->meta_lock);
     wal_lock(storage->wal);
@@ -66,6 +67,8 @@ static enum silt_status carry_out(struct silt_storage *storage, struct database 
     pthread_rwlock_unlock(&storage->meta_lock);
     enum silt_status rc = log_item_wait(item, err);
     log_item_release(item);
+    if (rc == SILT_OK && (what->flags & RECORD_SUSPECT))
+        cleanup_series(storage, database, what->series, seq);
     upkeep_kick(storage, true, false);
     return rc;
 }
@@ -86,12 +89,8 @@ static enum silt_status select_series(struct database *database, const struct si
     } else {
         rc = series_index_measurements(database->index, arena, &names, &ids, &count, err);
     }
-    for (size_t i = 0; i < count && rc == SILT_OK; i++) {
-        struct silt_series_set set;
-        rc = series_index_select(database->index, ids[i], choice->filter, SERIES_BY_ID, arena, &set, err);
-        if (rc == SILT_OK)
-            roaring_bitmap_add_many(out, set.count, set.ids);
-    }
+    for (size_t i = 0; i < count && rc == SILT_OK; i++)
+        series_index_add_to(database->index, ids[i], choice->filter, out);
     return rc;
 }
 
@@ -129,22 +128,14 @@ static enum silt_status delete_series(struct silt_storage *storage, struct silt_
     if (rc == SILT_OK)
         rc = database ? select_all(database, choices, choice_count, series, err) : database_not_found(database_name, err);
     bool all_time = min <= SILT_TIME_MIN && max >= SILT_TIME_MAX;
-    if (rc == SILT_OK && all_time)
-        flags |= RECORD_REMOVE;
+    flags |= all_time ? RECORD_REMOVE : RECORD_SUSPECT;
     bool something = rc == SILT_OK && (!roaring_bitmap_is_empty(series) || (flags & RECORD_FREE_TYPES));
     if (something) {
         struct record_delete what = {database->id, flags, all_time ? INT64_MIN : min, all_time ? INT64_MAX : max,
                                      measurement, series};
         rc = carry_out(storage, database, &what, err);
     }
-    bool look = something && rc == SILT_OK && !all_time;
-    if (look)
-        database_acquire(database);
     pthread_mutex_unlock(&storage->change_lock);
-    if (look) { /* which may take a while, and nobody who makes a group shall wait for it */
-        rc = remove_lonely_series(storage, database, series, err);
-        database_release(database);
-    }
     struct silt_watcher *watcher = storage->watcher;
     if (something && rc == SILT_OK && watcher && min < atomic_fetch_add_explicit(&watcher->before, 0, memory_order_acq_rel))
         for (size_t i = 0; i < choice_count; i++)

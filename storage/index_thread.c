@@ -147,6 +147,8 @@ static enum silt_status apply_delete(struct apply *apply, const struct record_de
     if (rc == SILT_OK && (what->flags & RECORD_FREE_TYPES)
         && (rc = stored_measurement(apply, what->measurement, &measurement, err)) == SILT_OK)
         rc = catalog_drop_types(apply->storage->catalog, apply->database->id, measurement, err);
+    if (rc == SILT_OK && (what->flags & RECORD_SUSPECT))
+        rc = catalog_put_lonely(apply->storage->catalog, err);
     return rc;
 }
 
@@ -313,23 +315,28 @@ enum silt_status index_start(struct silt_storage *storage, struct silt_error *er
     return SILT_OK;
 }
 
-enum silt_status index_drain(struct silt_storage *storage, struct silt_error *err)
+enum silt_status index_apply_through(struct silt_storage *storage, uint64_t seq, struct silt_error *err)
 {
     struct index_thread *index = &storage->index;
     enum silt_status rc = SILT_OK;
     pthread_mutex_lock(&index->lock);
     if (!index->running) {
         bool did = true;
-        while (rc == SILT_OK && did)
+        while (rc == SILT_OK && did && index->first && index->first->seq <= seq)
             rc = apply_batch(storage, &did, err);
     } else {
-        while (is_ready(index->first) && !index->failed)
+        while (is_ready(index->first) && index->first->seq <= seq && !index->failed)
             pthread_cond_wait(&index->cond, &index->lock);
         if (index->failed)
             rc = silt_fail(err, SILT_IO, "definitions cannot be stored");
     }
     pthread_mutex_unlock(&index->lock);
     return rc;
+}
+
+enum silt_status index_drain(struct silt_storage *storage, struct silt_error *err)
+{
+    return index_apply_through(storage, UINT64_MAX, err);
 }
 
 void index_reclaim(struct silt_storage *storage)

@@ -20,6 +20,18 @@
 
 /* ---------------------------------------------------------------- what a version has */
 
+/* Whether to go through all that are stored instead of looking each of them up. */
+static bool is_many(const roaring_bitmap_t *series, uint64_t stored)
+{
+    return roaring_bitmap_get_cardinality(series) * FEW_PER_SERIES > stored;
+}
+
+static void add_series_of(const struct memtable *mt, roaring_bitmap_t *out)
+{
+    for (silt_series_id id = memtable_next_series(mt, 0); id != 0; id = memtable_next_series(mt, id))
+        roaring_bitmap_add(out, id);
+}
+
 enum silt_status version_series(const struct version *version, roaring_bitmap_t *out, struct silt_error *err)
 {
     for (size_t i = 0; i < version->file_count; i++) {
@@ -33,9 +45,7 @@ enum silt_status version_series(const struct version *version, roaring_bitmap_t 
             return rc;
     }
     for (size_t i = 0; i < version->generation_count; i++)
-        for (silt_series_id id = memtable_next_series(version->generations[i]->mt, 0); id != 0;
-             id = memtable_next_series(version->generations[i]->mt, id))
-            roaring_bitmap_add(out, id);
+        add_series_of(version->generations[i]->mt, out);
     return SILT_OK;
 }
 
@@ -68,6 +78,65 @@ static enum silt_status is_visible(struct silt_storage *storage, struct database
     return rc;
 }
 
+/* What spans tell, without a merge: a row stands at each end of a row group, and none outside of it. */
+struct glance {
+    const struct version *version;
+    const roaring_bitmap_t *wanted;
+    uint64_t seq;
+    struct tombstone_span *room;
+    roaring_bitmap_t *visible, *unsure;
+};
+
+static void glance_at(void *arg, silt_series_id series, silt_time min, silt_time max)
+{
+    struct glance *g = arg;
+    struct tombstone *const *tombstones = g->version->tombstones;
+    size_t count = g->version->tombstone_count;
+    if (!roaring_bitmap_contains(g->wanted, series))
+        return;
+    if (tombstone_visible(tombstones, count, g->seq, series, min, min, g->room, count + 1) > 0 ||
+        tombstone_visible(tombstones, count, g->seq, series, max, max, g->room, count + 1) > 0)
+        roaring_bitmap_add(g->visible, series);
+    else if (tombstone_visible(tombstones, count, g->seq, series, min, max, g->room, count + 1) > 0)
+        roaring_bitmap_add(g->unsure, series);
+}
+
+/* Of `here` those that rows are to be seen of. */
+static enum silt_status keep_visible(struct silt_storage *storage, struct database *database, const struct version *version,
+                                     roaring_bitmap_t *here, struct silt_error *err)
+{
+    struct glance g = {.version = version, .wanted = here, .visible = roaring_bitmap_create(), .unsure = roaring_bitmap_create()};
+    silt_assert(g.visible && g.unsure);
+    g.room = silt_malloc((version->tombstone_count + 1) * sizeof(*g.room));
+    enum silt_status rc = SILT_OK;
+    for (size_t i = 0; i < version->file_count && rc == SILT_OK; i++) {
+        g.seq = version->files[i]->facts.seq;
+        if (is_many(here, tsm_summary(version->files[i]->tsm)->series))
+            rc = tsm_each_span(version->files[i]->tsm, glance_at, &g, err);
+        else
+            roaring_bitmap_or_inplace(g.unsure, here);
+    }
+    for (size_t i = 0; i < version->generation_count; i++)
+        add_series_of(version->generations[i]->mt, g.unsure);
+    roaring_bitmap_and_inplace(g.unsure, here);
+    roaring_bitmap_andnot_inplace(g.unsure, g.visible);
+    struct merge *merge = merge_create(NULL, NULL);
+    roaring_uint32_iterator_t *it = roaring_create_iterator(g.unsure);
+    for (; rc == SILT_OK && it->has_value; roaring_advance_uint32_iterator(it)) {
+        bool visible = false;
+        rc = is_visible(storage, database, merge, version, it->current_value, &visible, err);
+        if (visible)
+            roaring_bitmap_add(g.visible, it->current_value);
+    }
+    roaring_free_uint32_iterator(it);
+    merge_destroy(merge);
+    roaring_bitmap_and_inplace(here, g.visible);
+    roaring_bitmap_free(g.visible);
+    roaring_bitmap_free(g.unsure);
+    free(g.room);
+    return rc;
+}
+
 /* As version_series, of the candidates alone; by look-ups when they are few. */
 static enum silt_status version_candidates(const struct version *version, const roaring_bitmap_t *candidates,
                                            roaring_bitmap_t *out, struct silt_error *err)
@@ -83,7 +152,7 @@ static enum silt_status version_candidates(const struct version *version, const 
     }
     if (stored == 0)
         return SILT_OK;
-    if (roaring_bitmap_get_cardinality(candidates) * FEW_PER_SERIES > stored) {
+    if (is_many(candidates, stored)) {
         rc = version_series(version, out, err);
         roaring_bitmap_and_inplace(out, candidates);
         return rc;
@@ -162,21 +231,8 @@ static enum silt_status look_at(struct silt_storage *storage, struct database *d
     roaring_bitmap_t *here = roaring_bitmap_create();
     silt_assert(here);
     enum silt_status rc = version_candidates(version, candidates, here, err);
-    if (rc == SILT_OK && version->tombstone_count > 0) {
-        struct merge *merge = merge_create(NULL, NULL);
-        roaring_bitmap_t *all = roaring_bitmap_copy(here);
-        silt_assert(all);
-        roaring_uint32_iterator_t *it = roaring_create_iterator(all);
-        for (; rc == SILT_OK && it->has_value; roaring_advance_uint32_iterator(it)) {
-            bool visible = false;
-            rc = is_visible(storage, database, merge, version, it->current_value, &visible, err);
-            if (!visible)
-                roaring_bitmap_remove(here, it->current_value);
-        }
-        roaring_free_uint32_iterator(it);
-        roaring_bitmap_free(all);
-        merge_destroy(merge);
-    }
+    if (rc == SILT_OK && version->tombstone_count > 0)
+        rc = keep_visible(storage, database, version, here, err);
     if (rc == SILT_OK)
         roaring_bitmap_andnot_inplace(candidates, here);
     roaring_bitmap_free(here);

@@ -160,6 +160,8 @@ void database_release(struct database *database)
         policy_destroy(database->policies[i]);
     free(database->policies);
     definition_list_free(&database->queries);
+    if (database->suspects)
+        roaring_bitmap_free(database->suspects);
     series_index_destroy(database->index);
     field_dict_destroy(database->dict);
     pthread_mutex_destroy(&database->define_lock);

@@ -147,7 +147,7 @@ static enum silt_status source_open(struct silt_source *source, struct silt_str 
 void source_init(struct silt_storage *storage)
 {
     storage->source = (struct silt_source){source_databases, source_policies, source_default_policy, source_shards,
-                                           source_open};
+                                           source_open, cleanup_settled};
 }
 
 struct silt_source *silt_storage_source(struct silt_storage *storage)

@@ -49,6 +49,7 @@ enum record_delete_flags {
     RECORD_HIDE = 1,       /* points in the range go */
     RECORD_REMOVE = 2,     /* the series leave the index */
     RECORD_FREE_TYPES = 4, /* field types of the measurement are forgotten */
+    RECORD_SUSPECT = 8,    /* the series may be without points then, and stay in the index until they were looked at */
 };
 
 struct record_delete {

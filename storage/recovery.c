@@ -289,6 +289,10 @@ static enum silt_status replay_delete(struct recovery *r, const void *payload, s
         struct database *database = r->storage->databases[place];
         if (r->seq < r->applied_seq)
             what.flags &= RECORD_HIDE;
+        if (what.flags & RECORD_SUSPECT) { /* nobody may have looked at them, and the mark is not made yet */
+            r->storage->drops_left = true;
+            r->storage->cleanup.jobs.marked_seq = r->seq;
+        }
         /* A series may come again under its old name: it must be gone before. */
         rc = series_index_load_end(database->index, r->loaded[place].last_series, err);
         if (rc == SILT_OK)

@@ -162,16 +162,18 @@ void series_hash_remove(struct series_hash *hash, uint64_t verify, uint64_t text
 void series_hash_sweep(struct series_hash *hash, unsigned part_number, const uint64_t *set, uint32_t first, uint32_t last)
 {
     struct series_hash_part *part = &hash->parts[part_number];
-    for (uint32_t i = 0; i <= part->mask;) {
+    uint32_t used = part->used;
+    for (uint32_t i = 0; i <= part->mask; i++) {
         uint32_t at = (part->slots[i].id & ~SERIES_PENDING) - first; /* of an empty slot, or a lower id: far above */
-        if (at <= last - first && part->slots[i].id && (set[at / 64] >> at % 64 & 1))
-            close_gap(part, i); /* what moved here is looked at next */
-        else
-            i++;
+        if (at <= last - first && part->slots[i].id && (set[at / 64] >> at % 64 & 1)) {
+            part->slots[i].id = 0;
+            part->used--;
+        }
     }
+    if (part->used == used)
+        return;
     uint32_t slot_count = part->mask + 1;
     while (slot_count > PART_SLOTS_MIN && part->used < slot_count / 8)
         slot_count /= 2;
-    if (slot_count <= part->mask)
-        resize(hash, part, slot_count);
+    resize(hash, part, slot_count); /* of the same size too: those that stay are found over the gaps no more */
 }

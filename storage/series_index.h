@@ -23,6 +23,8 @@
 #include "silt/reader.h"
 #include "silt/storage.h"
 
+#include <roaring/roaring.h>
+
 #define SERIES_INDEX_ID_MAX 0x7fffffffu
 
 struct series_index;
@@ -121,7 +123,10 @@ enum series_order {
 enum silt_status series_index_select(struct series_index *index, uint32_t measurement,
                                      const struct silt_tag_filter *filter, enum series_order order,
                                      struct silt_arena *arena, struct silt_series_set *out, struct silt_error *err);
-/* Whether that is work for a moment and gives at most `most` series. */
+/* The same into a set, which a million of them cost next to nothing. */
+void series_index_add_to(struct series_index *index, uint32_t measurement, const struct silt_tag_filter *filter,
+                         roaring_bitmap_t *out);
+/* Whether a selection is work for a moment and gives at most `most` series. */
 bool series_index_select_is_short(struct series_index *index, uint32_t measurement, const struct silt_tag_filter *filter,
                                   uint32_t most);
 /* Tag keys that some series has, sorted. */

@@ -71,20 +71,27 @@ static void remove_chunk(struct series_index *index, const silt_series_id *ids, 
 
 /* ---------------------------------------------------------------- very many */
 
+static uint32_t measurement_of(const struct series_index *index, silt_series_id id)
+{
+    return (uint32_t)(id_table_get(&index->ids, id) >> 32);
+}
+
 static void take_from_bodies(struct series_index *index, const silt_series_id *ids, size_t count)
 {
     uint32_t measurements = string_set_count(&index->names), released = 0;
     roaring_bitmap_t **gone = silt_calloc((size_t)measurements + 1, sizeof(*gone));
     struct series_body **bodies = silt_calloc((size_t)measurements + 1, sizeof(*bodies));
     pthread_rwlock_wrlock(&index->lock);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t measurement = (uint32_t)(id_table_get(&index->ids, ids[i]) >> 32);
+    for (size_t i = 0, next; i < count; i = next) { /* by runs of one measurement */
+        uint32_t measurement = measurement_of(index, ids[i]);
+        for (next = i + 1; next < count && measurement_of(index, ids[next]) == measurement; next++)
+            ;
         if (measurement == 0)
             continue;
         if (!gone[measurement])
             gone[measurement] = roaring_bitmap_create();
         silt_assert(gone[measurement]);
-        roaring_bitmap_add(gone[measurement], ids[i]);
+        roaring_bitmap_add_many(gone[measurement], next - i, ids + i);
     }
     for (uint32_t m = 1; m <= measurements; m++) {
         if (!gone[m])

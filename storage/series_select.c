@@ -226,20 +226,17 @@ static enum silt_status copy_ids(const roaring_bitmap_t *bitmap, struct silt_are
     return SILT_OK;
 }
 
-static enum silt_status select_in(struct series_index *index, struct series_body *body,
-                                  const struct silt_tag_filter *filter, struct silt_arena *arena,
-                                  struct silt_series_set *out, struct silt_error *err)
+static bool is_everything(const struct silt_tag_filter *filter)
+{
+    return !filter || filter->op == SILT_TAG_TRUE;
+}
+
+/* The caller frees it. */
+static roaring_bitmap_t *select_some(struct series_index *index, struct series_body *body, const struct silt_tag_filter *filter)
 {
     struct selection selection = {.index = index, .body = body};
-    enum silt_status rc;
     size_t leaf = 0;
 
-    if (!filter || filter->op == SILT_TAG_TRUE) {
-        pthread_rwlock_rdlock(&index->lock);
-        rc = copy_ids(body->all, arena, out, err);
-        pthread_rwlock_unlock(&index->lock);
-        return rc;
-    }
     for (;;) { /* once, unless a key's first series ever comes in between */
         pthread_rwlock_rdlock(&index->lock);
         selection.leaf_count = 0;
@@ -268,12 +265,45 @@ static enum silt_status select_in(struct series_index *index, struct series_body
     }
     roaring_bitmap_t *bitmap = evaluate(&selection, filter, &leaf);
     pthread_rwlock_unlock(&index->lock);
-    rc = copy_ids(bitmap, arena, out, err);
-    roaring_bitmap_free(bitmap);
     for (size_t i = 0; i < selection.leaf_count; i++)
         free(selection.leaves[i].matched);
     free(selection.leaves);
+    return bitmap;
+}
+
+static enum silt_status select_in(struct series_index *index, struct series_body *body,
+                                  const struct silt_tag_filter *filter, struct silt_arena *arena,
+                                  struct silt_series_set *out, struct silt_error *err)
+{
+    enum silt_status rc;
+    if (is_everything(filter)) {
+        pthread_rwlock_rdlock(&index->lock);
+        rc = copy_ids(body->all, arena, out, err);
+        pthread_rwlock_unlock(&index->lock);
+        return rc;
+    }
+    roaring_bitmap_t *bitmap = select_some(index, body, filter);
+    rc = copy_ids(bitmap, arena, out, err);
+    roaring_bitmap_free(bitmap);
     return rc;
+}
+
+void series_index_add_to(struct series_index *index, uint32_t measurement, const struct silt_tag_filter *filter,
+                         roaring_bitmap_t *out)
+{
+    struct series_body *body = index_hold_body(index, measurement);
+    if (!body)
+        return;
+    if (is_everything(filter)) {
+        pthread_rwlock_rdlock(&index->lock);
+        roaring_bitmap_or_inplace(out, body->all);
+        pthread_rwlock_unlock(&index->lock);
+    } else {
+        roaring_bitmap_t *some = select_some(index, body, filter);
+        roaring_bitmap_or_inplace(out, some);
+        roaring_bitmap_free(some);
+    }
+    index_let_go(index, body);
 }
 
 enum silt_status series_index_select(struct series_index *index, uint32_t measurement,

@@ -124,19 +124,18 @@ static void *run_compactor(void *arg)
     return NULL;
 }
 
-/* A thread of its own: dropping many shard groups takes a while, and flushes must not wait for it. */
+/* A thread of its own: what deletes and drops leave takes a while, and flushes must not wait for it. */
 static void *run_retention(void *arg)
 {
     struct silt_storage *storage = arg;
     uint64_t seen = 0;
-    const uint64_t never = 0;
-    bool failing = false;
+    bool failing = false, cleanup_failing = false;
     do {
         struct silt_error err;
         bool did = false;
+        report("cleaning up behind a delete or a drop failed", cleanup_step(storage, &did, &err), &err, &cleanup_failing);
         report("retention failed", retention_step(storage, &did, &err), &err, &failing);
-    } while (!storage->options.retention_off
-             && wait_for_work(storage, &never, &seen, storage->options.retention_interval_ms));
+    } while (wait_for_work(storage, &storage->cleanup_kicks, &seen, storage->options.retention_interval_ms));
     return NULL;
 }
 
@@ -201,6 +200,7 @@ static void destroy(struct silt_storage *storage)
         database_release(database);
     }
     free(storage->databases);
+    cleanup_deinit(storage);
     piece_pool_destroy(storage->pieces);
     users_deinit(storage);
     catalog_close(storage->catalog);
@@ -237,6 +237,7 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     storage->options = *options;
     storage->options.background_off = options->background_off || options->read_only;
     init_locks(storage);
+    cleanup_init(storage);
     users_init(storage);
     source_init(storage);
     set_bounds(storage);
@@ -268,9 +269,10 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     }
     if (rc == SILT_OK)
         rc = recover(storage, err);
+    bool marked = false;
     if (rc == SILT_OK)
-        rc = catalog_lonely(storage->catalog, &storage->drops_left, err);
-    storage->drops_open = storage->drops_left;
+        rc = catalog_lonely(storage->catalog, &marked, err);
+    storage->drops_left = storage->drops_left || marked;
     if (rc == SILT_OK)
         rc = index_start(storage, err);
     if (rc == SILT_OK && !storage->options.background_off)
@@ -343,6 +345,8 @@ enum silt_status silt_storage_step(struct silt_storage *storage, bool *did, stru
         index_reclaim(storage);
     if (rc == SILT_OK)
         rc = retention_step(storage, did, err);
+    if (rc == SILT_OK)
+        rc = cleanup_step(storage, did, err);
     if (rc == SILT_OK)
         rc = flush_step(storage, false, did, err);
     if (rc == SILT_OK)

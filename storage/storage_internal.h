@@ -14,6 +14,7 @@
  *     the log's lock       numbers and pins
  *     index.lock           the index thread's queue
  *     users.lock           users and what they may do; taken with meta_lock at most
+ *     cleanup.lock         what deletes and drops left to be done
  *
  * A delete publishes under the write side of meta_lock: then no write is under way, so that what is older and what is
  * younger than the delete is the same in the log, in memory and in the index.
@@ -102,6 +103,9 @@ struct database { /* counted: the list, readers, shards */
     struct measurement_map *measurements;
     size_t measurement_count;
     uint32_t measurement_last;
+    /* Guarded by cleanup.lock: */
+    roaring_bitmap_t *suspects; /*   series that may be without points; NULL: none */
+    uint64_t owed, paid;        /*   the last statement that left some, the last one whose are looked at */
 };
 
 /* A record on its way to the log and to the index thread; counted. */
@@ -131,6 +135,22 @@ struct index_thread {
     uint64_t batch;
 };
 
+struct cleanup_jobs { /* cleanup.c */
+    struct shard **shards; /* dropped; each with a reference, as databases */
+    size_t shard_count;
+    struct database **databases;
+    size_t database_count;
+    size_t marked;       /* jobs that the mark in the catalog stands for */
+    uint64_t ticket;     /* of the last statement that somebody may wait for */
+    uint64_t marked_seq; /* the last record that makes the mark */
+};
+
+struct cleanup {
+    pthread_mutex_t lock; /* a leaf; guards the jobs, and the databases' suspects */
+    pthread_cond_t cond;  /* a database has paid */
+    struct cleanup_jobs jobs;
+};
+
 struct upkeep_thread {
     pthread_t thread;
     bool running;
@@ -152,9 +172,9 @@ struct silt_storage {
     _Atomic uint32_t pace_ns; /* a row: what writers pause for while a large generation waits for an older one's flush */
 
     pthread_mutex_t change_lock;
-    size_t drops_open;   /* under change_lock: drops whose series without points are still looked for */
-    bool drops_failed;   /* under change_lock: some were not found; the next start looks again */
-    bool drops_left;     /* retention_step's alone: an earlier run had drops open */
+    size_t drops_open;       /* under change_lock: deletes and drops whose series without points are still looked for */
+    bool drops_left;         /* under change_lock: an earlier run had some open, or a search failed */
+    uint64_t drops_retry_ns; /* under change_lock: monotonic; then all series are looked at */
     pthread_rwlock_t meta_lock; /* guards this group: */
     struct database **databases; /*   in creation order */
     size_t database_count;
@@ -163,9 +183,10 @@ struct silt_storage {
 
     struct user_list users;
     struct index_thread index;
+    struct cleanup cleanup;
     pthread_mutex_t upkeep_mutex; /* guards this group: */
     pthread_cond_t upkeep_cond;
-    uint64_t flush_kicks, compact_kicks;
+    uint64_t flush_kicks, compact_kicks, cleanup_kicks;
     struct silt_error flush_error; /*   of the last flush; its status is SILT_OK when it went well */
     struct upkeep_thread flusher, compactor, retention;
     _Atomic bool flush_wanted, upkeep_stop;
@@ -205,8 +226,24 @@ struct database *nth_database(struct silt_storage *storage, size_t place);
 
 /* ---------------------------------------------------------------- drop.c */
 
-/* Drops the shard groups whose time is over, and finishes what an earlier run had to leave. One thread at a time. */
+/* Drops the shard groups whose time is over. One thread at a time. */
 enum silt_status retention_step(struct silt_storage *storage, bool *did, struct silt_error *err);
+
+/* ---------------------------------------------------------------- cleanup.c */
+
+void cleanup_init(struct silt_storage *storage);
+void cleanup_deinit(struct silt_storage *storage); /* gives back what nobody cleaned up */
+/* Jobs, with change_lock held. Shards that the catalog and the lists have no more: references handed over. awaited_of: who lists this
+ * database's series waits for it; NULL: nobody does. */
+void cleanup_shards(struct silt_storage *storage, struct shard *const *shards, size_t count, struct database *awaited_of);
+/* A delete that may have left these without points; seq: of its record, with RECORD_SUSPECT. */
+void cleanup_series(struct silt_storage *storage, struct database *database, const roaring_bitmap_t *series, uint64_t seq);
+/* A database, with its shards: references handed over. */
+void cleanup_database(struct silt_storage *storage, struct database *database, struct shard *const *shards, size_t count);
+/* All jobs, and what an earlier run had to leave. One thread at a time; no lock held. */
+enum silt_status cleanup_step(struct silt_storage *storage, bool *did, struct silt_error *err);
+/* struct silt_source's `settled`. */
+bool cleanup_settled(struct silt_source *source, struct silt_str name, uint64_t *ticket, uint32_t wait_ms);
 
 /* All shards, each with a reference, in a malloc'd array. */
 size_t all_shards(struct silt_storage *storage, struct shard ***shards);
@@ -237,7 +274,9 @@ enum silt_status log_item_wait(struct log_item *item, struct silt_error *err);
 void index_push_locked(struct silt_storage *storage, struct log_item *item); /* in seq order; takes a reference over */
 enum silt_status index_start(struct silt_storage *storage, struct silt_error *err);
 void index_stop(struct silt_storage *storage); /* applies what is durable first */
-enum silt_status index_drain(struct silt_storage *storage, struct silt_error *err); /* all that is queued now */
+/* All that is queued and durable, up to and with the record of this number. */
+enum silt_status index_apply_through(struct silt_storage *storage, uint64_t seq, struct silt_error *err);
+enum silt_status index_drain(struct silt_storage *storage, struct silt_error *err); /* all of it */
 void index_reclaim(struct silt_storage *storage); /* what removed series left in memory */
 uint64_t index_oldest_seq(struct silt_storage *storage); /* 0: nothing waits */
 /* The stored number of a measurement, for recovery. */

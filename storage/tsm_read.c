@@ -443,33 +443,48 @@ static enum silt_status parse_entry(struct tsm_file *file, struct encode_cursor 
     return SILT_OK;
 }
 
-static enum silt_status read_entry(struct tsm_file *file, silt_series_id series, uint64_t start, uint64_t end,
-                                   silt_time min, silt_time max, struct silt_arena *arena, struct tsm_entry *out,
-                                   struct silt_error *err)
+/* Into room[end - start], checked; *out: what is in it but for the checksum. */
+static enum silt_status copy_entry(struct tsm_file *file, silt_series_id series, uint64_t start, uint64_t end, uint8_t *room,
+                                   struct encode_cursor *out, struct silt_error *err)
 {
     uint64_t offset = file->index_offset + start;
     size_t len = end - start;
     const uint8_t *at;
-    *out = (struct tsm_entry){.series = series};
     if (len <= TSM_CRC_BYTES)
         return tsm_damaged(file, err, "an index entry that is too short", offset);
-    uint8_t *room = silt_arena_try_alloc(arena, len);
-    if (!room)
-        return silt_fail(err, SILT_LIMIT, "no memory for the index entry of series %u in %s", series, file->name);
     enum silt_status rc = look(file, offset, len, room, &at, err);
     if (rc != SILT_OK)
         return rc;
-    if (at != room) { /* it has pointers into it */
+    if (at != room)
         memcpy(room, at, len);
-        at = room;
-    }
     uint32_t crc = silt_crc32c(0, &series, sizeof(series));
-    if (get_u32(at + len - 4) != silt_crc32c(crc, at, len - 4))
+    if (get_u32(room + len - 4) != silt_crc32c(crc, room, len - 4))
         return tsm_damaged(file, err, "checksum of an index entry", offset);
-    rc = parse_entry(file, (struct encode_cursor){at, at + len - 4}, min, max, arena, out);
+    *out = (struct encode_cursor){room, room + len - 4};
+    return SILT_OK;
+}
+
+static enum silt_status senseless(const struct tsm_file *file, uint64_t start, struct silt_error *err)
+{
+    return tsm_damaged(file, err, "an index entry that makes no sense", file->index_offset + start);
+}
+
+static enum silt_status read_entry(struct tsm_file *file, silt_series_id series, uint64_t start, uint64_t end,
+                                   silt_time min, silt_time max, struct silt_arena *arena, struct tsm_entry *out,
+                                   struct silt_error *err)
+{
+    struct encode_cursor entry;
+    *out = (struct tsm_entry){.series = series};
+    uint8_t *room = silt_arena_try_alloc(arena, end - start);
+    if (!room)
+        return silt_fail(err, SILT_LIMIT, "no memory for the index entry of series %u in %s", series, file->name);
+    enum silt_status rc = copy_entry(file, series, start, end, room, &entry, err);
+    if (rc != SILT_OK)
+        return rc;
+    rc = parse_entry(file, entry, min, max, arena, out);
     if (rc == SILT_LIMIT)
         return silt_fail(err, rc, "no memory for the row groups of series %u in %s", series, file->name);
-    return rc == SILT_OK ? SILT_OK : tsm_damaged(file, err, "an index entry that makes no sense", offset);
+    return rc == SILT_OK ? SILT_OK : senseless(file, start, err);
 }
 
 enum silt_status tsm_find_series(struct tsm_file *file, silt_series_id series, silt_time min, silt_time max,
@@ -482,6 +497,44 @@ enum silt_status tsm_find_series(struct tsm_file *file, silt_series_id series, s
     *out = (struct tsm_entry){.series = series};
     if (rc == SILT_OK && found)
         rc = read_entry(file, series, start, end, min, max, arena, out, err);
+    return tsm_seen(file, faults, rc, err);
+}
+
+static bool each_span(const struct tsm_file *file, silt_series_id series, struct encode_cursor entry, tsm_span_fn each, void *arg)
+{
+    struct group_head head;
+    uint64_t last = file->base;
+    (void)encode_get_varint(&entry); /* where its blocks are */
+    if (!entry.at || entry.at == entry.end)
+        return false;
+    for (bool first = true; entry.at < entry.end; first = false, last = (uint64_t)head.max) {
+        if (!next_head(&entry, last, first, &head))
+            return false;
+        each(arg, series, head.min, head.max);
+    }
+    return true;
+}
+
+enum silt_status tsm_each_span(struct tsm_file *file, tsm_span_fn each, void *arg, struct silt_error *err)
+{
+    uint8_t page_room[TSM_PAGE_BYTES];
+    const uint8_t *page;
+    struct silt_buffer room = {0};
+    struct encode_cursor entry;
+    uint32_t faults = tsm_faults(file);
+    enum silt_status rc = SILT_OK;
+    for (uint64_t number = 0; number < file->page_count && rc == SILT_OK; number++) {
+        rc = read_page(file, number, page_room, &page, err);
+        for (unsigned i = 0, count = page_entries(file, number); rc == SILT_OK && i < count; i++, page += TSM_ENTRY_BYTES) {
+            silt_series_id series = get_u32(page);
+            uint64_t start = get_u64(page + 4), end = get_u64(i + 1 < count ? page + TSM_ENTRY_BYTES + 4 : page + TSM_ENTRY_BYTES);
+            silt_buffer_reserve(&room, end - start);
+            rc = copy_entry(file, series, start, end, (uint8_t *)room.p, &entry, err);
+            if (rc == SILT_OK && !each_span(file, series, entry, each, arg))
+                rc = senseless(file, start, err);
+        }
+    }
+    silt_buffer_free(&room);
     return tsm_seen(file, faults, rc, err);
 }
 

@@ -78,6 +78,9 @@ enum silt_status tsm_series_at(struct tsm_file *file, uint64_t ordinal, silt_tim
                                struct silt_arena *arena, struct tsm_entry *out, struct silt_error *err);
 /* All series ids, rising, into out[summary.series]. */
 enum silt_status tsm_series_ids(struct tsm_file *file, silt_series_id *out, struct silt_error *err);
+/* Every row group's first and last time, by series, then by time. */
+typedef void (*tsm_span_fn)(void *arg, silt_series_id series, silt_time min, silt_time max);
+enum silt_status tsm_each_span(struct tsm_file *file, tsm_span_fn each, void *arg, struct silt_error *err);
 enum silt_status tsm_has_series(struct tsm_file *file, silt_series_id series, bool *has, struct silt_error *err);
 
 /* Index of the field in group->fields, or -1. */

@@ -3,8 +3,8 @@
 
     drop_series.py [--series N] [--strict yes|no]
 
-For each of DELETE, DELETE over a range, DROP SERIES by a tag, DROP MEASUREMENT and DROP DATABASE: fills a store with N series of
-three points, beside a measurement that stays; tells the time to the answer, and the processor time of the server until then; looks at what
+For each of DELETE, DELETE over a range that leaves points and over one that leaves none, DROP SERIES by a tag, DROP MEASUREMENT, DROP
+RETENTION POLICY and DROP DATABASE: fills a store with N series of three points, beside a measurement that stays; tells the time to the answer, and the processor time of the server until then; looks at what
 is gone and what stays; then waits until the files have given back their room. With --strict yes the answer has to take less than 50 ms
 of processor time. Prints `N passed, N failed, 0 skipped`.
 """
@@ -61,8 +61,10 @@ def main():
 
     # What is left: series, rows, and of the room at most this part.
     for statement, left, rows, part in (("DELETE FROM m", 0, 0, 0), ("DELETE FROM m WHERE time < 2500ms", series, series, 0.6),
+                                        ("DELETE FROM m WHERE time < 2500s", 0, 0, 0),
                                         ("DROP SERIES FROM m WHERE rack =~ /r[1-9]/", series // 100, 3 * (series // 100), 0.1),
-                                        ("DROP MEASUREMENT m", 0, 0, 0), ("DROP DATABASE d", 0, 0, 0)):
+                                        ("DROP MEASUREMENT m", 0, 0, 0), ("DROP RETENTION POLICY autogen ON d", 0, 0, 0),
+                                        ("DROP DATABASE d", 0, 0, 0)):
         folder = tempfile.mkdtemp(prefix="silt-drop-")
         try:
             with live.start_siltd(folder) as server:
@@ -77,7 +79,7 @@ def main():
                       "in %.1f ms, %.1f ms of processor time" % (took, cpu))
                 if statement.startswith("DROP DATABASE"):
                     server.query("CREATE DATABASE d")
-                else:
+                elif not statement.startswith("DROP RETENTION"):
                     judge.check("%s: the others stay" % statement, number(server, "SELECT count(v) FROM keep") == 3000)
                 judge.check("%s: rows gone" % statement, number(server, "SELECT count(v) FROM m") == rows)
                 judge.check("%s: series gone" % statement, number(server, "SHOW SERIES EXACT CARDINALITY FROM m") == left)

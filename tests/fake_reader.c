@@ -229,7 +229,7 @@ struct fake_source *fake_source_create(struct silt_str database, uint32_t batch_
     struct silt_arena *arena = silt_arena_create(NULL);
     struct fake_source *fake = silt_arena_zalloc(arena, sizeof(*fake));
 
-    fake->source = (struct silt_source){databases, policies, default_policy, shards, open_reader};
+    fake->source = (struct silt_source){databases, policies, default_policy, shards, open_reader, NULL};
     fake->arena = arena;
     fake->database = database;
     fake->batch_rows = batch_rows;

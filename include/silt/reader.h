@@ -61,6 +61,10 @@ struct silt_source {
      * SILT_NOT_FOUND: `database not found: x` or `retention policy not found: x`. May wait for disk. */
     enum silt_status (*open)(struct silt_source *source, struct silt_str database, struct silt_str rp, silt_time min,
                              silt_time max, struct silt_reader **out, struct silt_error *err);
+    /* Whether the database's series that lost their last point by a statement so far are out of its lists; waits for it, but
+     * no longer than this. *ticket: 0 at first; then given again, it stands for the statements before the first call. To be
+     * asked before series are listed; without it some that have no points may be. NULL: nothing is left behind. */
+    bool (*settled)(struct silt_source *source, struct silt_str database, uint64_t *ticket, uint32_t wait_ms);
 };
 
 /* ---------------------------------------------------------------- reader */

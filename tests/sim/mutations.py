@@ -22,7 +22,10 @@ DAMAGE = {"the checksum of a log record is not looked at", "a block's checksum i
           "a catalog page's checksum is not looked at", "the log is closed without a seal"}
 
 # So rare a meeting of threads and a crash that the simulation saw it once, and never again: a unit test makes it happen.
-UNIT_TESTS = {"a merge does not wait for the deletes that it carries out": "test_upkeep"}
+UNIT_TESTS = {"a merge does not wait for the deletes that it carries out": "test_upkeep",
+              # Of series without points, which the model does not know, nothing else tells.
+              "a delete over a range leaves no mark in the catalog": "test_cleanup",
+              "a replayed delete does not have its series looked for": "test_cleanup"}
 
 # Seen by threads that meet in a rare order.
 RACES = {"a flush does not wait for writers in the middle of it", "a flush rotates in the middle of a delete",
@@ -71,6 +74,9 @@ MUTATIONS = [
     ("SQLite does not sync its log", "storage/catalog.c", "PRAGMA synchronous=FULL;", "PRAGMA synchronous=OFF;"),
     ("a catalog page's checksum is not looked at", "storage/catalog_pages.c",
      "if (memcmp((unsigned char *)out + len - CHECK_BYTES, check, CHECK_BYTES) == 0)", "if (true)"),
+    ("a delete over a range leaves no mark in the catalog", "storage/index_thread.c",
+     "rc = catalog_put_lonely(apply->storage->catalog, err);", "(void)err;"),
+    ("a replayed delete does not have its series looked for", "storage/recovery.c", "if (what.flags & RECORD_SUSPECT)", "if (false)"),
     ("definitions count as stored too early", "storage/index_thread.c", "last + 1, err", "last + 8, err"),
     ("the log is closed without a seal", "storage/storage.c", "i < 2 && stats.entries > 0", "i < 0 && stats.entries > 0"),
     ("a merge leaves its inputs in the manifest", "storage/compact.c",

@@ -362,6 +362,8 @@ START_TEST(many_series_go)
     ck_assert_uint_eq(shards(list, 8), 2);
     uint64_t first = list[0].start < list[1].start ? list[0].id : list[1].id;
     must(silt_storage_drop_shard(storage, first, &err), &err);
+    ck_assert_uint_eq(rows_of("m,s=9", 0, 0), 0);
+    step();
     ck_assert_uint_eq(series_count(), 7);
     ck_assert_uint_eq(rows_of("m,s=8", 0, 0), 60);
     ck_assert_uint_eq(rows_of("m,s=4007", 0, 0), 60);

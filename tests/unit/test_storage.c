@@ -573,6 +573,7 @@ START_TEST(deletes_over_many_measurements_are_one_change)
     struct silt_arena *arena = silt_arena_create(NULL);
     struct silt_series_choice choices[MANY];
     struct silt_storage_stats before, after;
+    bool did;
     create("d");
     for (int i = 0; i < MANY; i++) {
         choices[i] = (struct silt_series_choice){silt_arena_printf(arena, "m%03d", i), NULL};
@@ -583,6 +584,7 @@ START_TEST(deletes_over_many_measurements_are_one_change)
     must(silt_storage_delete_from(storage, SILT_STR("d"), choices, MANY - 100, 2, 2, &err), &err);
     silt_storage_stats(storage, &after);
     ck_assert_uint_le(after.wal_syncs - before.wal_syncs, 4);
+    must(silt_storage_step(storage, &did, &err), &err);
     ck_assert_uint_eq(measurement_count(), MANY - 100);
     close_store(false);
     open_store(true);
@@ -590,6 +592,7 @@ START_TEST(deletes_over_many_measurements_are_one_change)
     must(silt_storage_drop_series_from(storage, SILT_STR("d"), choices + 100, MANY - 100, &err), &err);
     ck_assert_uint_eq(measurement_count(), 50);
     must(silt_storage_delete_from(storage, SILT_STR("d"), NULL, 0, 0, 10, &err), &err);
+    must(silt_storage_step(storage, &did, &err), &err);
     close_store(true);
     open_store(true);
     ck_assert_uint_eq(measurement_count(), 50);
@@ -719,6 +722,8 @@ START_TEST(dropped_shards_take_their_series)
     must(silt_storage_drop_shard(storage, shards[0].id, &err), &err);
     must(silt_storage_drop_shard(storage, shards[0].id, &err), &err);
     struct silt_storage_stats stats;
+    bool did;
+    must(silt_storage_step(storage, &did, &err), &err);
     silt_storage_stats(storage, &stats);
     ck_assert_uint_eq(stats.series_count, 1);
     ck_assert_uint_eq(stats.shard_count, 1);
