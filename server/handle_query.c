@@ -279,8 +279,6 @@ static void run_into_stream(struct query_request *request, struct http_server *s
 /* ---------------------------------------------------------------- short ones, on the loop */
 
 #define SHORT_TEXT_BYTES_MAX 4096 /* of the request */
-#define SHORT_SERIES_MAX 64
-#define SHORT_VALUES_MAX 65536 /* a quarter of a millisecond */
 
 struct short_output {
     struct output base;
@@ -332,12 +330,12 @@ static void send_short(h2o_req_t *req, const struct query_request *request, cons
 /* False: the request is as it was. */
 static bool try_short(struct query_request *request, struct http_server *server, h2o_req_t *req)
 {
-    struct silt_read_allowance allowance = {.series = SHORT_SERIES_MAX, .values = SHORT_VALUES_MAX};
+    struct silt_read_allowance allowance;
     struct running running = {.stream = NULL};
     struct short_output output;
     union any_sink sink;
 
-    if (request->async || request->kind == ANSWER_MSGPACK || !silt_query_may_be_short(request->query))
+    if (request->async || request->kind == ANSWER_MSGPACK || !silt_query_may_be_short(request->query, &allowance))
         return false;
     short_output_init(&output);
     set_options(request, server, NULL);

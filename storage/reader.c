@@ -188,6 +188,8 @@ static enum silt_status reader_fields(struct silt_reader *base, struct silt_str 
     if (measurement == 0 || series_index_measurement_series(database->index, measurement) == 0)
         return SILT_OK;
     uint32_t field_count = field_dict_count(database->dict, measurement);
+    if (base->allowance && field_count > base->allowance->names)
+        return silt_read_exceeds(base->allowance, err);
     if (base->allowance) { /* a shard is pinned, asked for its fields, and looked into for every series */
         enum silt_status rc = silt_read_charge(base->allowance, field_count + 256 * (uint64_t)reader->shard_count, err);
         if (rc != SILT_OK)
@@ -220,6 +222,8 @@ static enum silt_status reader_tag_keys(struct silt_reader *reader, struct silt_
     struct series_index *index = reader_of(reader)->database->index;
     uint32_t measurement = series_index_measurement(index, name);
     *count = 0;
+    if (measurement && reader->allowance && series_index_tag_key_count(index, measurement) > reader->allowance->names)
+        return silt_read_exceeds(reader->allowance, err);
     return measurement ? series_index_tag_keys(index, measurement, arena, keys, count, err) : SILT_OK;
 }
 

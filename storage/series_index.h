@@ -129,6 +129,8 @@ void series_index_add_to(struct series_index *index, uint32_t measurement, const
 /* Whether a selection is work for a moment and gives at most `most` series. */
 bool series_index_select_is_short(struct series_index *index, uint32_t measurement, const struct silt_tag_filter *filter,
                                   uint32_t most);
+/* How many tag keys some series has or had. */
+uint32_t series_index_tag_key_count(struct series_index *index, uint32_t measurement);
 /* Tag keys that some series has, sorted. */
 enum silt_status series_index_tag_keys(struct series_index *index, uint32_t measurement, struct silt_arena *arena,
                                        struct silt_str **keys, size_t *count, struct silt_error *err);

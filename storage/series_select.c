@@ -380,6 +380,19 @@ static int compare_strs(const void *a, const void *b)
     return silt_str_compare(*(const struct silt_str *)a, *(const struct silt_str *)b);
 }
 
+uint32_t series_index_tag_key_count(struct series_index *index, uint32_t measurement)
+{
+    struct series_body *body = index_hold_body(index, measurement);
+    uint32_t count = 0;
+    if (!body)
+        return count;
+    pthread_rwlock_rdlock(&index->lock);
+    count = string_set_count(&body->key_names);
+    pthread_rwlock_unlock(&index->lock);
+    body_release(body);
+    return count;
+}
+
 enum silt_status series_index_tag_keys(struct series_index *index, uint32_t measurement, struct silt_arena *arena,
                                        struct silt_str **keys, size_t *count, struct silt_error *err)
 {

@@ -217,8 +217,8 @@ size_t silt_query_statement_count(const struct silt_query *query);
 struct silt_str silt_query_statement_text(const struct silt_query *query, size_t index, struct silt_arena *arena);
 /* True for statements that change things: sent by GET they get the deprecation warning. */
 bool silt_query_statement_changes(const struct silt_query *query, size_t index);
-/* Whether it is worth trying to run them with an allowance: plain SELECTs, whose work depends on what they find. */
-bool silt_query_may_be_short(const struct silt_query *query);
+/* Whether it is worth trying to run them with an allowance, and with which: plain SELECTs, whose work depends on what they find. */
+bool silt_query_may_be_short(const struct silt_query *query, struct silt_read_allowance *allowance);
 
 struct silt_needed {
     bool admin;                  /* else: */

@@ -124,7 +124,9 @@ struct silt_series_set {
  */
 struct silt_read_allowance {
     uint32_t series; /* that a selection may give */
+    uint32_t names;  /* fields that a measurement may have, and tag keys */
     uint64_t values; /* left: charged for what may be read, before it is */
+    uint64_t surcharge; /* so many times more than itself a value counts, for what is then done with it */
     bool is_exceeded;
 };
 
@@ -211,9 +213,9 @@ static inline enum silt_status silt_read_charge(struct silt_read_allowance *allo
 {
     if (!allowance)
         return SILT_OK;
-    if (values > allowance->values)
+    if (values > allowance->values / (1 + allowance->surcharge))
         return silt_read_exceeds(allowance, err);
-    allowance->values -= values;
+    allowance->values -= values * (1 + allowance->surcharge);
     return SILT_OK;
 }
 

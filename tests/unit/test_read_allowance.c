@@ -63,7 +63,7 @@ static void open_reader(uint32_t series, uint64_t values)
     struct silt_source *source = silt_storage_source(storage);
     if (reader)
         reader->ops->release(reader);
-    allowance = (struct silt_read_allowance){.series = series, .values = values};
+    allowance = (struct silt_read_allowance){.series = series, .names = 100, .values = values};
     must(source->open(source, SILT_STR("d"), SILT_STR(""), SILT_TIME_MIN, SILT_TIME_MAX, &reader, &err), &err);
     reader->allowance = &allowance;
 }
