@@ -28,6 +28,7 @@ struct lane {
     uint32_t source_seen; /* the source that one_type was found for, + 1 */
     const struct scan_group *group;
     struct lane_batch batch;
+    bool prefers_stats;
     bool filtered, mask_loaded;
     uint64_t mask[BATCH_ROWS_MAX / 64];
     struct slot_column *columns;
@@ -167,8 +168,16 @@ enum silt_status lane_seek(struct lane *lane, size_t index, const struct scan_gr
     }
     if ((rc = cursor_for(lane, source->reader, err)) != SILT_OK)
         return rc;
+    if (lane->ops->cursor_prefer_stats &&
+        (rc = lane->ops->cursor_prefer_stats(lane->cursor, lane->prefers_stats && !lane->filtered, err)) != SILT_OK)
+        return rc;
     return lane->ops->cursor_seek(lane->cursor, source->name, series->id, plan->reader_fields, plan->reader_field_count,
                                   min, max, descending, err);
+}
+
+void lane_prefer_stats(struct lane *lane, bool prefer)
+{
+    lane->prefers_stats = prefer;
 }
 
 /* By SLIMIT, in this shard. */

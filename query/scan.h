@@ -75,6 +75,8 @@ void lane_destroy(struct lane *lane); /* NULL is fine */
 /* The rows of series `index` within [min, max]. */
 enum silt_status lane_seek(struct lane *lane, size_t index, const struct scan_group *group, silt_time min, silt_time max,
                            bool descending, struct silt_error *err);
+/* From the next series on: see reader.h. */
+void lane_prefer_stats(struct lane *lane, bool prefer);
 /* count 0 at the end. */
 enum silt_status lane_next(struct lane *lane, struct lane_batch *batch, struct silt_error *err);
 enum silt_status lane_times(struct lane *lane, const silt_time **times, struct silt_error *err);

@@ -185,7 +185,7 @@ enum silt_status cursor_next(struct silt_cursor *cursor, struct silt_rows *rows,
         rows->shard = cursor->unit;
         rows->first = cursor->batch.first;
         rows->last = cursor->batch.last;
-        rows->has_stats = cursor->batch.whole != NULL;
+        rows->has_stats = cursor->batch.has_stats;
         return SILT_OK;
     }
     return SILT_OK;
@@ -208,6 +208,11 @@ bool cursor_stats(struct silt_cursor *cursor, size_t field_index, struct silt_bl
 {
     silt_assert(cursor->has_batch);
     return merge_stats(cursor->merge, field_index, out);
+}
+
+enum silt_status cursor_prefer_stats(struct silt_cursor *cursor, bool prefer, struct silt_error *err)
+{
+    return merge_prefer_stats(cursor->merge, prefer, err);
 }
 
 enum silt_status cursor_skip(struct silt_cursor *cursor, silt_time time, struct silt_error *err)

@@ -6,6 +6,7 @@
  * next after it:
  *
  *     nothing reaches into the item       -> give it as it is
+ *     statistics are preferred            -> whole row groups that reach into each other as one (merge_joined.c)
  *     it has many rows before the other   -> give these as a slice
  *     it has some                         -> copy them together, with what follows
  *     else                                -> merge row by row; up to MERGE_ROWS_MAX rows
@@ -48,7 +49,7 @@ void merge_destroy(struct merge *m)
     free(m);
 }
 
-static enum silt_status over_budget(struct merge *m, struct silt_error *err)
+enum silt_status merge_over_budget(struct merge *m, struct silt_error *err)
 {
     return silt_fail(err, SILT_LIMIT, "%s limit exceeded", m->budget ? m->budget->name : "memory");
 }
@@ -59,7 +60,7 @@ enum silt_status merge_grow_buffer(struct merge *m, void **data, size_t *have, s
         return SILT_OK;
     void *more = silt_arena_try_alloc(m->buffers, bytes);
     if (!more)
-        return over_budget(m, err);
+        return merge_over_budget(m, err);
     *data = more;
     *have = bytes;
     return SILT_OK;
@@ -81,7 +82,7 @@ enum silt_status merge_start(struct merge *m, silt_series_id series, const struc
     if (field_count > m->field_room) {
         struct shown_column *shown = silt_arena_try_alloc(m->buffers, field_count * sizeof(*shown));
         if (!shown)
-            return over_budget(m, err);
+            return merge_over_budget(m, err);
         memset(shown, 0, field_count * sizeof(*shown));
         if (m->field_room > 0)
             memcpy(shown, m->shown, m->field_room * sizeof(*shown));
@@ -95,7 +96,7 @@ enum silt_status merge_start(struct merge *m, silt_series_id series, const struc
     if (!m->shown_times) {
         m->shown_times = silt_arena_try_alloc(m->buffers, MERGE_ROWS_MAX * sizeof(silt_time));
         if (!m->shown_times)
-            return over_budget(m, err);
+            return merge_over_budget(m, err);
     }
     return SILT_OK;
 }
@@ -128,7 +129,7 @@ static enum silt_status next_run(struct merge *m, struct run **out, struct silt_
     if (run->column_room < m->field_count) {
         struct stored_column *columns = silt_arena_try_alloc(m->buffers, m->field_count * sizeof(*columns));
         if (!columns)
-            return over_budget(m, err);
+            return merge_over_budget(m, err);
         memset(columns, 0, m->field_count * sizeof(*columns));
         if (run->column_room > 0)
             memcpy(columns, run->columns, run->column_room * sizeof(*columns));
@@ -147,7 +148,7 @@ static enum silt_status next_run(struct merge *m, struct run **out, struct silt_
     return SILT_OK;
 }
 
-static uint32_t lower_bound(const silt_time *times, uint32_t begin, uint32_t end, silt_time time)
+uint32_t merge_lower_bound(const silt_time *times, uint32_t begin, uint32_t end, silt_time time)
 {
     while (begin < end) {
         uint32_t middle = begin + (end - begin) / 2;
@@ -173,7 +174,7 @@ static enum silt_status add_file(struct merge *m, struct run *run, struct tsm_fi
     run->file = file;
     run->items = silt_arena_try_alloc(m->arena, (entry.group_count + span_count) * sizeof(*run->items));
     if (!run->items)
-        return over_budget(m, err);
+        return merge_over_budget(m, err);
     size_t s = 0;
     for (size_t g = 0; g < entry.group_count; g++) {
         const struct tsm_group *group = &entry.groups[g];
@@ -222,11 +223,11 @@ static enum silt_status add_memory(struct merge *m, struct run *run, const struc
     m->counters.memtable_rows += run->mem.count;
     run->items = silt_arena_try_alloc(m->arena, span_count * sizeof(*run->items));
     if (!run->items)
-        return over_budget(m, err);
+        return merge_over_budget(m, err);
     for (size_t i = 0; i < span_count; i++) {
         uint32_t rows = (uint32_t)run->mem.count;
-        uint32_t begin = lower_bound(run->mem.times, 0, rows, spans[i].min);
-        uint32_t end = spans[i].max == INT64_MAX ? rows : lower_bound(run->mem.times, begin, rows, spans[i].max + 1);
+        uint32_t begin = merge_lower_bound(run->mem.times, 0, rows, spans[i].min);
+        uint32_t end = spans[i].max == INT64_MAX ? rows : merge_lower_bound(run->mem.times, begin, rows, spans[i].max + 1);
         if (begin == end)
             continue;
         run->items[run->item_count++] = (struct item){run->mem.times[begin], run->mem.times[end - 1], NULL,
@@ -245,7 +246,7 @@ enum silt_status merge_add(struct merge *m, const struct merge_source *source, s
     if (tombstone_count + 1 > SPANS_MAX) {
         spans = silt_arena_try_alloc(m->arena, (tombstone_count + 1) * sizeof(*spans));
         if (!spans)
-            return over_budget(m, err);
+            return merge_over_budget(m, err);
     }
     size_t span_count = tombstone_visible(tombstones, tombstone_count, source->seq, m->series, m->min, m->max, spans,
                                           tombstone_count + 1);
@@ -268,12 +269,7 @@ enum silt_status merge_add(struct merge *m, const struct merge_source *source, s
 
 /* ---------------------------------------------------------------- runs */
 
-static inline struct item *head(const struct run *run)
-{
-    return &run->items[run->at];
-}
-
-static void next_item(struct merge *m, struct run *run)
+void merge_next_item(struct merge *m, struct run *run)
 {
     run->loaded = false;
     if (m->descending)
@@ -285,14 +281,14 @@ static void next_item(struct merge *m, struct run *run)
 /* First and last time of what the head still has to give. */
 static inline silt_time head_lo(const struct run *run)
 {
-    return run->loaded ? run_times(run)[run->begin] : head(run)->lo;
+    return run->loaded ? run_times(run)[run->begin] : run_head(run)->lo;
 }
 static inline silt_time head_hi(const struct run *run)
 {
-    return run->loaded ? run_times(run)[run->end - 1] : head(run)->hi;
+    return run->loaded ? run_times(run)[run->end - 1] : run_head(run)->hi;
 }
 
-static void use_group(struct merge *m, struct run *run, const struct tsm_group *group)
+void merge_use_group(struct merge *m, struct run *run, const struct tsm_group *group)
 {
     if (run->group == group)
         return;
@@ -316,10 +312,12 @@ enum silt_status merge_need_times(struct merge *m, struct run *run, struct silt_
     if (!run->times) {
         run->times = silt_arena_try_alloc(m->buffers, MERGE_ROWS_MAX * sizeof(silt_time));
         if (!run->times)
-            return over_budget(m, err);
+            return merge_over_budget(m, err);
     }
-    enum silt_status rc = tsm_read_times(run->file, run->group, &run->scratch, run->times, err);
+    bool kept;
+    enum silt_status rc = tsm_reread_times(run->file, run->group, &run->scratch, &run->times_origin, run->times, &kept, err);
     run->times_ready = rc == SILT_OK;
+    run->times_changes += !kept;
     m->counters.blocks += run->group->times_bytes > 0;
     m->counters.block_bytes += run->group->times_bytes;
     return rc;
@@ -352,7 +350,7 @@ static enum silt_status need_column(struct merge *m, struct run *run, size_t f, 
 /* Make begin..end of the head item known. The item is passed over when nothing is in it. */
 static enum silt_status load(struct merge *m, struct run *run, struct silt_error *err)
 {
-    struct item *item = head(run);
+    struct item *item = run_head(run);
     if (run->loaded)
         return SILT_OK;
     if (!item->group) {
@@ -361,16 +359,16 @@ static enum silt_status load(struct merge *m, struct run *run, struct silt_error
         run->loaded = true;
         return SILT_OK;
     }
-    use_group(m, run, item->group);
+    merge_use_group(m, run, item->group);
     enum silt_status rc = merge_need_times(m, run, err);
     if (rc != SILT_OK)
         return rc;
-    run->begin = lower_bound(run->times, 0, item->group->rows, item->lo);
+    run->begin = merge_lower_bound(run->times, 0, item->group->rows, item->lo);
     run->end = item->hi == INT64_MAX ? item->group->rows
-                                     : lower_bound(run->times, run->begin, item->group->rows, item->hi + 1);
+                                     : merge_lower_bound(run->times, run->begin, item->group->rows, item->hi + 1);
     run->loaded = true;
     if (run->begin == run->end)
-        next_item(m, run);
+        merge_next_item(m, run);
     return SILT_OK;
 }
 
@@ -508,7 +506,7 @@ static void pass_rows(struct merge *m, struct run *run, uint32_t count)
     else
         run->begin += count;
     if (run->begin == run->end)
-        next_item(m, run);
+        merge_next_item(m, run);
 }
 
 /* How many rows of the loaded head come strictly before `other` in the order asked for. */
@@ -516,8 +514,8 @@ static uint32_t rows_before(const struct merge *m, const struct run *run, silt_t
 {
     const silt_time *times = run_times(run);
     if (!m->descending)
-        return lower_bound(times, run->begin, run->end, other) - run->begin;
-    return other == INT64_MAX ? 0 : run->end - lower_bound(times, run->begin, run->end, other + 1);
+        return merge_lower_bound(times, run->begin, run->end, other) - run->begin;
+    return other == INT64_MAX ? 0 : run->end - merge_lower_bound(times, run->begin, run->end, other + 1);
 }
 
 /* The run whose head comes first, and how far ahead it is: *other is the next run's nearest time, *alone none has one. */
@@ -558,13 +556,13 @@ static bool clear_of(const struct merge *m, const struct run *run, silt_time oth
 static enum silt_status merge_rows(struct merge *m, struct run *only, struct silt_error *err)
 {
     uint32_t n = 0;
-    const struct item *only_item = only ? head(only) : NULL;
+    const struct item *only_item = only ? run_head(only) : NULL;
     for (size_t f = 0; f < m->field_count; f++)
         m->shown[f].type = SILT_TYPE_NONE;
     while (n < MERGE_ROWS_MAX) {
         silt_time other = 0;
         bool alone = true;
-        struct run *run = only ? (only->done || head(only) != only_item ? NULL : only) : first_run(m, &other, &alone);
+        struct run *run = only ? (only->done || run_head(only) != only_item ? NULL : only) : first_run(m, &other, &alone);
         if (!run)
             break;
         enum silt_status rc;
@@ -576,7 +574,7 @@ static enum silt_status merge_rows(struct merge *m, struct run *only, struct sil
                 return rc;
             continue;
         }
-        uint32_t ahead = only || !head(run)->full ? 0 : alone ? run->end - run->begin : rows_before(m, run, other);
+        uint32_t ahead = only || !run_head(run)->full ? 0 : alone ? run->end - run->begin : rows_before(m, run, other);
         if (ahead > 1) {
             if (n > 0 && ahead >= SLICE_MIN) /* these need not be copied */
                 break;
@@ -652,16 +650,21 @@ static enum silt_status choose_batch(struct merge *m, bool *found, struct silt_e
         m->count = 0;
         return SILT_OK;
     }
-    struct item *item = head(run);
+    struct item *item = run_head(run);
     bool clear = clear_of(m, run, other, alone);
     if (clear && !run->loaded && item->whole && item->full) {
-        use_group(m, run, item->group);
+        merge_use_group(m, run, item->group);
         give(m, run, 0, item->group->rows, true);
-        next_item(m, run);
+        merge_next_item(m, run);
         return SILT_OK;
     }
-    enum silt_status rc = load(m, run, err);
-    if (rc != SILT_OK)
+    enum silt_status rc = SILT_OK;
+    if (m->joins && !clear && !run->loaded && item->whole && item->full) {
+        bool done;
+        if ((rc = merge_join(m, run, &done, err)) != SILT_OK || done)
+            return rc;
+    }
+    if ((rc = load(m, run, err)) != SILT_OK)
         return rc;
     if (!run->loaded) { /* it was empty */
         *found = false;
@@ -683,7 +686,7 @@ static enum silt_status choose_batch(struct merge *m, bool *found, struct silt_e
 enum silt_status merge_next(struct merge *m, struct merge_batch *batch, struct silt_error *err)
 {
     bool found = false;
-    *batch = (struct merge_batch){0, 0, 0, NULL, NULL};
+    *batch = (struct merge_batch){0};
     while (!found) {
         enum silt_status rc = choose_batch(m, &found, err);
         if (rc != SILT_OK) {
@@ -693,6 +696,7 @@ enum silt_status merge_next(struct merge *m, struct merge_batch *batch, struct s
         }
     }
     batch->count = m->count;
+    batch->has_stats = m->count > 0 && (m->whole || m->kind == BATCH_JOINED);
     if (m->count == 0)
         return SILT_OK;
     if (m->whole) {
@@ -701,6 +705,8 @@ enum silt_status merge_next(struct merge *m, struct merge_batch *batch, struct s
         batch->last = m->descending ? group->min : group->max;
         batch->whole = group;
         batch->file = m->run->file;
+    } else if (m->kind == BATCH_JOINED) {
+        joined_range(m, &batch->first, &batch->last);
     } else if (m->kind == BATCH_MERGED) {
         batch->first = m->shown_times[0];
         batch->last = m->shown_times[m->count - 1];
@@ -717,20 +723,20 @@ void merge_skip(struct merge *m, silt_time time)
     for (size_t i = 0; i < m->run_count; i++) {
         struct run *run = m->runs[i];
         while (!run->done && (m->descending ? head_lo(run) > time : head_hi(run) < time))
-            next_item(m, run);
+            merge_next_item(m, run);
         if (run->done)
             continue;
-        struct item *item = head(run);
+        struct item *item = run_head(run);
         if (run->loaded) {
             if (m->descending && time < INT64_MAX)
-                run->end = lower_bound(run_times(run), run->begin, run->end, time + 1);
+                run->end = merge_lower_bound(run_times(run), run->begin, run->end, time + 1);
             else if (!m->descending)
-                run->begin = lower_bound(run_times(run), run->begin, run->end, time);
+                run->begin = merge_lower_bound(run_times(run), run->begin, run->end, time);
         } else if (!item->group) {
             if (m->descending && time < INT64_MAX)
-                item->end = lower_bound(run->mem.times, item->begin, item->end, time + 1);
+                item->end = merge_lower_bound(run->mem.times, item->begin, item->end, time + 1);
             else if (!m->descending)
-                item->begin = lower_bound(run->mem.times, item->begin, item->end, time);
+                item->begin = merge_lower_bound(run->mem.times, item->begin, item->end, time);
             item->lo = run->mem.times[item->begin];
             item->hi = run->mem.times[item->end - 1];
         } else if (m->descending ? item->hi > time : item->lo < time) {

@@ -2,7 +2,7 @@
  * merge.h - one series, out of many files and memtables, as one stream of batches in time order.
  *
  *     file 3   [--- group ---][--- group ---]                    as they are stored, decoded on demand
- *     file 7                          [- group -]                overlap: decoded, merged row by row
+ *     file 7                          [- group -]                overlap: decoded, merged row by row; or joined
  *     memtable                                    rows rows      slices, mostly without copying
  *
  * Sources are added oldest first: where two have a row of the same time, it becomes one row, in which the younger
@@ -39,6 +39,7 @@ struct merge_batch {
     silt_time first, last;
     struct tsm_file *file;         /* with whole */
     const struct tsm_group *whole; /* the batch is this undisturbed row group; NULL: it is not */
+    bool has_stats;                /* it is one, or several */
 };
 
 /* Counters over all series since the merge was made; see reader.h. */
@@ -47,6 +48,10 @@ const struct silt_read_counters *merge_counters(const struct merge *merge);
 /* allowance: NULL, or one that the sources are charged to when they are added. */
 struct merge *merge_create(struct silt_budget *budget, struct silt_read_allowance *allowance);
 void merge_destroy(struct merge *merge); /* NULL is fine */
+
+/* From the next batch on: row groups that overlap come as one batch, which has statistics, if they are whole and have no time
+ * in common. Its columns take a copy, so who reads those does without. */
+enum silt_status merge_prefer_stats(struct merge *merge, bool prefer, struct silt_error *err);
 
 /* A field of type NONE asks for any type. Rows that have none of the fields are left out. fields are copied. */
 enum silt_status merge_start(struct merge *merge, silt_series_id series, const struct field_ref *fields,

@@ -4,17 +4,14 @@
  */
 #include "storage/merge_internal.h"
 
-static size_t element_bytes(enum silt_type type)
-{
-    return type == SILT_TYPE_STRING ? sizeof(struct silt_str) : type == SILT_TYPE_BOOLEAN ? 1 : 8;
-}
-
 enum silt_status merge_times(struct merge *m, const silt_time **times, struct silt_error *err)
 {
     if (m->kind == BATCH_MERGED) {
         *times = m->shown_times;
         return SILT_OK;
     }
+    if (m->kind == BATCH_JOINED)
+        return joined_times(m, times, err);
     silt_assert(m->kind != BATCH_NONE);
     if (m->run->file) {
         enum silt_status rc = merge_need_times(m, m->run, err);
@@ -63,6 +60,8 @@ enum silt_status merge_column(struct merge *m, size_t f, struct silt_column *out
     out->type = SILT_TYPE_NONE;
     out->valid = NULL;
     out->u64 = NULL;
+    if (m->kind == BATCH_JOINED)
+        return joined_column(m, f, out, err);
     if (m->kind == BATCH_MERGED) {
         if (shown->type != SILT_TYPE_NONE) {
             out->type = shown->type;
@@ -84,7 +83,7 @@ enum silt_status merge_column(struct merge *m, size_t f, struct silt_column *out
             out->valid = shown->valid;
         }
     }
-    size_t element = element_bytes(column.type);
+    size_t element = merge_element_bytes(column.type);
     if (!moves(m, column.type)) {
         out->u64 = (const void *)((const char *)column.data + m->begin * element);
         return SILT_OK;
@@ -119,6 +118,8 @@ bool merge_stats(struct merge *m, size_t f, struct silt_block_stats *out)
 {
     silt_assert(f < m->field_count);
     out->count = 0;
+    if (m->kind == BATCH_JOINED)
+        return joined_stats(m, f, out);
     if (m->kind != BATCH_GROUP || !m->whole || m->run->columns[f].index < 0)
         return false;
     struct stored_column *column = &m->run->columns[f];

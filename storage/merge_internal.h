@@ -1,5 +1,6 @@
 /*
- * merge_internal.h - what merge.c (which rows come next) and merge_columns.c (handing them out) share.
+ * merge_internal.h - what merge.c (which rows come next), merge_joined.c (row groups that overlap as one batch) and
+ * merge_columns.c (handing them out) share.
  */
 #ifndef STORAGE_MERGE_INTERNAL_H
 #define STORAGE_MERGE_INTERNAL_H
@@ -38,6 +39,8 @@ struct run {
     const struct tsm_group *group;
     bool times_ready, has_strings;
     silt_time *times;
+    struct tsm_times_origin times_origin; /* of what `times` holds, of whichever group */
+    uint64_t times_changes;               /* how often that was something else */
     struct stored_column *columns;
     size_t column_room;
     struct tsm_scratch scratch;
@@ -50,7 +53,7 @@ struct shown_column { /* what is handed out when it cannot be pointed at in plac
     uint64_t valid[WORDS];
 };
 
-enum batch_kind { BATCH_NONE, BATCH_GROUP, BATCH_MEMORY, BATCH_MERGED };
+enum batch_kind { BATCH_NONE, BATCH_GROUP, BATCH_MEMORY, BATCH_MERGED, BATCH_JOINED };
 
 struct merge {
     struct silt_budget *budget;
@@ -71,6 +74,8 @@ struct merge {
     struct run *run; /* GROUP, MEMORY */
     uint32_t begin, count;
     bool whole;
+    bool joins; /* see merge_prefer_stats() */
+    struct merge_joined *joined;
     struct silt_read_counters counters;
 };
 
@@ -90,11 +95,36 @@ static inline bool bit(const uint64_t *valid, uint32_t row)
     return !valid || (valid[row / 64] >> (row % 64) & 1);
 }
 
+static inline struct item *run_head(const struct run *run)
+{
+    return &run->items[run->at];
+}
+
+static inline size_t merge_element_bytes(enum silt_type type)
+{
+    return type == SILT_TYPE_STRING ? sizeof(struct silt_str) : type == SILT_TYPE_BOOLEAN ? 1 : 8;
+}
+
+/* The first of rows begin..end that is not before `time`. */
+uint32_t merge_lower_bound(const silt_time *times, uint32_t begin, uint32_t end, silt_time time);
+/* Past the run's head item. */
+void merge_next_item(struct merge *m, struct run *run);
+/* Decoded is this row group from now on; nothing of it is yet. */
+void merge_use_group(struct merge *m, struct run *run, const struct tsm_group *group);
+enum silt_status merge_over_budget(struct merge *m, struct silt_error *err);
 /* A buffer for good that grows. */
 enum silt_status merge_grow_buffer(struct merge *m, void **data, size_t *have, size_t bytes, struct silt_error *err);
 /* The times of the run's row group, decoded. */
 enum silt_status merge_need_times(struct merge *m, struct run *run, struct silt_error *err);
 /* A run's column for a field, decoded. */
 enum silt_status merge_run_column(struct merge *m, struct run *run, size_t f, struct row_column *out, struct silt_error *err);
+
+/* merge_joined.c. The first run's head with all that reaches into it becomes the batch; *done false: it cannot. */
+enum silt_status merge_join(struct merge *m, struct run *first, bool *done, struct silt_error *err);
+void joined_range(const struct merge *m, silt_time *first, silt_time *last);
+enum silt_status joined_times(struct merge *m, const silt_time **times, struct silt_error *err);
+/* out says that there is no such column. */
+enum silt_status joined_column(struct merge *m, size_t f, struct silt_column *out, struct silt_error *err);
+bool joined_stats(struct merge *m, size_t f, struct silt_block_stats *out);
 
 #endif

@@ -339,6 +339,7 @@ const struct silt_reader_ops storage_reader_ops = {
     .cursor_column = cursor_column,
     .cursor_stats = cursor_stats,
     .cursor_skip = cursor_skip,
+    .cursor_prefer_stats = cursor_prefer_stats,
     .cursor_counters = cursor_counters,
     .cursor_destroy = cursor_destroy,
     .series_cost = reader_series_cost,

@@ -340,6 +340,7 @@ enum silt_status cursor_column(struct silt_cursor *cursor, size_t field_index, s
                                struct silt_error *err);
 bool cursor_stats(struct silt_cursor *cursor, size_t field_index, struct silt_block_stats *out);
 enum silt_status cursor_skip(struct silt_cursor *cursor, silt_time time, struct silt_error *err);
+enum silt_status cursor_prefer_stats(struct silt_cursor *cursor, bool prefer, struct silt_error *err);
 void cursor_counters(const struct silt_cursor *cursor, struct silt_read_counters *out);
 void cursor_destroy(struct silt_cursor *cursor);
 enum silt_status reader_series_cost(struct silt_reader *reader, struct silt_str measurement, silt_series_id id,

@@ -60,6 +60,37 @@ enum silt_status tsm_read_times(struct tsm_file *file, const struct tsm_group *g
     return tsm_seen(file, faults, rc, err);
 }
 
+enum silt_status tsm_reread_times(struct tsm_file *file, const struct tsm_group *group, struct tsm_scratch *scratch,
+                                  struct tsm_times_origin *origin, silt_time *times, bool *kept, struct silt_error *err)
+{
+    bool fits = group->times_bytes <= sizeof(origin->block);
+    uint32_t faults = tsm_faults(file);
+    const uint8_t *block = NULL;
+    enum silt_status rc;
+
+    *kept = false;
+    if (fits && group->times_bytes > 0) {
+        if ((rc = tsm_look_scratch(file, group->offset, group->times_bytes, scratch, &block, err)) != SILT_OK)
+            return rc;
+    }
+    /* with its checksum, which was right */
+    if (fits && origin->rows == group->rows && origin->bytes == group->times_bytes && origin->codec == group->times_codec &&
+        times[0] == group->min && times[group->rows - 1] == group->max &&
+        (group->times_bytes == 0 || memcmp(origin->block, block, group->times_bytes) == 0)) {
+        *kept = true;
+        return tsm_seen(file, faults, SILT_OK, err);
+    }
+    origin->rows = 0;
+    if ((rc = tsm_read_times(file, group, scratch, times, err)) != SILT_OK || !fits)
+        return rc;
+    if (group->times_bytes > 0)
+        memcpy(origin->block, block, group->times_bytes);
+    origin->bytes = group->times_bytes;
+    origin->codec = group->times_codec;
+    origin->rows = group->rows;
+    return SILT_OK;
+}
+
 /* The validity in front of the values; the cursor goes behind it. */
 static bool get_validity(struct encode_cursor *cursor, uint32_t rows, uint32_t count, uint64_t *valid)
 {

@@ -91,6 +91,19 @@ bool tsm_field_stats(const struct tsm_field *field, struct silt_block_stats *out
 /* Into out[group->rows]. */
 enum silt_status tsm_read_times(struct tsm_file *file, const struct tsm_group *group, struct tsm_scratch *scratch,
                                 silt_time *out, struct silt_error *err);
+
+/* What a block of times was decoded from. Zero-initialise. */
+struct tsm_times_origin {
+    uint32_t rows; /* 0: nothing */
+    uint32_t bytes;
+    uint8_t codec;
+    uint8_t block[256]; /* larger ones are not remembered */
+};
+
+/* The same into a buffer that still holds what `origin` says: series whose rows come together have equal blocks of times, which
+ * are not decoded again. *kept: nothing changed. */
+enum silt_status tsm_reread_times(struct tsm_file *file, const struct tsm_group *group, struct tsm_scratch *scratch,
+                                  struct tsm_times_origin *origin, silt_time *times, bool *kept, struct silt_error *err);
 /*
  * One value a row, at the row's place: 8 bytes each for numbers, uint8_t for booleans, struct silt_str for strings. Rows
  * without value hold zero. valid[ENCODE_VALID_WORDS] is filled when the field has gaps (field->gaps), else untouched.

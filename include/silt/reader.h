@@ -72,7 +72,8 @@ struct silt_source {
 /* min, max, first, last are values of the column's type; sum is f64 for floats, i64/u64 (wrapping) for integers. */
 struct silt_block_stats {
     uint32_t count; /* of values, not of rows */
-    union silt_value min, max, sum, first, last; /* strings: only count. booleans: min, max, first, last */
+    /* strings: only count. booleans: min, max, first, last. first, last: where there are as many values as rows */
+    union silt_value min, max, sum, first, last;
     bool sum_exact; /* floats: adding the values in any order gives this very sum, without rounding */
 };
 
@@ -183,6 +184,8 @@ struct silt_reader_ops {
                                       struct silt_error *err);
     /* Without decoding; false where has_stats is false, or the block has no such field (count 0 then). */
     bool (*cursor_stats)(struct silt_cursor *cursor, size_t field_index, struct silt_block_stats *out);
+    /* From the next batch on, batches that have statistics are better than such whose columns lie ready. NULL: no difference. */
+    enum silt_status (*cursor_prefer_stats)(struct silt_cursor *cursor, bool prefer, struct silt_error *err);
     /* Skip from here to the first row at or after (descending: at or before) time. */
     enum silt_status (*cursor_skip)(struct silt_cursor *cursor, silt_time time, struct silt_error *err);
     /* Added to out. NULL: a reader that reads nothing from files or memtables. */

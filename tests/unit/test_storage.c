@@ -14,6 +14,7 @@
 
 #include <check.h>
 #include <inttypes.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,18 +145,19 @@ static struct silt_bytes *text_value(uint64_t number, struct silt_arena *arena)
     return silt_arena_bytes_copy(arena, silt_arena_printf(arena, "text-%" PRIu64, number));
 }
 
-/* Random rows, to the store and to the model. spread: how far apart in time. */
+/* Random rows, to the store and to the model. spread: how far apart in time. style 0: ten apart, all fields; 2: the same with some
+ * of the fields, in all rows; 1: anyhow. */
 static void write_random(struct model *m, size_t rows, silt_time base, silt_time spread, unsigned style)
 {
     struct silt_arena *arena = silt_arena_create(NULL);
     struct silt_layout layouts[8];
     uint8_t masks[8];
-    uint32_t layout_count = style == 0 ? 1 : 1 + (uint32_t)(rng() % 8);
+    uint32_t layout_count = style != 1 ? 1 : 1 + (uint32_t)(rng() % 8);
     struct silt_row *list = silt_arena_zalloc(arena, rows * sizeof(*list));
     union silt_value *values = silt_arena_zalloc(arena, rows * FIELDS * sizeof(*values));
     for (uint32_t l = 0; l < layout_count; l++) {
         struct silt_field *fields = silt_arena_zalloc(arena, sizeof(field_list));
-        masks[l] = style == 0 ? 31 : (uint8_t)(1 + rng() % 31);
+        masks[l] = style == 0 ? 31 : (uint8_t)(1 + rng() % 31) | (style == 2);
         uint32_t n = 0;
         unsigned turn = style == 0 ? 0 : (unsigned)(rng() % FIELDS);
         for (unsigned k = 0; k < FIELDS; k++) {
@@ -169,7 +171,7 @@ static void write_random(struct model *m, size_t rows, silt_time base, silt_time
     for (size_t i = 0; i < rows; i++) {
         unsigned series = (unsigned)(rng() % SERIES);
         uint32_t l = (uint32_t)(rng() % layout_count);
-        silt_time time = style == 0 ? base + (silt_time)i * 10 : base + (silt_time)(rng() % (uint64_t)spread);
+        silt_time time = style != 1 ? base + (silt_time)i * 10 : base + (silt_time)(rng() % (uint64_t)spread);
         list[i].series = series_text(series, rng() % 4 == 0, arena);
         list[i].series_hash = silt_hash(list[i].series.p, list[i].series.len);
         list[i].time = time;
@@ -212,11 +214,9 @@ static bool bit(const uint64_t *valid, size_t row)
     return !valid || (valid[row / 64] >> (row % 64) & 1);
 }
 
-static void check_stats(struct silt_reader *reader, struct silt_cursor *cursor, const struct silt_rows *rows, size_t f,
+static void check_stats(const struct silt_rows *rows, bool descending, bool has, struct silt_block_stats stats,
                         const struct silt_column *column)
 {
-    struct silt_block_stats stats;
-    bool has = reader->ops->cursor_stats(cursor, f, &stats);
     if (column->type == SILT_TYPE_NONE) {
         HOLDS(!has || stats.count == 0);
         return;
@@ -224,17 +224,30 @@ static void check_stats(struct silt_reader *reader, struct silt_cursor *cursor, 
     if (!has)
         return;
     uint32_t count = 0;
-    int64_t sum = 0;
+    int64_t sum = 0, min = INT64_MAX, max = INT64_MIN;
+    double low = INFINITY, high = -INFINITY;
     for (uint32_t i = 0; i < rows->count; i++) {
         if (!bit(column->valid, i))
             continue;
         count++;
-        if (column->type == SILT_TYPE_INTEGER)
+        if (column->type == SILT_TYPE_FLOAT) {
+            low = fmin(low, column->f64[i]);
+            high = fmax(high, column->f64[i]);
+        } else if (column->type == SILT_TYPE_INTEGER) {
             sum = (int64_t)((uint64_t)sum + (uint64_t)column->i64[i]);
+            min = column->i64[i] < min ? column->i64[i] : min;
+            max = column->i64[i] > max ? column->i64[i] : max;
+        }
     }
     HOLDS(stats.count == count);
+    if (column->type == SILT_TYPE_FLOAT)
+        HOLDS(stats.min.f64 == low && stats.max.f64 == high);
     if (column->type == SILT_TYPE_INTEGER)
-        HOLDS(stats.sum.i64 == sum);
+        HOLDS(stats.sum.i64 == sum && stats.min.i64 == min && stats.max.i64 == max);
+    if (count < rows->count || column->type == SILT_TYPE_STRING || column->type == SILT_TYPE_BOOLEAN)
+        return;
+    HOLDS(stats.first.u64 == column->u64[descending ? count - 1 : 0]);
+    HOLDS(stats.last.u64 == column->u64[descending ? 0 : count - 1]);
 }
 
 static void check_series(struct model *m, struct silt_reader *reader, struct silt_cursor *cursor, silt_series_id id,
@@ -253,6 +266,7 @@ static void check_series(struct model *m, struct silt_reader *reader, struct sil
             fields[n].type = SILT_TYPE_NONE;
         n++;
     }
+    must(reader->ops->cursor_prefer_stats(cursor, rng() % 2, &err), &err);
     must(reader->ops->cursor_seek(cursor, SILT_STR("m"), id, fields, n, min, max, descending, &err), &err);
     size_t count = m->count[series], seen = 0;
     size_t at = descending ? count : 0;
@@ -271,7 +285,10 @@ static void check_series(struct model *m, struct silt_reader *reader, struct sil
         first = false;
         const silt_time *times;
         struct silt_column columns[FIELDS];
-        bool late = rng() % 2;
+        struct silt_block_stats stats[FIELDS];
+        bool late = rng() % 2, have_stats[FIELDS];
+        for (size_t f = 0; rows.has_stats && f < n; f++)
+            have_stats[f] = reader->ops->cursor_stats(cursor, f, &stats[f]);
         if (!late)
             must(reader->ops->cursor_times(cursor, &times, &err), &err);
         for (size_t f = 0; f < n; f++) {
@@ -284,7 +301,7 @@ static void check_series(struct model *m, struct silt_reader *reader, struct sil
         HOLDS(rows.last == times[rows.count - 1]);
         if (rows.has_stats)
             for (size_t f = 0; f < n; f++)
-                check_stats(reader, cursor, &rows, f, &columns[f]);
+                check_stats(&rows, descending, have_stats[f], stats[f], &columns[f]);
         for (uint32_t i = 0; i < rows.count; i++) {
             const struct point *point;
             for (;;) {
@@ -413,6 +430,57 @@ START_TEST(flush_reopen)
     open_store(true);
     check_all(&m, true);
     must(silt_storage_compact_all(storage, &err), &err);
+    check_all(&m, true);
+    model_free(&m);
+}
+END_TEST
+
+/* Of field i. */
+static size_t rows_with_stats(bool preferred)
+{
+    struct silt_error err;
+    struct silt_reader *reader;
+    struct silt_cursor *cursor;
+    struct silt_source *source = silt_storage_source(storage);
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_series_set set;
+    struct silt_rows rows;
+    size_t found = 0;
+
+    must(source->open(source, SILT_STR("d"), SILT_STR(""), SILT_TIME_MIN, SILT_TIME_MAX, &reader, &err), &err);
+    must(reader->ops->cursor_create(reader, NULL, &cursor, &err), &err);
+    must(reader->ops->cursor_prefer_stats(cursor, preferred, &err), &err);
+    must(reader->ops->series(reader, SILT_STR("m"), NULL, arena, &set, &err), &err);
+    for (size_t i = 0; i < set.count; i++) {
+        must(reader->ops->cursor_seek(cursor, SILT_STR("m"), set.ids[i], &field_list[1], 1, SILT_TIME_MIN, SILT_TIME_MAX, false,
+                                      &err), &err);
+        do {
+            must(reader->ops->cursor_next(cursor, &rows, &err), &err);
+            found += rows.has_stats ? rows.count : 0;
+        } while (rows.count);
+    }
+    reader->ops->cursor_destroy(cursor);
+    reader->ops->release(reader);
+    silt_arena_destroy(arena);
+    return found;
+}
+
+/* As several writers leave them at the borders of files. */
+START_TEST(files_that_reach_into_each_other)
+{
+    struct silt_error err;
+    struct model m = {0};
+    create("d");
+    for (int file = 0; file < 6; file++) { /* no time twice */
+        write_random(&m, 3000, file * 20000 + file, 1, file < 3 ? 0 : 2);
+        must(silt_storage_flush(storage, &err), &err);
+        check_all(&m, true);
+    }
+    ck_assert_uint_gt(rows_with_stats(true), rows_with_stats(false));
+    write_random(&m, 3000, 20001, 1, 0); /* many twice */
+    must(silt_storage_flush(storage, &err), &err);
+    check_all(&m, true);
+    write_random(&m, 300, 70000, 30000, 1);
     check_all(&m, true);
     model_free(&m);
 }
@@ -862,6 +930,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, write_read);
     tcase_add_test(tc, flush_reopen);
+    tcase_add_test(tc, files_that_reach_into_each_other);
     tcase_add_test(tc, rejections);
     tcase_add_test(tc, deletes_over_many_measurements_are_one_change);
     tcase_add_test(tc, series_dropped_under_a_reader_has_no_key);
