@@ -17,7 +17,6 @@
 #define ROWS 5000u
 #define ROWS_A_TIME 9u /* three of each measurement */
 
-
 static void open_store(void)
 {
     struct silt_storage_options options;
