@@ -13,6 +13,7 @@
 #include "server/late_data.h"
 #include "server/progress.h"
 #include "server/query_registry.h"
+#include "server/silent_sink.h"
 #include "silt/definitions.h"
 #include "silt/storage.h"
 #include "silt/text.h"
@@ -243,34 +244,15 @@ struct run_sink { /* of SELECT ... INTO: a row that says how many points were wr
     uint64_t written;
 };
 
-static enum silt_status sink_begin(struct silt_sink *sink, uint32_t statement_id)
-{
-    return SILT_OK;
-}
-
-static enum silt_status sink_series(struct silt_sink *sink, const struct silt_series_head *head)
-{
-    return SILT_OK;
-}
-
 static enum silt_status sink_rows(struct silt_sink *sink, const struct silt_cell *cells, size_t row_count)
 {
     ((struct run_sink *)sink)->written = (uint64_t)cells[1].i64;
     return SILT_OK;
 }
 
-static void sink_message(struct silt_sink *sink, struct silt_str level, struct silt_str text)
-{
-}
-
 static void sink_error(struct silt_sink *sink, struct silt_str text)
 {
     silt_fail(&((struct run_sink *)sink)->err, SILT_INVALID, "%.*s", SILT_FMT(text));
-}
-
-static enum silt_status sink_end(struct silt_sink *sink)
-{
-    return SILT_OK;
 }
 
 static enum silt_status run_query(struct continuous *continuous, struct entry *entry, silt_time now, silt_time start,
@@ -286,9 +268,10 @@ static enum silt_status run_query(struct continuous *continuous, struct entry *e
                                          .origin_ns = entry->parsed.schedule.interval_ns,
                                          .cancelled = &continuous->cancelled,
                                          .killed = &task.killed};
-    struct run_sink sink = {.base = {.begin = sink_begin, .series = sink_series, .rows = sink_rows,
-                                     .message = sink_message, .error = sink_error, .end = sink_end}};
+    struct run_sink sink = {.base = silent_sink};
 
+    sink.base.rows = sink_rows;
+    sink.base.error = sink_error;
     silt_budget_init(&memory, "memory of the query", SIZE_MAX, host->budget);
     enum silt_status rc = query_registry_enter(host->queries, &task, (size_t)host->options->queries_max, err);
     if (rc != SILT_OK)

@@ -18,6 +18,7 @@
 #include "server/msgpack_sink.h"
 #include "server/params.h"
 #include "server/query_job.h"
+#include "server/silent_sink.h"
 #include "server/slow_query.h"
 
 #include <ctype.h>
@@ -373,45 +374,17 @@ static bool answered_on_loop(struct http_loop *loop, h2o_req_t *req)
 
 /* ---------------------------------------------------------------- async: nobody listens */
 
-static enum silt_status drop_begin(struct silt_sink *sink, uint32_t statement_id)
-{
-    return SILT_OK;
-}
-
-static enum silt_status drop_series(struct silt_sink *sink, const struct silt_series_head *head)
-{
-    return SILT_OK;
-}
-
-static enum silt_status drop_rows(struct silt_sink *sink, const struct silt_cell *cells, size_t row_count)
-{
-    return SILT_OK;
-}
-
-static void drop_message(struct silt_sink *sink, struct silt_str level, struct silt_str text)
-{
-}
-
 static void log_error(struct silt_sink *sink, struct silt_str text)
 {
     silt_log(SILT_LOG_INFO, "error in an asynchronous query", "error=\"%.*s\"", SILT_FMT(text));
 }
 
-static enum silt_status drop_end(struct silt_sink *sink)
-{
-    return SILT_OK;
-}
-
 static void run_async(struct query_request *request, struct http_server *server)
 {
     struct running running;
-    struct silt_sink sink = {.begin = drop_begin,
-                             .series = drop_series,
-                             .rows = drop_rows,
-                             .message = drop_message,
-                             .error = log_error,
-                             .end = drop_end};
+    struct silt_sink sink = silent_sink;
 
+    sink.error = log_error;
     running.stream = NULL;
     set_options(request, server, &server->stopping);
     run_statements(&running, request, server, &sink, NULL, NULL);

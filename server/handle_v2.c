@@ -13,7 +13,7 @@
 #include "server/params.h"
 #include "server/predicate.h"
 #include "server/query_job.h"
-
+#include "server/silent_sink.h"
 
 /* ---------------------------------------------------------------- buckets */
 
@@ -98,35 +98,11 @@ struct error_sink {
     struct silt_str text;
 };
 
-static enum silt_status no_begin(struct silt_sink *sink, uint32_t statement_id)
-{
-    return SILT_OK;
-}
-
-static enum silt_status no_series(struct silt_sink *sink, const struct silt_series_head *head)
-{
-    return SILT_OK;
-}
-
-static enum silt_status no_rows(struct silt_sink *sink, const struct silt_cell *cells, size_t row_count)
-{
-    return SILT_OK;
-}
-
-static void no_message(struct silt_sink *sink, struct silt_str level, struct silt_str text)
-{
-}
-
 static void keep_error(struct silt_sink *base, struct silt_str text)
 {
     struct error_sink *sink = (struct error_sink *)(void *)base;
 
     sink->text = silt_arena_str(sink->arena, text);
-}
-
-static enum silt_status no_end(struct silt_sink *sink)
-{
-    return SILT_OK;
 }
 
 /* 0, or the HTTP status with err; so do the others below. */
@@ -211,13 +187,7 @@ static int tell_predicate(const struct delete_job *job, enum silt_status rc, con
 static int run_statement(struct delete_job *job, struct silt_str text, struct silt_error *err)
 {
     struct http_server *server = job->query->server;
-    struct error_sink sink = {.base = {.begin = no_begin,
-                                       .series = no_series,
-                                       .rows = no_rows,
-                                       .message = no_message,
-                                       .error = keep_error,
-                                       .end = no_end},
-                              .arena = job->arena};
+    struct error_sink sink = {.base = silent_sink, .arena = job->arena};
     struct query_task task = {.database = job->database};
     struct silt_query *query;
     struct silt_error inner;
@@ -228,15 +198,11 @@ static int run_statement(struct delete_job *job, struct silt_str text, struct si
     task.query = query;
     if (query_registry_enter(&server->queries, &task, (size_t)server->options->queries_max, err) != SILT_OK)
         return 503;
-    struct silt_query_options options = {.source = silt_storage_source(server->storage),
-                                         .admin = server->admin,
-                                         .pool = server->compute_pool,
-                                         .budget = &server->query_budget,
-                                         .limits = {.memory_bytes = server->options->query_memory_bytes},
-                                         .database = job->database,
-                                         .now = silt_clock_now(),
+    struct silt_query_options options = {.database = job->database,
                                          .cancelled = stream_gone(job->query->stream),
                                          .killed = &task.killed};
+    query_host_options(&server->query_host, silt_clock_now(), &options);
+    sink.base.error = keep_error;
     silt_query_run(query, &options, &sink.base); /* what went wrong, the sink has */
     query_registry_leave(&server->queries, &task);
     if (sink.text.len == 0)

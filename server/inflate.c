@@ -29,7 +29,6 @@ static enum silt_status grow(struct silt_buffer *out, size_t bytes_max, struct s
 static enum silt_status inflate_members(z_stream *z, struct silt_str body, size_t bytes_max, struct silt_budget *budget,
                                         struct silt_buffer *out, struct silt_error *err)
 {
-
     z->next_in = (Bytef *)(uintptr_t)body.p;
     z->avail_in = (uInt)body.len;
     for (;;) {
