@@ -51,6 +51,8 @@ struct inspect_store {
     size_t policy_count;
     struct catalog_shard *shards; /* by id */
     size_t shard_count;
+    uint64_t *folders; /* numbers of shards that have had a folder, rising */
+    size_t folder_count;
 };
 
 /* SILT_NOT_FOUND: no data directory. SILT_BUSY: a server runs on it. */

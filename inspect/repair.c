@@ -127,6 +127,8 @@ enum silt_status repair_rename(struct repair *repair, const char *from, const ch
     enum silt_status rc = repair_path(repair, from, old, err);
     if (rc == SILT_OK)
         rc = repair_path(repair, to, new, err);
+    if (rc == SILT_OK)
+        rc = make_folders(repair, new, err);
     if (rc != SILT_OK)
         return rc;
     if (rename(old, new) != 0)

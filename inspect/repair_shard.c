@@ -128,6 +128,8 @@ static enum silt_status rebuild_manifest(struct repair *repair, const struct cat
     char name[VFS_NAME_BYTES_MAX + 16], what[200];
     uint64_t epoch;
     enum silt_status rc = repair->store.vfs->ops->list(repair->store.vfs, folder, note_name, &found, err);
+    bool gone = rc == SILT_NOT_FOUND;
+    rc = gone ? SILT_OK : rc;
     snprintf(name, sizeof(name), "%s/MANIFEST", folder);
     if (rc == SILT_OK)
         rc = repair_keep(repair, name, err);
@@ -154,11 +156,13 @@ static enum silt_status rebuild_manifest(struct repair *repair, const struct cat
                                  .tombstone_id = found.tombstone_id};
     rc = write_manifest(repair, folder, &found, &edit, err);
     if (rc == SILT_OK) {
-        snprintf(what, sizeof(what), "rebuilt from the %zu files in the folder; the age of %zu of them is told by what is left of it",
+        snprintf(what, sizeof(what), gone ? "made anew, without files: the shard's folder is gone" : "rebuilt from the %zu files in the folder; the age of %zu of them is told by what is left of it",
                  count, known);
         repair_done(repair, name, what);
         repair_print_shard(repair, shard);
-        if (known < count)
+        if (gone)
+            printf("         all points of this shard that are not in the log are lost\n");
+        else if (known < count)
             printf("         where files have the same points, that of the file with the highest number counts now, and points that"
                    " were deleted but not merged away are back\n");
     }

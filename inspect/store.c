@@ -41,6 +41,14 @@ static enum silt_status add_shard(void *arg, const struct catalog_shard *row, st
     return SILT_OK;
 }
 
+static enum silt_status add_folder(void *arg, uint64_t shard_id, struct silt_error *err)
+{
+    struct inspect_store *store = arg;
+    store->folders = silt_realloc(store->folders, (store->folder_count + 1) * sizeof(*store->folders));
+    store->folders[store->folder_count++] = shard_id;
+    return SILT_OK;
+}
+
 /* items[0..index] are there, the new ones zero. SQLite's numbers are dense, or the catalog is damaged. */
 static void *grow(void *items, uint32_t *count, uint32_t index, size_t item_bytes)
 {
@@ -110,6 +118,8 @@ enum silt_status inspect_open(const char *directory, struct inspect_store *out, 
     if (rc == SILT_OK)
         rc = catalog_shards(out->catalog, add_shard, out, err);
     if (rc == SILT_OK)
+        rc = catalog_folders(out->catalog, add_folder, out, err);
+    if (rc == SILT_OK)
         rc = catalog_measurements(out->catalog, add_measurement, out, err);
     if (rc == SILT_OK)
         rc = catalog_fields(out->catalog, add_field, out, err);
@@ -128,6 +138,7 @@ void inspect_close(struct inspect_store *store)
     free(store->databases);
     free(store->policies);
     free(store->shards);
+    free(store->folders);
     catalog_close(store->catalog);
     silt_arena_destroy(store->arena);
     vfs_close(store->vfs);
@@ -164,12 +175,22 @@ enum silt_status inspect_each_series(const struct inspect_store *store, const st
     return catalog_series(store->catalog, database->facts.id, each, arg, err);
 }
 
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
 enum silt_status inspect_manifest(const struct inspect_store *store, const struct catalog_shard *shard,
                                   struct manifest *out, struct silt_error *err)
 {
     char folder[VFS_NAME_BYTES_MAX];
     shard_folder(shard->id, folder);
-    return manifest_load(store->vfs, folder, MANIFEST_READER, out, err);
+    enum silt_status rc = manifest_load(store->vfs, folder, MANIFEST_READER, out, err);
+    bool had = store->folder_count && bsearch(&shard->id, store->folders, store->folder_count, sizeof(*store->folders), by_number);
+    if (rc == SILT_OK && had && (rc = manifest_expect(out, err)) != SILT_OK)
+        manifest_deinit(out);
+    return rc;
 }
 
 enum silt_status inspect_tombstones(const struct inspect_store *store, const struct manifest *manifest, struct silt_error *err)

@@ -96,6 +96,11 @@ enum silt_status catalog_create_shards(struct catalog *catalog, uint32_t databas
                                        struct silt_error *err);
 /* With their types; sets the mark. */
 enum silt_status catalog_drop_shards(struct catalog *catalog, const uint64_t *ids, size_t count, struct silt_error *err);
+/* Shards whose folder has a manifest (catalog_folders.c): each of them has one from then on, until it is dropped. */
+enum silt_status catalog_put_folders(struct catalog *catalog, const uint64_t *shard_ids, size_t count, struct silt_error *err);
+typedef enum silt_status (*catalog_folder_fn)(void *arg, uint64_t shard_id, struct silt_error *err);
+/* By id; some may be of shards that were dropped. */
+enum silt_status catalog_folders(struct catalog *catalog, catalog_folder_fn each, void *arg, struct silt_error *err);
 /* The mark: series may be without points, because of a delete or because shards were dropped. */
 enum silt_status catalog_set_lonely(struct catalog *catalog, bool lonely, struct silt_error *err);
 enum silt_status catalog_lonely(struct catalog *catalog, bool *lonely, struct silt_error *err);

@@ -280,6 +280,8 @@ enum silt_status flush_step(struct silt_storage *storage, bool all, bool *did, s
     for (size_t i = 0; i < count; i++)
         shard_release(shards[i]);
     free(shards);
+    if (rc == SILT_OK)
+        rc = folders_note(storage, err);
     if (flushed) {
         *did = true;
         trim_log(storage);

@@ -126,6 +126,12 @@ enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epo
     return rc;
 }
 
+enum silt_status manifest_expect(const struct manifest *manifest, struct silt_error *err)
+{
+    return manifest->version != 0 ? SILT_OK
+                                  : silt_fail(err, SILT_CORRUPT, "%s/MANIFEST: missing, with all files that it told of: was the folder removed?", manifest->folder);
+}
+
 bool manifest_salvage(struct vfs *vfs, const char *folder, struct manifest *out)
 {
     char name[VFS_NAME_BYTES_MAX];

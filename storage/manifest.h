@@ -40,6 +40,8 @@ struct manifest {
  * manifest_deinit. */
 enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epoch, struct manifest *out,
                                struct silt_error *err);
+/* Of a shard that had one: SILT_CORRUPT when none was read. */
+enum silt_status manifest_expect(const struct manifest *manifest, struct silt_error *err);
 void manifest_deinit(struct manifest *manifest);
 /* For a repair: the entries of a damaged one, as far as they can be read; nothing in them is to be believed. */
 bool manifest_salvage(struct vfs *vfs, const char *folder, struct manifest *out);

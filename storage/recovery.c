@@ -174,6 +174,8 @@ static enum silt_status load_catalog(struct recovery *r, struct silt_error *err)
     if (rc == SILT_OK)
         rc = catalog_shards(catalog, load_shard, r, err);
     if (rc == SILT_OK)
+        rc = folders_check(storage, err);
+    if (rc == SILT_OK)
         rc = catalog_measurements(catalog, load_measurement, r, err);
     if (rc == SILT_OK)
         rc = catalog_fields(catalog, load_field, r, err);

@@ -93,6 +93,7 @@ struct shard { /* counted: the catalog's lists, readers, upkeep */
     pthread_mutex_t compact_lock;  /* one merge at a time */
     pthread_mutex_t manifest_lock; /* guards manifest and the steps that change it */
     struct manifest manifest;
+    bool folder_noted; /* in the catalog; under the storage's folders_lock */
 
     pthread_mutex_t lock; /* guards version */
     struct version *version;

@@ -130,12 +130,14 @@ enum silt_status silt_snapshot_take(struct silt_storage *storage, struct silt_sn
 
     if (rc == SILT_OK)
         rc = catalog_store_id(storage->catalog, false, &snapshot->store_id, err);
+    pthread_mutex_lock(&storage->folders_lock);
     if (rc == SILT_OK)
         rc = pin_shards(snapshot, storage, err);
     if (rc == SILT_OK)
         rc = index_drain(storage, err);
     if (rc == SILT_OK)
         rc = copy_catalog(snapshot, storage, err);
+    pthread_mutex_unlock(&storage->folders_lock);
     if (rc != SILT_OK) {
         silt_snapshot_release(snapshot);
         return rc;

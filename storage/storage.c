@@ -207,6 +207,7 @@ static void destroy(struct silt_storage *storage)
     if (storage->own_vfs)
         vfs_close(storage->vfs);
     pthread_mutex_destroy(&storage->change_lock);
+    pthread_mutex_destroy(&storage->folders_lock);
     pthread_rwlock_destroy(&storage->meta_lock);
     pthread_mutex_destroy(&storage->index.lock);
     pthread_cond_destroy(&storage->index.cond);
@@ -219,6 +220,7 @@ static void init_locks(struct silt_storage *storage)
 {
     pthread_rwlockattr_t attributes;
     pthread_mutex_init(&storage->change_lock, NULL);
+    pthread_mutex_init(&storage->folders_lock, NULL);
     pthread_rwlockattr_init(&attributes);
     pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     pthread_rwlock_init(&storage->meta_lock, &attributes);
@@ -315,6 +317,8 @@ enum silt_status silt_storage_close(struct silt_storage *storage, bool flush, st
     stop_threads(storage);
     if (flush)
         rc = flush_largest(storage, CLOSE_FLUSH_NS, err);
+    if (flush && rc == SILT_OK)
+        rc = folders_note(storage, err);
     if (flush && rc == SILT_OK)
         rc = index_drain(storage, err);
     if (flush && rc == SILT_OK)

@@ -7,6 +7,7 @@
  * Lock order, first to last:
  *
  *     change_lock          one structural change at a time: databases, policies, shards, deletes; held across disk work
+ *     folders_lock         notes of shards' folders, or a snapshot; held across disk work
  *     shard.flush_lock, shard.compact_lock, shard.manifest_lock      held across disk work
  *     meta_lock            read: whoever follows the lists, a whole write too; write: to publish a change, no disk work
  *     database.define_lock new series and fields of one database get their numbers and are logged
@@ -172,6 +173,7 @@ struct silt_storage {
     _Atomic uint32_t pace_ns; /* a row: what writers pause for while a large generation waits for an older one's flush */
 
     pthread_mutex_t change_lock;
+    pthread_mutex_t folders_lock; /* notes of folders are made, or a snapshot is taken */
     size_t drops_open;       /* under change_lock: deletes and drops whose series without points are still looked for */
     bool drops_left;         /* under change_lock: an earlier run had some open, or a search failed */
     uint64_t drops_retry_ns; /* under change_lock: monotonic; then all series are looked at */
@@ -228,6 +230,13 @@ struct database *nth_database(struct silt_storage *storage, size_t place);
 
 /* Drops the shard groups whose time is over. One thread at a time. */
 enum silt_status retention_step(struct silt_storage *storage, bool *did, struct silt_error *err);
+
+/* ---------------------------------------------------------------- folders.c */
+
+/* Shards that have got their first manifest. May wait; no lock held. */
+enum silt_status folders_note(struct silt_storage *storage, struct silt_error *err);
+/* SILT_CORRUPT: one that was noted is gone. While the store is opened. */
+enum silt_status folders_check(struct silt_storage *storage, struct silt_error *err);
 
 /* ---------------------------------------------------------------- cleanup.c */
 

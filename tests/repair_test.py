@@ -58,8 +58,9 @@ class Case:
     def files(self, pattern):
         return sorted(glob.glob(os.path.join(self.data, pattern)))
 
-    def repaired(self, *says, stops=None):
-        """Repairs, looks that it told, that nothing is left, that nothing was deleted; the rows a server gives then."""
+    def repaired(self, *says, stops=None, keeps=True):
+        """Repairs, looks that it told, that nothing is left, that nothing was deleted; the rows a server gives then. keeps: there is
+        something to be set aside."""
         status, out, err = inspect("verify", self.data)
         check(self.name + ": found", status == 1, (status, out, err))
         if stops:
@@ -68,7 +69,7 @@ class Case:
         check(self.name + ": repaired", status == 1 and all(re.search(text, out) for text in says), (status, out, err))
         self.out = out
         kept = glob.glob(os.path.join(self.data, "quarantine", "*", "**"), recursive=True)
-        check(self.name + ": kept", any(os.path.isfile(path) for path in kept), kept)
+        check(self.name + ": kept", any(os.path.isfile(path) for path in kept) == keeps, kept)
         for command in "verify", "repair":
             status, out, err = inspect(command, self.data)
             check("%s: nothing left for %s" % (self.name, command), status == 0 and "no damage found" in out, (status, out, err))
@@ -180,6 +181,12 @@ def shard_cases(folder, stopped, before):
     check("a missing manifest: no file is touched by a start", files and case.files("shards/*/*.tsm") == files, files)
     rows = case.repaired(r"REPAIRED shards/1/MANIFEST: rebuilt", r"0 of them is told", stops="shards/1/MANIFEST: missing")
     check("a missing manifest: no point lost", keys_of(rows) == keys_of(before), (len(rows), len(before)))
+    case = Case(folder, "a missing folder", stopped)
+    shutil.rmtree(os.path.join(case.data, "shards", "1"))
+    case.refused("shards/1/MANIFEST: missing, with all files")
+    rows = case.repaired(r"REPAIRED shards/1/MANIFEST: made anew, without files", r"all points of this shard that are not in the log are lost",
+                         stops="shards/1/MANIFEST: missing", keeps=False)
+    check(case.name + ": its points are gone", before and not rows, (len(rows), len(before)))
     case = Case(folder, "a manifest of nonsense", stopped)
     with open(case.files("shards/*/MANIFEST")[0], "wb") as f:
         f.write(b"nonsense")

@@ -74,6 +74,8 @@ MUTATIONS = [
     ("SQLite does not sync its log", "storage/catalog.c", "PRAGMA synchronous=FULL;", "PRAGMA synchronous=OFF;"),
     ("a catalog page's checksum is not looked at", "storage/catalog_pages.c",
      "if (memcmp((unsigned char *)out + len - CHECK_BYTES, check, CHECK_BYTES) == 0)", "if (true)"),
+    ("a folder is noted before it has a manifest", "storage/folders.c", "!shards[i]->folder_noted && has_manifest(shards[i])",
+     "!shards[i]->folder_noted && (has_manifest(shards[i]) || true)"),
     ("a delete over a range leaves no mark in the catalog", "storage/index_thread.c",
      "rc = catalog_put_lonely(apply->storage->catalog, err);", "(void)err;"),
     ("a replayed delete does not have its series looked for", "storage/recovery.c", "if (what.flags & RECORD_SUSPECT)", "if (false)"),
