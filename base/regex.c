@@ -262,6 +262,17 @@ struct silt_str silt_regex_pattern(const struct silt_regex *regex)
     return regex->pattern;
 }
 
+/* Without a quantifier there is no way back to be taken; a repeated group may hold another one. */
+uint32_t silt_regex_cost(const struct silt_regex *regex)
+{
+    if (!regex->side_by_side)
+        return 1 + (uint32_t)(regex->code ? regex->pattern.len / 32 : 0);
+    for (const char *p = regex->pattern.p; (p = strchr(p, ')')); p++)
+        if (p[1] && strchr("*+?{", p[1]))
+            return UINT32_MAX;
+    return 8 + (uint32_t)(regex->pattern.len / 32);
+}
+
 /* ---------------------------------------------------------------- matching */
 
 static bool match_texts(const struct silt_regex *regex, struct silt_str subject)

@@ -161,6 +161,7 @@ static struct silt_tag_filter *push_down(struct plan *plan, const struct expr *e
     filter->value = test.value;
     filter->match = match_regex;
     filter->match_arg = test.regex;
+    filter->match_cost = test.regex ? silt_regex_cost(test.regex) : 0;
     if (test.regex)
         filter->op = test.op == OP_MATCH ? SILT_TAG_MATCH : test.op == OP_NOT_MATCH ? SILT_TAG_NOT_MATCH : SILT_TAG_FALSE;
     else

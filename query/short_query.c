@@ -12,6 +12,7 @@
  *     every value read         counts as many times more as is done with it (the surcharge of the allowance)
  *     every window             times columns and groups, whether there are points or not
  *     texts                    may be long, and looked through by a pattern: not at all
+ *     patterns                 of tags: none whose cost nobody can tell (the index asks the same)
  */
 #include "query/short_query.h"
 
@@ -20,6 +21,7 @@
 #define COLUMNS_MAX 64
 #define SERIES_MAX 64
 #define NAMES_MAX 2048
+#define MATCH_COST_MAX 64 /* of a pattern that is asked of each series' tags */
 #define VALUES_MAX 65536 /* a quarter of a millisecond */
 #define WINDOWS_MAX 4096       /* of all groups together */
 #define WINDOW_NODES_MAX 16384 /* what is computed in all of them */
@@ -51,8 +53,10 @@ static void add_size(const struct expr *expr, struct size *size)
         add_size(expr->paren, size);
         break;
     case EXPR_WILDCARD:
-    case EXPR_REGEX:
         size->has_wildcard = true;
+        break;
+    case EXPR_REGEX: /* of names, which may be long */
+        size->searches = true;
         break;
     default:
         break;
@@ -61,7 +65,7 @@ static void add_size(const struct expr *expr, struct size *size)
 
 static bool is_plain(const struct select *select, struct size *size)
 {
-    struct size condition = {0}; /* a pattern in it names no columns */
+    struct size condition = {0}; /* a pattern in it is of values, and known when it is planned */
 
     if (select->into || select->source_count > STATEMENTS_MAX || select->field_count > COLUMNS_MAX)
         return false;
@@ -148,8 +152,11 @@ enum silt_status short_query_check(const struct plan *plan, const struct scan *s
     struct work work = work_of(plan);
     bool is_short = plan->field_count <= COLUMNS_MAX;
 
-    for (size_t i = 0; i < plan->slot_count; i++)
-        is_short = is_short && !(plan->slots[i].kind == SLOT_FIELD && plan->slots[i].type == DATA_STRING);
+    for (size_t i = 0; i < plan->slot_count; i++) {
+        const struct slot *slot = &plan->slots[i];
+        is_short = is_short && !(slot->kind == SLOT_FIELD && slot->type == DATA_STRING) &&
+                   !(slot->regex && silt_regex_cost(slot->regex) > MATCH_COST_MAX);
+    }
     if (windows->interval) {
         silt_time min = plan->scan_min < windows->min ? plan->scan_min : windows->min;
         uint64_t count = ((uint64_t)windows->max - (uint64_t)min) / (uint64_t)windows->interval + 1;

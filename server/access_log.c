@@ -4,7 +4,8 @@
  *     [httpd] 127.0.0.1 - root [21/Nov/2026:02:38:50 +0000] "POST /query?db=d HTTP/1.1" 200 33 "-" "curl/7.88.1" ID 731
  *
  * The number at the end is the duration in microseconds. Passwords in the URL are blanked, in `p` and in statements
- * (`SET PASSWORD FOR u = '...'`, `WITH PASSWORD '...'`), and where a subscription goes, for passwords stand in its URLs. The buffer leaves when full and at each tick of the loop.
+ * (`SET PASSWORD FOR u = '...'`, `WITH PASSWORD '...'`), and where a subscription goes, for passwords stand in its URLs. The buffer
+ * leaves when full and at each tick of the loop; a reader that stands still loses lines, and keeps nobody waiting (silt_log_lines).
  */
 #include "server/http.h"
 
@@ -67,13 +68,7 @@ void access_log_flush(struct access_log *log)
 {
     if (!log || log->len == 0)
         return;
-    size_t done = 0;
-    while (done < log->len) {
-        ssize_t put = write(log->fd, log->buffer + done, log->len - done);
-        if (put <= 0)
-            break; /* a log that cannot be written must not stop the server */
-        done += (size_t)put;
-    }
+    silt_log_lines(log->fd, log->buffer, log->len);
     log->len = 0;
 }
 
@@ -90,13 +85,13 @@ static bool starts_with(const char *p, const char *end, const char *word)
     return (size_t)(end - p) >= len && strncasecmp(p, word, len) == 0;
 }
 
-/* Bytes of the word at p after which a statement may hold a secret, 0 if it is none. */
+/* Bytes of the word at p after which a statement may hold a secret, 0 if it is none. Asked of every character. */
 static size_t secret_word(const char *p, const char *end)
 {
     static const char *const words[] = {"password", "destinations"};
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (starts_with(p, end, words[i]))
+        if ((*p | 0x20) == words[i][0] && starts_with(p, end, words[i]))
             return strlen(words[i]);
     return 0;
 }
@@ -174,6 +169,20 @@ static void stamp_now(struct access_log *log)
              tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
+static char *put_text(char *to, struct silt_str text)
+{
+    if (text.len)
+        memcpy(to, text.p, text.len);
+    return to + text.len;
+}
+
+static char *put_number(char *to, uint64_t value, char end)
+{
+    to += silt_write_uint(to, value);
+    *to++ = end;
+    return to;
+}
+
 static bool is_logged(const struct silt_server_options *options, const h2o_req_t *req)
 {
     struct silt_str path = http_path(req);
@@ -205,21 +214,33 @@ static void on_request_done(h2o_logger_t *self, h2o_req_t *req)
     struct silt_str user = http_str(connection->user);
     if (user.len == 0 || user.len > 128 || memchr(user.p, ' ', user.len))
         user = SILT_STR("-");
-    to += sprintf(to, "[httpd] %s - ", connection->peer);
+    to = put_text(to, SILT_STR("[httpd] "));
+    to = put_text(to, silt_str_from(connection->peer));
+    to = put_text(to, SILT_STR(" - "));
     for (size_t i = 0; i < user.len; i++)
         *to++ = (unsigned char)user.p[i] < 0x20 || user.p[i] == '"' ? '.' : user.p[i];
-    to += sprintf(to, " [%s] \"%.*s ", log->stamp, (int)(req->input.method.len > 32 ? 32 : req->input.method.len),
-                  req->input.method.base);
+    to = put_text(to, SILT_STR(" ["));
+    to = put_text(to, silt_str_from(log->stamp));
+    to = put_text(to, SILT_STR("] \""));
+    to = put_text(to, (struct silt_str){req->input.method.base, req->input.method.len > 32 ? 32 : req->input.method.len});
+    *to++ = ' ';
     to += put_url(to, req->input.path);
-    to += sprintf(to, " HTTP/%d.%d\" %d %zu ", req->version >> 8, req->version & 0xFF, req->res.status,
-                  req->bytes_sent);
+    to = put_text(to, SILT_STR(" HTTP/"));
+    to = put_number(to, (uint64_t)(req->version >> 8), '.');
+    to = put_number(to, (uint64_t)(req->version & 0xFF), '"');
+    *to++ = ' ';
+    to = put_number(to, (uint64_t)req->res.status, ' ');
+    to = put_number(to, req->bytes_sent, ' ');
     to += put_header(to, http_header(req, "referer"));
     *to++ = ' ';
     to += put_header(to, http_header(req, "user-agent"));
     struct silt_str id = http_str(connection->request_id);
     if (id.len > 64)
         id.len = 64;
-    to += sprintf(to, " %.*s %llu\n", id.len ? (int)id.len : 1, id.len ? id.p : "-", (unsigned long long)micros);
+    *to++ = ' ';
+    to = put_text(to, id.len ? id : SILT_STR("-"));
+    *to++ = ' ';
+    to = put_number(to, micros, '\n');
     connection->begun_ns = 0;
     connection->request_id = connection->user = h2o_iovec_init(NULL, 0);
 

@@ -289,6 +289,7 @@ static void put_bounded(const struct stats_source *source, struct silt_buffer *o
     silt_storage_stats(source->storage, &storage);
     put_gauge(out, "http_connections", "Connections that are open.", *source->connections);
     put_gauge(out, "http_connections_max", "Connections that may be open.", options->connections_max);
+    put_number(out, "log_lines_lost_total", "counter", "Lines of logs that were not written, for their reader stood still.", silt_log_lost());
     put_gauge(out, "query_memory_bytes", "Memory of queries under way.", source->query_budget->used_bytes);
     put_gauge(out, "query_memory_max_bytes", "Memory that all queries may take.", source->query_budget->limit_bytes);
     put_gauge(out, "write_memory_bytes", "Memory of writes that are being read.", source->write_budget->used_bytes);

@@ -349,7 +349,8 @@ static uint64_t most_series(const struct series_body *body, const struct silt_ta
     case SILT_TAG_MATCH:
     case SILT_TAG_NOT_MATCH: {
         const struct tag_key *key = body_find_key(body, filter->key);
-        *cost += 64 * (uint64_t)(key ? string_set_count(&key->values) : 0); /* the pattern is run over them all */
+        uint64_t values = key ? string_set_count(&key->values) : 0; /* the pattern is run over them all */
+        *cost += filter->match_cost > SHORT_COST ? SHORT_COST + 1 : 64 * values * (filter->match_cost ? filter->match_cost : 1);
         break;
     }
     default: break;

@@ -31,6 +31,7 @@ struct silt_tag_filter {
     struct silt_str key, value;
     bool (*match)(const void *match_arg, struct silt_str value); /* called once per distinct value, any thread */
     const void *match_arg;
+    uint32_t match_cost; /* of a call, as silt_regex_cost; 0: not told */
 };
 
 /* ---------------------------------------------------------------- source */

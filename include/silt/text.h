@@ -108,12 +108,18 @@ enum silt_status silt_regex_check(struct silt_str pattern, struct silt_error *er
 void silt_regex_free(struct silt_regex *regex);
 bool silt_regex_match(const struct silt_regex *regex, struct silt_str subject); /* unanchored */
 struct silt_str silt_regex_pattern(const struct silt_regex *regex);
+/* How many times a short look at a text a match may take, in rough terms; UINT32_MAX: there is no telling. */
+uint32_t silt_regex_cost(const struct silt_regex *regex);
 
 /* ---------------------------------------------------------------- log */
 
 enum silt_log_level { SILT_LOG_DEBUG, SILT_LOG_INFO, SILT_LOG_WARN, SILT_LOG_ERROR };
 
 void silt_log_set_level(enum silt_log_level level);
+/* Whole lines into a log that may be a pipe or a socket. What its reader has left no room for is not written but counted, for
+ * nobody may have to wait for who reads logs; silt_log tells how many. Any thread. */
+void silt_log_lines(int fd, const char *lines, size_t len);
+uint64_t silt_log_lost(void); /* lines, since the start */
 /* One line on stderr, one write(2), any thread: `ts=2026-01-02T03:04:05.678901Z lvl=info msg="..." key=value`.
  * fields is printf-like text of ready-made key=value pairs, may be NULL. */
 void silt_log(enum silt_log_level level, const char *message, const char *fields_format, ...)

@@ -171,8 +171,14 @@ static const struct text_case {
     {"SELECT max(f1) FROM wide", "", "", 0, DONE},
     {"SELECT mean(*) FROM wide", "", "", 0, GIVEN_UP},
     {"SELECT * FROM wide", "", "", 0, GIVEN_UP},
-    {"SELECT /f/ FROM wide", "", "", 0, GIVEN_UP},
+    {"SELECT /f/ FROM wide", "", "", 0, NOT_TRIED},
+
+    /* patterns */
     {"SELECT max(a) FROM m WHERE host =~ /h1$/", "", "", 0, DONE},
+    {"SELECT max(a) FROM m WHERE host =~ /^h.*1$/", "", "", 0, DONE},
+    {"SELECT max(a) FROM m WHERE host =~ /^(h0", "|h1", ")$/", 20, DONE},
+    {"SELECT max(a) FROM m WHERE host =~ /(a+)+$/", "", "", 0, GIVEN_UP},
+    {"SELECT max(a) FROM m WHERE a > 990 OR host =~ /(a+)+$/", "", "", 0, GIVEN_UP},
 
     {"SELECT max(a) FROM m", "; SELECT max(a) FROM m", "", 8, NOT_TRIED},
     {"SELECT max(a) INTO x FROM m", "", "", 0, NOT_TRIED},
