@@ -4,7 +4,7 @@ siltd at work: writes are refused with the reason, reads go on, and when it is o
 acknowledged point is there, before and after a kill.
 
 Faults are made by a library that is preloaded (faulty_calls.c), which is built here; by RLIMIT_NOFILE; by cutting a file; and, where a
-loop device can be mounted, by a file system that makes itself read-only. Prints `N passed, N failed, N skipped`.
+loop device can be mounted, by a file system that is full, stands still, or makes itself read-only. Prints `N passed, N failed, N skipped`.
 """
 import glob
 import http.client
@@ -169,28 +169,81 @@ def cut_short(folder):
     shutil.rmtree(home)
 
 
-def broken_file_system(folder):
-    """ext4 that makes itself read-only after an error that it is told to find."""
-    image, disk = os.path.join(folder, "image"), os.path.join(folder, "disk")
-    os.makedirs(disk)
-    with open(image, "wb") as f:
-        f.truncate(600 << 20)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    if shutil.which("mkfs.ext4") is None or subprocess.run(["mkfs.ext4", "-q", "-F", image], **quiet).returncode:
-        return judge.skip("a file system that breaks", "no mkfs.ext4")
+class FileSystem:
+    """ext4 in a file, mounted."""
 
-    def mount():
-        return subprocess.run(["mount", "-o", "loop,errors=remount-ro", image, disk], **quiet).returncode
+    def __init__(self, folder):
+        self.image, self.disk, self.home = (os.path.join(folder, name) for name in ("image", "disk", "home"))
+        os.makedirs(self.disk)
+        os.makedirs(self.home) # the server's log stays readable there
+        os.symlink(os.path.join(self.disk, "data"), os.path.join(self.home, "data"))
+        with open(self.image, "wb") as f:
+            f.truncate(600 << 20)
+        self.why_not = None
+        if os.geteuid() != 0 or self.run("mkfs.ext4", "-q", "-F", self.image) or not self.mount():
+            self.why_not = "no ext4 in a loop device can be mounted"
 
-    if os.geteuid() != 0 or mount():
-        return judge.skip("a file system that breaks", "no loop device can be mounted")
-    server = None
+    @staticmethod
+    def run(*argv):
+        try:
+            return subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+        except FileNotFoundError:
+            return 127
+
+    def mount(self):
+        return self.run("mount", "-o", "loop,errors=remount-ro", self.image, self.disk) == 0
+
+    def trigger(self):
+        """The file by which it is told that there is an error; None: the kernel has no such thing."""
+        device = next(line.split()[0] for line in open("/proc/mounts") if line.split()[1] == self.disk)
+        path = "/sys/fs/ext4/%s/trigger_fs_error" % os.path.basename(device)
+        return path if os.access(path, os.W_OK) else None
+
+    def again(self):
+        """Unmounted, looked at, mounted."""
+        return self.run("umount", self.disk) == 0 and self.run("e2fsck", "-p", "-f", self.image) < 4 and self.mount()
+
+    def end(self):
+        self.run("fsfreeze", "-u", self.disk)
+        self.run("umount", self.disk)
+
+
+def frozen(file_system):
+    """A disk that takes nothing for a while, and does not say so."""
+    server = live.start_siltd(file_system.home)
+    load = None
     try:
-        device = next(line.split()[0] for line in open("/proc/mounts") if line.split()[1] == disk)
-        trigger = "/sys/fs/ext4/%s/trigger_fs_error" % os.path.basename(device)
-        if not os.access(trigger, os.W_OK):
-            return judge.skip("a file system that breaks", "no " + trigger)
-        server = live.start_siltd(disk)
+        server.query("CREATE DATABASE k")
+        load = full_disk.Load(server)
+        check("frozen: writes are taken", full_disk.until(lambda: load.count() > 20))
+        if file_system.run("fsfreeze", "-f", file_system.disk):
+            return judge.skip("frozen", "fsfreeze does not work")
+        time.sleep(1) # writes under way
+        before = load.count()
+        check("frozen: reads go on, and nothing is lost", full_disk.lost(server, load) == 0)
+        check("frozen: writes wait", load.count() == before, load.count() - before)
+        check("frozen: it lives", server.request("GET", "/ping").status == 204)
+        file_system.run("fsfreeze", "-u", file_system.disk)
+        check("frozen: then they go on", full_disk.until(lambda: load.count() > before + 20), load.text)
+        load.end()
+        check("frozen: nothing else was answered", not load.strange, str(load.strange[:3]))
+        server.kill()
+        server = live.start_siltd(file_system.home)
+        check("frozen: nothing is lost", full_disk.lost(server, load) == 0)
+        check("frozen: it ends as asked", server.stop() == 0)
+    finally:
+        file_system.run("fsfreeze", "-u", file_system.disk)
+        stop_at_once(server, load)
+
+
+def broken(file_system):
+    """It makes itself read-only after an error that it is told to find; the kernel may want it checked before it is written again."""
+    trigger = file_system.trigger()
+    if not trigger:
+        return judge.skip("ext4", "its errors cannot be triggered")
+    server = live.start_siltd(file_system.home)
+    load = None
+    try:
         server.query("CREATE DATABASE k")
         load = full_disk.Load(server)
         check("ext4: writes are taken", full_disk.until(lambda: load.count() > 20))
@@ -199,20 +252,42 @@ def broken_file_system(folder):
         check("ext4: writes are refused", full_disk.until(lambda: load.refused > 20), str(load.strange[:2]))
         check("ext4: with the reason", "disk is read-only" in load.text or "disk fails" in load.text, load.text)
         check("ext4: reads go on, and nothing is lost", full_disk.lost(server, load) == 0)
+        before, refused = load.count(), load.refused
+        if file_system.run("mount", "-o", "remount,rw", file_system.disk) == 0:
+            check("ext4: then writes go on", full_disk.until(lambda: load.count() > before + 20), load.text)
+        else:
+            check("ext4: and so for as long", full_disk.until(lambda: load.refused > refused + 20) and load.count() == before)
         load.end()
         check("ext4: nothing else was answered", not load.strange, str(load.strange[:3]))
         server.kill()
-        subprocess.run(["umount", disk], check=True, **quiet)
-        subprocess.run(["e2fsck", "-p", "-f", image], **quiet)
-        if mount():
-            return check("ext4: it can be mounted again", False)
-        server = live.start_siltd(disk)
+        check("ext4: it can be mounted again", file_system.again())
+        server = live.start_siltd(file_system.home)
         check("ext4: nothing is lost after its check", full_disk.lost(server, load) == 0)
+        check("ext4: writes go on", server.write("after v=1", db="k").status == 204)
         check("ext4: it ends as asked", server.stop() == 0)
     finally:
-        if server and server.process.poll() is None:
-            server.kill()
-        subprocess.run(["umount", disk], **quiet)
+        stop_at_once(server, load)
+
+
+def stop_at_once(server, load):
+    if load:
+        load.end()
+    if server.process.poll() is None:
+        server.kill()
+
+
+def real_file_system(folder):
+    file_system = FileSystem(folder)
+    try:
+        if file_system.why_not:
+            return judge.skip("a file system that breaks", file_system.why_not)
+        full_disk.run(file_system.disk, 64, lambda what, good, note="": check("full ext4: " + what, good, note))
+        for part in (frozen, broken):
+            shutil.rmtree(os.path.join(file_system.disk, "data"), ignore_errors=True)
+            os.makedirs(os.path.join(file_system.disk, "data"))
+            part(file_system)
+    finally:
+        file_system.end()
 
 
 def main():
@@ -225,7 +300,7 @@ def main():
             faulty_calls(folder, library)
         used_up(folder)
         cut_short(folder)
-        broken_file_system(folder)
+        real_file_system(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return judge.end()
