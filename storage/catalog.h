@@ -12,6 +12,7 @@
 #define STORAGE_CATALOG_H
 
 #include "silt/base.h"
+#include "storage/vfs.h"
 
 struct catalog;
 
@@ -21,8 +22,8 @@ void catalog_close(struct catalog *catalog); /* NULL is fine */
 /* A random number, made once, by which the names of a store's files mean something outside of it. renew: a copy becomes a store of
  * its own. */
 enum silt_status catalog_store_id(struct catalog *catalog, bool renew, uint64_t *id, struct silt_error *err);
-/* Appends the file as it is now to a descriptor; changes go on meanwhile, and are not in it. May wait. */
-enum silt_status catalog_copy(struct catalog *catalog, int to, struct silt_error *err);
+/* Appends the file as it is now to a blob; changes go on meanwhile, and are not in it. May wait. SILT_CORRUPT: a page is damaged. */
+enum silt_status catalog_copy(struct catalog *catalog, struct vfs_blob_writer *to, struct silt_error *err);
 /* SQLite's own check of the whole file. SILT_CORRUPT with the first thing it found. Reads everything. */
 enum silt_status catalog_check(struct catalog *catalog, struct silt_error *err);
 

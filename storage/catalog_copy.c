@@ -7,12 +7,8 @@
  */
 #include "storage/catalog_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#define PIECE_BYTES ((size_t)1 << 20)
+#define HEADER_BYTES 100
+#define PAGE_BYTES_MAX ((size_t)64 << 10)
 
 static enum silt_status hold_checkpoints(struct catalog *catalog, struct silt_error *err)
 {
@@ -34,40 +30,49 @@ static void allow_checkpoints(struct catalog *catalog)
     pthread_mutex_unlock(&catalog->lock);
 }
 
-static enum silt_status copy_bytes(int from, int to, struct silt_error *err)
+/* Through SQLite's file layer, page by page: each is looked at on its way. */
+static enum silt_status copy_pages(sqlite3 *db, struct vfs_blob_writer *to, struct silt_error *err)
 {
-    char *piece = silt_malloc(PIECE_BYTES);
+    sqlite3_file *file = NULL;
+    sqlite3_int64 bytes = 0;
+    unsigned char header[HEADER_BYTES], page[PAGE_BYTES_MAX];
     enum silt_status rc = SILT_OK;
 
-    for (;;) {
-        ssize_t got = read(from, piece, PIECE_BYTES);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            rc = silt_fail_errno(err, errno, "cannot read the catalog");
-        for (ssize_t done = 0; rc == SILT_OK && done < got;) {
-            ssize_t put = write(to, piece + done, (size_t)(got - done));
-            if (put < 0 && errno != EINTR)
-                rc = silt_fail_errno(err, errno, "cannot copy the catalog");
-            done += put > 0 ? put : 0;
-        }
-        if (got <= 0 || rc != SILT_OK)
-            break;
+    int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (code == SQLITE_OK)
+        code = file->pMethods->xFileSize(file, &bytes);
+    if (code == SQLITE_OK)
+        code = file->pMethods->xRead(file, header, HEADER_BYTES, 0);
+    int page_bytes = code == SQLITE_OK ? header[16] << 8 | header[17] : 0; /* the largest, 64 KiB, stands there as 1: it is never ours */
+    if (code == SQLITE_OK && page_bytes < 512)
+        code = SQLITE_IOERR_DATA;
+    for (sqlite3_int64 at = 0; code == SQLITE_OK && rc == SILT_OK && at < bytes; at += page_bytes) {
+        code = file->pMethods->xRead(file, page, page_bytes, at);
+        if (code == SQLITE_OK)
+            rc = vfs_blob_append(to, page, (size_t)page_bytes, err);
     }
-    free(piece);
+    if (code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_SHORT_READ)
+        return silt_fail(err, SILT_CORRUPT, "the catalog is damaged: %s", sqlite3_errstr(code));
+    return code == SQLITE_OK ? rc : silt_fail(err, SILT_IO, "the catalog cannot be read: %s", sqlite3_errstr(code));
+}
+
+/* A connection of its own: SQLite reads with the other meanwhile. */
+static enum silt_status copy_file(struct catalog *catalog, struct vfs_blob_writer *to, struct silt_error *err)
+{
+    sqlite3 *db = NULL;
+    int code = sqlite3_open_v2(sqlite3_db_filename(catalog->db, "main"), &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, catalog_vfs());
+    enum silt_status rc = code == SQLITE_OK ? copy_pages(db, to, err)
+                                            : silt_fail(err, SILT_IO, "the catalog cannot be opened: %s", sqlite3_errstr(code));
+    sqlite3_close(db);
     return rc;
 }
 
-enum silt_status catalog_copy(struct catalog *catalog, int to, struct silt_error *err)
+enum silt_status catalog_copy(struct catalog *catalog, struct vfs_blob_writer *to, struct silt_error *err)
 {
     pthread_mutex_lock(&catalog->copy_lock);
     enum silt_status rc = hold_checkpoints(catalog, err);
     if (rc == SILT_OK) {
-        const char *path = sqlite3_db_filename(catalog->db, "main");
-        int from = open(path, O_RDONLY | O_CLOEXEC);
-        rc = from < 0 ? silt_fail_errno(err, errno, "cannot open %s", path) : copy_bytes(from, to, err);
-        if (from >= 0)
-            close(from);
+        rc = copy_file(catalog, to, err);
         allow_checkpoints(catalog);
     }
     pthread_mutex_unlock(&catalog->copy_lock);

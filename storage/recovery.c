@@ -410,6 +410,8 @@ enum silt_status recover(struct silt_storage *storage, struct silt_error *err)
     enum silt_status rc = load_catalog(&r, err);
     if (rc == SILT_OK && !storage->options.read_only)
         rc = sweep_folders(storage, err);
+    if (rc == SILT_OK && !storage->options.read_only) /* a snapshot's, which a crash left */
+        rc = storage->vfs->ops->remove_folder(storage->vfs, COPIES_FOLDER, err);
     uint64_t loaded = silt_clock_monotonic_ns();
     if (rc == SILT_OK) {
         begin_series(&r);

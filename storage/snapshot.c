@@ -9,17 +9,14 @@
 #include "silt/snapshot.h"
 #include "storage/storage_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct source { /* of one file's bytes: exactly one of these */
-    struct vfs_blob *pinned;  /* of a data file, which the version holds */
-    struct vfs_blob *own;     /* opened here */
+    struct vfs_blob *pinned; /* of a data file, which the version holds */
+    struct vfs_blob *own;    /* opened here */
     void *bytes;
-    int fd;                   /* -1: none */
 };
 
 struct silt_snapshot {
@@ -41,7 +38,7 @@ static struct source *add(struct silt_snapshot *snapshot, enum silt_backup_kind 
         snapshot->sources = silt_realloc(snapshot->sources, snapshot->room * sizeof(*snapshot->sources));
     }
     struct source *source = &snapshot->sources[snapshot->count];
-    *source = (struct source){.fd = -1};
+    *source = (struct source){0};
     snapshot->files[snapshot->count++] =
         (struct silt_snapshot_file){.kind = kind, .name = silt_strdup(silt_str_from(name)), .bytes = bytes};
     return source;
@@ -100,26 +97,28 @@ static enum silt_status pin_shards(struct silt_snapshot *snapshot, struct silt_s
     return rc;
 }
 
-/* The copy has no name any more: it goes with its descriptor, or with the process. */
+/* Open, the copy needs no name. What a crash leaves of it, the next start removes. */
 static enum silt_status copy_catalog(struct silt_snapshot *snapshot, struct silt_storage *storage, struct silt_error *err)
 {
-    char path[4096];
+    char name[VFS_NAME_BYTES_MAX];
+    struct vfs_blob_writer *writer;
+    struct vfs_blob *copy;
+    struct silt_error why;
 
-    if ((size_t)snprintf(path, sizeof(path), "%s-copy-XXXXXX", storage->vfs->ops->local_path(storage->vfs, "meta.sqlite")) >= sizeof(path))
-        return silt_fail(err, SILT_INVALID, "the data directory's path is too long");
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0)
-        return silt_fail_errno(err, errno, "cannot make %s", path);
-    enum silt_status rc = catalog_copy(storage->catalog, fd, err);
-    off_t bytes = lseek(fd, 0, SEEK_END);
-    unlink(path);
-    if (rc == SILT_OK && bytes < 0)
-        rc = silt_fail_errno(err, errno, "cannot read %s", path);
+    snprintf(name, sizeof(name), COPIES_FOLDER "/%016" PRIx64 "-%" PRIu64, storage->epoch, atomic_fetch_add(&storage->copies, 1));
+    enum silt_status rc = vfs_blob_create(storage->vfs, name, &writer, err);
     if (rc != SILT_OK)
-        close(fd);
-    else
-        add(snapshot, SILT_BACKUP_CATALOG, "meta.sqlite", (uint64_t)bytes)->fd = fd;
-    return rc;
+        return rc;
+    if ((rc = catalog_copy(storage->catalog, writer, err)) != SILT_OK) {
+        vfs_blob_abort(writer);
+        return rc;
+    }
+    if ((rc = vfs_blob_commit(writer, err)) != SILT_OK)
+        return rc;
+    if ((rc = vfs_blob_open(storage->vfs, name, &copy, err)) == SILT_OK)
+        add(snapshot, SILT_BACKUP_CATALOG, "meta.sqlite", vfs_blob_bytes(copy))->own = copy;
+    enum silt_status removed = vfs_blob_remove(storage->vfs, name, rc == SILT_OK ? err : &why);
+    return rc == SILT_OK ? removed : rc;
 }
 
 enum silt_status silt_snapshot_take(struct silt_storage *storage, struct silt_snapshot **out, struct silt_error *err)
@@ -156,8 +155,6 @@ void silt_snapshot_release(struct silt_snapshot *snapshot)
         free((char *)(uintptr_t)snapshot->files[i].name);
         free(source->bytes);
         vfs_blob_close(source->own);
-        if (source->fd >= 0)
-            close(source->fd);
     }
     for (size_t i = 0; i < snapshot->version_count; i++)
         version_release(snapshot->versions[i]);
@@ -176,23 +173,6 @@ size_t silt_snapshot_files(const struct silt_snapshot *snapshot, const struct si
 {
     *files = snapshot->files;
     return snapshot->count;
-}
-
-static enum silt_status read_descriptor(int fd, uint64_t offset, char *out, size_t len, struct silt_error *err)
-{
-    while (len) {
-        ssize_t got = pread(fd, out, len, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return silt_fail_errno(err, errno, "cannot read the catalog's copy");
-        if (got == 0)
-            return silt_fail(err, SILT_CORRUPT, "the catalog's copy ends early");
-        out += got;
-        offset += (uint64_t)got;
-        len -= (size_t)got;
-    }
-    return SILT_OK;
 }
 
 /* A handle that leaves the page cache as it is, kept while one file is read. */
@@ -218,7 +198,5 @@ enum silt_status silt_snapshot_read(struct silt_snapshot *snapshot, size_t i, ui
         memcpy(out, (const char *)source->bytes + offset, len);
         return SILT_OK;
     }
-    if (source->fd >= 0)
-        return read_descriptor(source->fd, offset, out, len, err);
     return vfs_blob_read(blob_to_read(snapshot, i), offset, out, len, err);
 }

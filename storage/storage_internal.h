@@ -39,6 +39,7 @@
 #include <roaring/roaring.h>
 
 #define SHARDS_FOLDER "shards"
+#define COPIES_FOLDER "copies" /* of the catalog, for snapshots */
 
 struct definition { /* a continuous query, or a subscription */
     struct silt_str name;
@@ -167,6 +168,7 @@ struct silt_storage {
     struct silt_watcher *watcher; /* changes while nobody writes or deletes; NULL: none */
     uint64_t epoch;
     bool epoch_owed; /* until the flusher has stored it */
+    _Atomic uint64_t copies; /* of the catalog so far, for their names */
     struct silt_budget root, memtable_budget, index_budget;
     struct piece_pool *pieces;
     size_t soft_bytes, hard_bytes;

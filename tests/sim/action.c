@@ -247,6 +247,8 @@ void act(struct sim *sim)
         sim->doing = "step", sim->upkept = upkeep(sim, 1);
     else if (chance < 790)
         sim->doing = "compact", upkeep(sim, 2);
+    else if (chance < 805)
+        sim->doing = "backup", act_backup(sim);
     else if (chance < 870)
         sim->doing = "side by side", act_beside(sim);
     else if (chance < 930)

@@ -130,7 +130,7 @@ static void look_at_second(struct sim *view)
     view->point_count = 0;
 }
 
-static void look_at(struct sim *sim, const struct crash_point *point)
+void point_look_at(struct sim *sim, const struct crash_point *point)
 {
     struct sim view = view_of(sim, point);
     totals.points++;
@@ -149,6 +149,6 @@ void points_check(struct sim *sim)
 {
     /* The store's own threads may add some meanwhile. */
     for (size_t i = 0; i < sim->point_count; i++)
-        look_at(sim, &sim->points[i]);
+        point_look_at(sim, &sim->points[i]);
     sim->point_count = 0;
 }

@@ -9,7 +9,7 @@
  *     open -> everything read and compared -> actions, with crash points on their way -> end
  *
  *     actions  write (late, doubled, new series, other types), read a range, delete, DROP of series, measurement, database,
- *              flush, upkeep with merges and retention, merge of all, two of these side by side, the clock moves on
+ *              flush, upkeep with merges and retention, merge of all, backup and restore, two side by side, the clock moves on
  *     points   the disk as a crash at an operation would leave it, copied; a store is started on it and read whole (crash.c)
  *     faults   a crash in the middle, an operation or a reading that fails, a disk that is full for a while, a flipped bit
  *     end      a clean close with or without flush, or the crash
@@ -253,9 +253,9 @@ static uint64_t crash_points(void)
 static void print_totals(uint64_t first, double seconds)
 {
     printf("seeds %" PRIu64 " to %" PRIu64 ": %" PRIu64 " crash points (%" PRIu64 " copied, %" PRIu64 " in a start after one, %" PRIu64
-           " lived through), %" PRIu64 " lives, %" PRIu64 " went on\n",
+           " lived through), %" PRIu64 " lives, %" PRIu64 " went on, %" PRIu64 " backups restored\n",
            first, first + totals.runs - 1, crash_points(), totals.points, totals.second_points, totals.crashes, totals.lives,
-           totals.went_on);
+           totals.went_on, totals.backups);
     printf("%" PRIu64 " failed operations, %" PRIu64 " failed readings, %" PRIu64 " full disks\n", totals.faults, totals.read_faults,
            totals.full);
     print_flips();

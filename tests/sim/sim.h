@@ -5,6 +5,7 @@
  *     action.c    what is done in a life            compare.c   reading the store, judged by the model
  *     crash.c     crash points along the way        flip.c      flipped bits
  *     model.c     what must be there                schedule.c  threads and time
+ *     backup.c    snapshots, restored and read
  */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
@@ -68,7 +69,7 @@ struct sim {
 };
 
 struct totals {
-    uint64_t runs, lives, crashes, points, second_points, went_on, faults, read_faults, full, actions, beside, rows, readings, values, operations;
+    uint64_t runs, lives, crashes, points, second_points, went_on, backups, faults, read_faults, full, actions, beside, rows, readings, values, operations;
     uint64_t flips[FLIP_KINDS], flips_seen[FLIP_KINDS];
 };
 extern struct totals totals;
@@ -100,7 +101,7 @@ void check_policy(struct sim *sim, unsigned database, unsigned policy, silt_time
 /* Reads everything and compares. settle: this is what a restart has decided. */
 void check_all(struct sim *sim, bool settle);
 
-/* ---------------------------------------------------------------- action.c, crash.c, flip.c */
+/* ---------------------------------------------------------------- action.c, crash.c, backup.c, flip.c */
 
 void make_database(struct sim *sim, unsigned database);
 /* Something by chance; then its crash points are looked at. */
@@ -111,6 +112,10 @@ void apply_effects(struct sim *sim, bool as_acknowledged);
 /* From now on operations of the store are crash points, one in so many. */
 void points_watch(struct sim *sim, unsigned one_in);
 void points_check(struct sim *sim);
+/* A store is started on this disk and read whole; the disk is gone then. */
+void point_look_at(struct sim *sim, const struct crash_point *point);
+/* A snapshot, restored and read whole. */
+void act_backup(struct sim *sim);
 
 /* So many times a bit of some file is wrong while the store is closed: right answers or errors. */
 void flip_and_look(struct sim *sim, unsigned count);
