@@ -95,6 +95,9 @@ MUTATIONS = [
      "        pthread_rwlock_unlock(&storage->meta_lock);", "shard_rotate(shard, 0, 0, NULL);"),
     ("a merge does not wait for the deletes that it carries out", "storage/compact.c",
      "if (c->version->tombstones[i]->seq > flushed)", "if (c->version->tombstones[i]->seq == 0 && flushed)"),
+    ("a snapshot has no tombstones", "storage/snapshot.c", "if (manifest->tombstone_id) {", "if (false) {"),
+    ("a snapshot's catalog is older than its log", "storage/catalog_copy.c",
+     "if (sqlite3_wal_checkpoint_v2(catalog->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)", "if (!catalog->db)"),
     ("a database is made before its policy", "storage/policy.c",
      "catalog_create_database(storage->catalog, name, &want, &id, err)) != SILT_OK)\n        return rc;",
      "catalog_create_database(storage->catalog, name, NULL, &id, err)) != SILT_OK)\n        return rc;\n"
