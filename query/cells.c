@@ -1,5 +1,6 @@
 /* cells.c - implements cells.h. */
 #include "query/cell_value.h"
+#include "query/keyed.h"
 #include "query/shard_order.h"
 
 #include <stdlib.h>
@@ -80,7 +81,48 @@ struct reduction {
     size_t shard_count;
     bool stops_early; /* the first value of every leaf is all that is asked */
     silt_time min, max;
+    _Atomic uint64_t *bounds; /* per leaf, see raise_bounds(); NULL: none */
 };
+
+/*
+ * max() over all of a group shows when that was, so blocks that may hold a better one have to be decoded, in every series anew
+ * until its own best is found. What other series have had already tells of most blocks that they hold nothing better.
+ */
+static bool has_bound(const struct leaf *leaf)
+{
+    return (leaf->id == FN_MIN || leaf->id == FN_MAX) && leaf->need_time &&
+           (leaf->type == DATA_FLOAT || leaf->type == DATA_INTEGER || leaf->type == DATA_UNSIGNED);
+}
+
+/* The better the larger; above 0. */
+static uint64_t rank_of(const struct leaf *leaf, union silt_value value)
+{
+    uint64_t key = key_of_number(leaf->type, value.u64);
+
+    key += leaf->type == DATA_FLOAT && key == KEY_NEGATIVE_ZERO;
+    return leaf->id == FN_MIN ? ~key : key;
+}
+
+static bool is_beaten(const struct reduction *r, size_t i, const struct silt_block_stats *stats)
+{
+    const struct leaf *leaf = &r->leaves[i];
+
+    return r->bounds && stats->count && has_bound(leaf) &&
+           rank_of(leaf, leaf->id == FN_MIN ? stats->min : stats->max) < atomic_load_explicit(&r->bounds[i], memory_order_relaxed);
+}
+
+static void raise_bounds(const struct reduction *r, const struct cells *cells)
+{
+    for (size_t i = 0; i < r->leaf_count; i++)
+        for (size_t k = 0; has_bound(&r->leaves[i]) && k < cells->count; k++) {
+            const struct cell_value *value = &cells->values[k * cells->leaf_count + i];
+            uint64_t had = atomic_load_explicit(&r->bounds[i], memory_order_relaxed);
+            uint64_t rank = value->count ? rank_of(&r->leaves[i], value->value) : 0;
+            while (rank > had && !atomic_compare_exchange_weak_explicit(&r->bounds[i], &had, rank, memory_order_relaxed,
+                                                                        memory_order_relaxed))
+                ;
+        }
+}
 
 static bool in_window(silt_time t, silt_time start, silt_time end)
 {
@@ -121,7 +163,7 @@ static enum silt_status add_whole_batch(const struct reduction *r, struct lane *
         struct silt_block_stats stats;
         struct lane_column column;
         if (batch->has_stats && lane_stats(lane, leaf->slot, &stats) &&
-            cell_value_add_stats(leaf, &stats, batch, r->descending, series, &values[i]))
+            (is_beaten(r, i, &stats) || cell_value_add_stats(leaf, &stats, batch, r->descending, series, &values[i])))
             continue;
         if ((rc = lane_column(lane, leaf->slot, &column, err)) != SILT_OK)
             return rc;
@@ -457,6 +499,8 @@ static void reduce_one(void *arg, size_t index, unsigned slot)
     size_t at = job->backwards ? job->first_series - index : job->first_series + index;
     worker->status = reduce_series(&job->reduction, worker->lane, at, job->group,
                                    &job->series[index], &worker->err);
+    if (worker->status == SILT_OK && job->reduction.bounds)
+        raise_bounds(&job->reduction, &job->series[index]);
     if (worker->status != SILT_OK)
         atomic_store(&job->failed, true);
 }
@@ -517,8 +561,12 @@ enum silt_status cells_reduce(const struct scan *scan, const struct leaf *leaves
         for (size_t i = 0; i < WAVE_SERIES; i++)
             cells_init(&wave[i], exec, leaf_count);
         job.series = wave;
+        if (plan->compiled->windows.interval == 0)
+            rc = exec_alloc(exec, leaf_count, sizeof(*job.reduction.bounds), &job.reduction.bounds, err);
         for (size_t g = 0; rc == SILT_OK && g < count; g++) {
             job.group = &scan->groups[first + g];
+            for (size_t i = 0; job.reduction.bounds && i < leaf_count; i++)
+                atomic_init(&job.reduction.bounds[i], 0);
             for (size_t done = 0; rc == SILT_OK && done < job.group->count;) {
                 size_t n = job.group->count - done < WAVE_SERIES ? job.group->count - done : WAVE_SERIES;
                 job.first_series = job.backwards ? job.group->first + job.group->count - 1 - done : job.group->first + done;

@@ -116,16 +116,17 @@ static int find_field(const struct tsm_group *group, const struct field_ref *wan
     return low < group->field_count && group->fields[low].field_id == want->field_id ? (int)low : -1;
 }
 
-static enum silt_status next_run(struct merge *m, struct run **out, struct silt_error *err)
+/* Fresh, but for its buffers. */
+static enum silt_status run_at(struct merge *m, size_t index, struct run **out, struct silt_error *err)
 {
-    if (m->run_count == m->run_room) {
-        size_t room = m->run_room ? m->run_room * 2 : 8;
+    if (index >= m->run_room) {
+        size_t room = index < 8 ? 8 : index * 2;
         m->runs = silt_realloc(m->runs, room * sizeof(*m->runs));
         for (size_t i = m->run_room; i < room; i++)
             m->runs[i] = silt_calloc(1, sizeof(**m->runs));
         m->run_room = room;
     }
-    struct run *run = m->runs[m->run_count];
+    struct run *run = m->runs[index];
     if (run->column_room < m->field_count) {
         struct stored_column *columns = silt_arena_try_alloc(m->buffers, m->field_count * sizeof(*columns));
         if (!columns)
@@ -146,6 +147,14 @@ static enum silt_status next_run(struct merge *m, struct run **out, struct silt_
     run->at = 0;
     *out = run;
     return SILT_OK;
+}
+
+enum silt_status merge_spare_run(struct merge *m, size_t number, struct tsm_file *file, struct run **out, struct silt_error *err)
+{
+    enum silt_status rc = run_at(m, m->run_count + number, out, err);
+    if (rc == SILT_OK)
+        (*out)->file = file;
+    return rc;
 }
 
 uint32_t merge_lower_bound(const silt_time *times, uint32_t begin, uint32_t end, silt_time time)
@@ -253,7 +262,7 @@ enum silt_status merge_add(struct merge *m, const struct merge_source *source, s
     if (span_count == 0)
         return SILT_OK;
     struct run *run = NULL;
-    enum silt_status rc = next_run(m, &run, err);
+    enum silt_status rc = run_at(m, m->run_count, &run, err);
     if (rc != SILT_OK)
         return rc;
     bool used = false;
@@ -309,18 +318,25 @@ enum silt_status merge_need_times(struct merge *m, struct run *run, struct silt_
 {
     if (run->times_ready)
         return SILT_OK;
-    if (!run->times) {
-        run->times = silt_arena_try_alloc(m->buffers, MERGE_ROWS_MAX * sizeof(silt_time));
-        if (!run->times)
-            return merge_over_budget(m, err);
+    size_t spare = run->next_kept, which;
+    struct tsm_times *into = &run->kept[spare];
+    bool decoded;
+    if (!into->times && !(into->times = silt_arena_try_alloc(m->buffers, MERGE_ROWS_MAX * sizeof(silt_time))))
+        return merge_over_budget(m, err);
+    enum silt_status rc =
+        tsm_recall_times(run->file, run->group, &run->scratch, run->kept, TIMES_KEPT, spare, &which, &decoded, err);
+    if (rc != SILT_OK)
+        return rc;
+    if (decoded) {
+        run->kept_number[which] = ++m->times_decoded;
+        run->next_kept = m->joins ? (spare + 1) % TIMES_KEPT : spare; /* else they seldom come again */
     }
-    bool kept;
-    enum silt_status rc = tsm_reread_times(run->file, run->group, &run->scratch, &run->times_origin, run->times, &kept, err);
-    run->times_ready = rc == SILT_OK;
-    run->times_changes += !kept;
+    run->times = run->kept[which].times;
+    run->times_number = run->kept_number[which];
+    run->times_ready = true;
     m->counters.blocks += run->group->times_bytes > 0;
     m->counters.block_bytes += run->group->times_bytes;
-    return rc;
+    return SILT_OK;
 }
 
 static enum silt_status need_column(struct merge *m, struct run *run, size_t f, struct silt_error *err)

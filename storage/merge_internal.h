@@ -8,6 +8,7 @@
 #include "storage/merge.h"
 
 #define WORDS ENCODE_VALID_WORDS
+#define TIMES_KEPT 4 /* of a file: where it begins and ends, in two shards */
 
 struct item {
     silt_time lo, hi; /* of the rows to be shown: exact when whole, else bounds */
@@ -31,6 +32,7 @@ struct run {
     struct item *items;
     size_t item_count, at; /* falling in descending order */
     bool done;
+    uint32_t taken; /* items from the head on that are to be joined */
     bool loaded; /* begin and end are rows of the head item */
     uint32_t begin, end;
     struct memtable_rows mem;
@@ -38,9 +40,11 @@ struct run {
     /* The row group whose blocks are decoded here, as far as they were asked for. */
     const struct tsm_group *group;
     bool times_ready, has_strings;
-    silt_time *times;
-    struct tsm_times_origin times_origin; /* of what `times` holds, of whichever group */
-    uint64_t times_changes;               /* how often that was something else */
+    const silt_time *times; /* one of these: */
+    struct tsm_times kept[TIMES_KEPT];
+    uint64_t kept_number[TIMES_KEPT]; /* another one for everything that was ever decoded */
+    uint64_t times_number;            /* of what `times` points to */
+    size_t next_kept;
     struct stored_column *columns;
     size_t column_room;
     struct tsm_scratch scratch;
@@ -76,6 +80,7 @@ struct merge {
     bool whole;
     bool joins; /* see merge_prefer_stats() */
     struct merge_joined *joined;
+    uint64_t times_decoded; /* blocks */
     struct silt_read_counters counters;
 };
 
@@ -111,6 +116,8 @@ uint32_t merge_lower_bound(const silt_time *times, uint32_t begin, uint32_t end,
 void merge_next_item(struct merge *m, struct run *run);
 /* Decoded is this row group from now on; nothing of it is yet. */
 void merge_use_group(struct merge *m, struct run *run, const struct tsm_group *group);
+/* Somewhere to decode a row group of the file, beside the runs; those with other numbers stay as they are. */
+enum silt_status merge_spare_run(struct merge *m, size_t number, struct tsm_file *file, struct run **out, struct silt_error *err);
 enum silt_status merge_over_budget(struct merge *m, struct silt_error *err);
 /* A buffer for good that grows. */
 enum silt_status merge_grow_buffer(struct merge *m, void **data, size_t *have, size_t bytes, struct silt_error *err);

@@ -13,6 +13,7 @@
 
 #define JOINED_RUNS_MAX 8u
 #define JOINED_ROWS_MAX 4096u /* of a batch: reader.h */
+#define APART_KEPT 8
 
 struct piece {
     uint32_t run, from, count;
@@ -27,18 +28,26 @@ struct joined_column {
     uint64_t valid[JOINED_ROWS_MAX / 64];
 };
 
+/* Times, by number, that were found to be all different: most likely the next series has the same. */
+struct apart {
+    uint32_t count;
+    uint64_t numbers[JOINED_RUNS_MAX];
+};
+
 struct merge_joined {
-    struct run *runs[JOINED_RUNS_MAX];
+    struct run *from[JOINED_RUNS_MAX];               /* whose items they are; a run may have given several */
+    const struct tsm_group *groups[JOINED_RUNS_MAX];
+    struct run *runs[JOINED_RUNS_MAX];               /* where they are decoded */
     uint32_t run_count;
     uint32_t rows;
     silt_time lo, hi;
-    /* Whose times have last been found to be all different, so that those of the next series, if they are the same, are too: */
-    struct run *told_apart[JOINED_RUNS_MAX];
-    uint64_t times_changes[JOINED_RUNS_MAX];
-    uint32_t told_apart_count;
-    bool told_descending;
+    struct apart apart[APART_KEPT];
+    size_t next_apart;
+    const struct apart *now; /* that of the batch */
+    const struct apart *ordered; /* whose pieces and times these are; NULL: none */
+    bool ordered_descending;
     struct piece *pieces; /* by time; room for as many as rows */
-    uint32_t piece_count; /* 0: not put in order yet */
+    uint32_t piece_count;
     silt_time *times;     /* in the order asked for */
     struct joined_column *columns;
     size_t column_room;
@@ -64,57 +73,64 @@ static bool reaches_into(const struct merge_joined *j, const struct item *item)
     return item->lo <= j->hi && item->hi >= j->lo;
 }
 
-static bool is_member(const struct merge_joined *j, const struct run *run)
+/* The run's item behind those taken; NULL: none. */
+static const struct item *next_to_take(const struct merge *m, const struct run *run)
 {
-    for (uint32_t i = 0; i < j->run_count; i++)
-        if (j->runs[i] == run)
-            return true;
-    return false;
+    size_t left = run->done ? 0 : m->descending ? run->at + 1 : run->item_count - run->at;
+    if (run->taken == left)
+        return NULL;
+    return &run->items[m->descending ? run->at - run->taken : run->at + run->taken];
 }
 
-/* Adds the head of the run; false: it is not a whole row group, or one too many. */
-static bool add_member(struct merge_joined *j, struct run *run)
+/* False: it is not a whole row group, or one too many. */
+static bool take(struct merge_joined *j, struct run *run, const struct item *item)
 {
-    const struct item *item = run_head(run);
-    if (run->loaded || !item->whole || !item->full || j->run_count == JOINED_RUNS_MAX ||
+    if ((run->taken == 0 && run->loaded) || !item->whole || !item->full || j->run_count == JOINED_RUNS_MAX ||
         j->rows + item->group->rows > JOINED_ROWS_MAX)
         return false;
     j->lo = j->run_count == 0 || item->lo < j->lo ? item->lo : j->lo;
     j->hi = j->run_count == 0 || item->hi > j->hi ? item->hi : j->hi;
     j->rows += item->group->rows;
-    j->runs[j->run_count++] = run;
+    j->from[j->run_count] = run;
+    j->groups[j->run_count++] = item->group;
+    run->taken++;
     return true;
-}
-
-/* The item behind the run's head reaches in as well: a run has room for one decoded group. */
-static bool second_reaches_into(const struct merge *m, const struct merge_joined *j, const struct run *run)
-{
-    if (m->descending)
-        return run->at > 0 && reaches_into(j, &run->items[run->at - 1]);
-    return run->at + 1 < run->item_count && reaches_into(j, &run->items[run->at + 1]);
 }
 
 /* The first run's head, what reaches into it, what reaches into that, and so on. */
 static bool collect(const struct merge *m, struct merge_joined *j, struct run *first)
 {
     j->run_count = j->rows = 0;
-    if (!add_member(j, first))
+    for (size_t i = 0; i < m->run_count; i++)
+        m->runs[i]->taken = 0;
+    if (!take(j, first, run_head(first)))
         return false;
     for (bool more = true; more;) {
         more = false;
         for (size_t i = 0; i < m->run_count; i++) {
-            struct run *run = m->runs[i];
-            if (run->done || is_member(j, run) || !reaches_into(j, run_head(run)))
-                continue;
-            if (!add_member(j, run))
-                return false;
-            more = true;
+            const struct item *item = next_to_take(m, m->runs[i]);
+            for (; item && reaches_into(j, item); item = next_to_take(m, m->runs[i]), more = true)
+                if (!take(j, m->runs[i], item))
+                    return false;
         }
     }
-    for (uint32_t i = 0; i < j->run_count; i++)
-        if (second_reaches_into(m, j, j->runs[i]))
-            return false;
     return j->run_count > 1;
+}
+
+/* A run has room for one decoded group, so its second needs another. */
+static enum silt_status find_room(struct merge *m, struct merge_joined *j, struct silt_error *err)
+{
+    size_t spares = 0;
+    for (uint32_t i = 0; i < j->run_count; i++) {
+        struct run *run = j->from[i];
+        bool second = j->groups[i] != run_head(run)->group;
+        enum silt_status rc = second ? merge_spare_run(m, spares++, run->file, &run, err) : SILT_OK;
+        if (rc != SILT_OK)
+            return rc;
+        merge_use_group(m, run, j->groups[i]);
+        j->runs[i] = run;
+    }
+    return SILT_OK;
 }
 
 /* A field has one type in all groups that have it. */
@@ -151,29 +167,32 @@ static bool share_a_time(const struct run *a, const struct run *b)
     return false;
 }
 
-static bool told_apart_before(const struct merge *m, const struct merge_joined *j)
+static bool is_apart(const struct merge_joined *j, const struct apart *apart)
 {
-    bool same = j->told_apart_count == j->run_count && j->told_descending == m->descending;
+    bool same = apart->count == j->run_count;
     for (uint32_t i = 0; same && i < j->run_count; i++)
-        same = j->told_apart[i] == j->runs[i] && j->times_changes[i] == j->runs[i]->times_changes;
+        same = apart->numbers[i] == j->runs[i]->times_number;
     return same;
 }
 
-static bool tell_apart(const struct merge *m, struct merge_joined *j)
+static bool tell_apart(struct merge_joined *j)
 {
-    if (told_apart_before(m, j))
-        return true;
-    j->piece_count = j->told_apart_count = 0;
+    for (size_t i = 0; i < APART_KEPT; i++)
+        if (is_apart(j, &j->apart[i])) {
+            j->now = &j->apart[i];
+            return true;
+        }
     for (uint32_t i = 1; i < j->run_count; i++)
         for (uint32_t k = 0; k < i; k++)
             if (share_a_time(j->runs[k], j->runs[i]))
                 return false;
-    for (uint32_t i = 0; i < j->run_count; i++) {
-        j->told_apart[i] = j->runs[i];
-        j->times_changes[i] = j->runs[i]->times_changes;
-    }
-    j->told_apart_count = j->run_count;
-    j->told_descending = m->descending;
+    struct apart *apart = &j->apart[j->next_apart];
+    j->next_apart = (j->next_apart + 1) % APART_KEPT;
+    j->ordered = j->ordered == apart ? NULL : j->ordered;
+    j->now = apart;
+    apart->count = j->run_count;
+    for (uint32_t i = 0; i < j->run_count; i++)
+        apart->numbers[i] = j->runs[i]->times_number;
     return true;
 }
 
@@ -185,14 +204,14 @@ enum silt_status merge_join(struct merge *m, struct run *first, bool *done, stru
     *done = false;
     if (!collect(m, j, first))
         return SILT_OK;
-    for (uint32_t i = 0; i < j->run_count; i++)
-        merge_use_group(m, j->runs[i], run_head(j->runs[i])->group);
+    if ((rc = find_room(m, j, err)) != SILT_OK)
+        return rc;
     if (!types_agree(m, j))
         return SILT_OK;
     for (uint32_t i = 0; i < j->run_count; i++)
         if ((rc = merge_need_times(m, j->runs[i], err)) != SILT_OK)
             return rc;
-    if (!tell_apart(m, j))
+    if (!tell_apart(j))
         return SILT_OK;
     if (m->field_count > j->column_room) {
         j->columns = silt_arena_try_alloc(m->buffers, m->field_count * sizeof(*j->columns));
@@ -204,7 +223,7 @@ enum silt_status merge_join(struct merge *m, struct run *first, bool *done, stru
     for (size_t f = 0; f < m->field_count; f++)
         j->columns[f].ready = false;
     for (uint32_t i = 0; i < j->run_count; i++)
-        merge_next_item(m, j->runs[i]);
+        merge_next_item(m, j->from[i]);
     m->kind = BATCH_JOINED;
     m->begin = 0;
     m->count = j->rows;
@@ -285,7 +304,7 @@ static enum silt_status put_in_order(struct merge *m, struct silt_error *err)
     struct merge_joined *j = m->joined;
     uint32_t at[JOINED_RUNS_MAX] = {0}, done = 0;
 
-    if (j->piece_count > 0)
+    if (j->ordered == j->now && j->ordered_descending == m->descending)
         return SILT_OK;
     if (!j->pieces)
         j->pieces = silt_arena_try_alloc(m->buffers, JOINED_ROWS_MAX * sizeof(*j->pieces));
@@ -293,6 +312,9 @@ static enum silt_status put_in_order(struct merge *m, struct silt_error *err)
         j->times = silt_arena_try_alloc(m->buffers, JOINED_ROWS_MAX * sizeof(*j->times));
     if (!j->pieces || !j->times)
         return merge_over_budget(m, err);
+    j->piece_count = 0;
+    j->ordered = j->now;
+    j->ordered_descending = m->descending;
     while (done < j->rows) {
         uint32_t best = JOINED_RUNS_MAX;
         silt_time other = SILT_TIME_MAX;

@@ -60,34 +60,41 @@ enum silt_status tsm_read_times(struct tsm_file *file, const struct tsm_group *g
     return tsm_seen(file, faults, rc, err);
 }
 
-enum silt_status tsm_reread_times(struct tsm_file *file, const struct tsm_group *group, struct tsm_scratch *scratch,
-                                  struct tsm_times_origin *origin, silt_time *times, bool *kept, struct silt_error *err)
+/* The block with its checksum, which was right. */
+static bool are_times_of(const struct tsm_times *kept, const struct tsm_group *group, const uint8_t *block)
 {
-    bool fits = group->times_bytes <= sizeof(origin->block);
+    return kept->rows == group->rows && kept->bytes == group->times_bytes && kept->codec == group->times_codec
+           && kept->times[0] == group->min && kept->times[group->rows - 1] == group->max
+           && (group->times_bytes == 0 || memcmp(kept->block, block, group->times_bytes) == 0);
+}
+
+enum silt_status tsm_recall_times(struct tsm_file *file, const struct tsm_group *group, struct tsm_scratch *scratch,
+                                  struct tsm_times *kept, size_t count, size_t spare, size_t *which, bool *decoded,
+                                  struct silt_error *err)
+{
+    struct tsm_times *into = &kept[spare];
+    bool fits = group->times_bytes <= sizeof(into->block);
     uint32_t faults = tsm_faults(file);
     const uint8_t *block = NULL;
     enum silt_status rc;
 
-    *kept = false;
-    if (fits && group->times_bytes > 0) {
-        if ((rc = tsm_look_scratch(file, group->offset, group->times_bytes, scratch, &block, err)) != SILT_OK)
-            return rc;
-    }
-    /* with its checksum, which was right */
-    if (fits && origin->rows == group->rows && origin->bytes == group->times_bytes && origin->codec == group->times_codec &&
-        times[0] == group->min && times[group->rows - 1] == group->max &&
-        (group->times_bytes == 0 || memcmp(origin->block, block, group->times_bytes) == 0)) {
-        *kept = true;
-        return tsm_seen(file, faults, SILT_OK, err);
-    }
-    origin->rows = 0;
-    if ((rc = tsm_read_times(file, group, scratch, times, err)) != SILT_OK || !fits)
+    *decoded = false;
+    if (fits && group->times_bytes > 0
+        && (rc = tsm_look_scratch(file, group->offset, group->times_bytes, scratch, &block, err)) != SILT_OK)
+        return rc;
+    for (*which = 0; fits && *which < count; ++*which)
+        if (are_times_of(&kept[*which], group, block))
+            return tsm_seen(file, faults, SILT_OK, err);
+    *which = spare;
+    *decoded = true;
+    into->rows = 0;
+    if ((rc = tsm_read_times(file, group, scratch, into->times, err)) != SILT_OK || !fits)
         return rc;
     if (group->times_bytes > 0)
-        memcpy(origin->block, block, group->times_bytes);
-    origin->bytes = group->times_bytes;
-    origin->codec = group->times_codec;
-    origin->rows = group->rows;
+        memcpy(into->block, block, group->times_bytes);
+    into->bytes = group->times_bytes;
+    into->codec = group->times_codec;
+    into->rows = group->rows;
     return SILT_OK;
 }
 

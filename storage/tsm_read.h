@@ -92,18 +92,20 @@ bool tsm_field_stats(const struct tsm_field *field, struct silt_block_stats *out
 enum silt_status tsm_read_times(struct tsm_file *file, const struct tsm_group *group, struct tsm_scratch *scratch,
                                 silt_time *out, struct silt_error *err);
 
-/* What a block of times was decoded from. Zero-initialise. */
-struct tsm_times_origin {
-    uint32_t rows; /* 0: nothing */
+/* Times that were decoded, and from which block. Zero-initialise, but for the buffer. */
+struct tsm_times {
+    silt_time *times; /* room for TSM_GROUP_ROWS_MAX */
+    uint32_t rows;    /* 0: nothing is known of it */
     uint32_t bytes;
     uint8_t codec;
     uint8_t block[256]; /* larger ones are not remembered */
 };
 
-/* The same into a buffer that still holds what `origin` says: series whose rows come together have equal blocks of times, which
- * are not decoded again. *kept: nothing changed. */
-enum silt_status tsm_reread_times(struct tsm_file *file, const struct tsm_group *group, struct tsm_scratch *scratch,
-                                  struct tsm_times_origin *origin, silt_time *times, bool *kept, struct silt_error *err);
+/* The same for who reads many series: those whose rows come together have equal blocks of times, byte for byte. *which: the one
+ * of `kept` that holds the group's times; where none did, they have been decoded into kept[spare], and *decoded is set. */
+enum silt_status tsm_recall_times(struct tsm_file *file, const struct tsm_group *group, struct tsm_scratch *scratch,
+                                  struct tsm_times *kept, size_t count, size_t spare, size_t *which, bool *decoded,
+                                  struct silt_error *err);
 /*
  * One value a row, at the row's place: 8 bytes each for numbers, uint8_t for booleans, struct silt_str for strings. Rows
  * without value hold zero. valid[ENCODE_VALID_WORDS] is filled when the field has gaps (field->gaps), else untouched.

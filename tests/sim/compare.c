@@ -164,6 +164,7 @@ static bool read_policy(struct reading *r, unsigned database, unsigned policy)
     enum silt_status rc = source->open(source, silt_str_from(databases[database]), silt_str_from(policies[policy]), r->min, r->max,
                                        &reader, &err);
     if (rc == SILT_OK && note(r, reader->ops->cursor_create(reader, NULL, &cursor, &err), &err)) {
+        note(r, reader->ops->cursor_prefer_stats(cursor, below(sim, 2), &err), &err);
         for (unsigned m = 0; m < MEASUREMENTS; m++) {
             r->key.measurement = (uint8_t)m;
             read_measurement(r, reader, cursor);
