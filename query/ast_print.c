@@ -389,7 +389,8 @@ static void policy_print(struct silt_buffer *out, bool alter, const struct polic
 {
     word(out, alter ? "ALTER RETENTION POLICY " : "CREATE RETENTION POLICY ");
     ident_print(out, policy->name);
-    on_print(out, policy->database);
+    word(out, " ON "); /* an empty name, too: it cannot be left out */
+    ident_print(out, policy->database);
     if (policy->policy.has_duration) {
         word(out, " DURATION ");
         duration_print(out, policy->policy.duration_ns);

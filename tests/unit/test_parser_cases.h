@@ -81,6 +81,7 @@ static const struct {
     {"alter retention policy p on d default shard duration 2h replication 1 duration 90m", true,
      "ALTER RETENTION POLICY p ON d DURATION 90m REPLICATION 1 SHARD DURATION 2h DEFAULT"},
     {"alter retention policy default on d default", true, "ALTER RETENTION POLICY \"default\" ON d DEFAULT"},
+    {"ALTER RETENTION POLICY p ON \"\" DURATION 1d", true, "ALTER RETENTION POLICY p ON \"\" DURATION 1d"},
     {"drop retention policy p on d", true, "DROP RETENTION POLICY p ON d"},
     {"create continuous query c on d resample every 60s for 120m begin select mean(a) into x from cpu group by time(60s) end", true,
      "CREATE CONTINUOUS QUERY c ON d RESAMPLE EVERY 1m FOR 2h BEGIN SELECT mean(a) INTO x FROM cpu GROUP BY time(1m) END"},
