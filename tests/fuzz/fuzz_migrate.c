@@ -32,17 +32,25 @@ static void record(void *context, const struct silt_str *fields, size_t count)
     ++*(unsigned *)context;
 }
 
+static char path[] = "/tmp/fuzz-journal-XXXXXX";
+
+static void remove_file(void)
+{
+    unlink(path);
+}
+
 /* What was read is there again; what was cut off is not. */
 static void journal(struct silt_str text)
 {
-    static char path[] = "/tmp/fuzz-journal-XXXXXX";
     static int fd = -1;
     unsigned count = 0, again = 0;
     struct journal *opened;
     struct silt_error err;
 
-    if (fd < 0)
+    if (fd < 0) {
         fd = mkstemp(path);
+        atexit(remove_file);
+    }
     silt_assert(fd >= 0 && ftruncate(fd, 0) == 0 && pwrite(fd, text.p, text.len, 0) == (ssize_t)text.len);
     for (int i = 0; i < 2; i++) {
         if (journal_open(&opened, path, record, i ? &again : &count, &err) != SILT_OK)

@@ -26,7 +26,7 @@ static void delete_predicate(struct silt_str text, struct silt_arena *arena)
     struct silt_error err;
 
     if (predicate_to_delete(&predicate, arena, &statement, &err) != SILT_OK || statement.len == 0 ||
-        memchr(text.p, 0, text.len)) /* which no statement may have: it is refused then */
+        memchr(text.p, 0, text.len) || memchr(text.p, '\r', text.len)) /* no text of a statement can have them: it is refused */
         return;
     silt_assert(silt_query_parse(statement, NULL, 0, arena, &query, &err) == SILT_OK);
     silt_assert(silt_query_statement_count(query) == 1);
@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     struct silt_arena *arena = silt_arena_create(NULL);
-    char *copy = malloc(size); /* exactly as long: reading past it is seen */
+    char *copy = malloc(size > 1 ? size - 1 : 1); /* exactly as long: reading past it is seen */
     memcpy(copy, data + 1, size - 1);
     struct silt_str text = {copy, size - 1};
     switch (data[0] % 4) {
