@@ -10,7 +10,7 @@
  * When it is planned and its series are known, before anything is read:
  *
  *     every value read         counts as many times more as is done with it (the surcharge of the allowance)
- *     every window             times columns and groups, whether there are points or not
+ *     every window             times columns and groups, whether there are points or not; and what the answer is likely to take
  *     texts                    may be long, and looked through by a pattern: not at all
  *     patterns                 of tags: none whose cost nobody can tell (the index asks the same)
  */
@@ -145,6 +145,16 @@ static struct work work_of(const struct plan *plan)
     return work;
 }
 
+/* As JSON, roughly. */
+static uint64_t row_bytes_of(const struct plan *plan)
+{
+    uint64_t bytes = 20;
+
+    for (size_t i = 0; i < plan->field_count; i++)
+        bytes += plan->output_types[i] == DATA_FLOAT ? 12 : 4;
+    return bytes;
+}
+
 enum silt_status short_query_check(const struct plan *plan, const struct scan *scan, struct silt_error *err)
 {
     const struct windows *windows = &plan->compiled->windows;
@@ -160,8 +170,10 @@ enum silt_status short_query_check(const struct plan *plan, const struct scan *s
     if (windows->interval) {
         silt_time min = plan->scan_min < windows->min ? plan->scan_min : windows->min;
         uint64_t count = ((uint64_t)windows->max - (uint64_t)min) / (uint64_t)windows->interval + 1;
+        uint64_t limit = plan->compiled->select->limit, shown = limit > 0 && limit < count ? limit : count;
         is_short = is_short && plan->compiled->has_lower && count <= WINDOWS_MAX / (scan->group_count + 1) &&
-                   count * (scan->group_count + 1) <= WINDOW_NODES_MAX / (work.of_window + 1);
+                   count * (scan->group_count + 1) <= WINDOW_NODES_MAX / (work.of_window + 1) &&
+                   shown * scan->group_count <= SILT_SHORT_ANSWER_BYTES / row_bytes_of(plan);
     }
     allowance->surcharge = work.of_value;
     return is_short ? SILT_OK : silt_read_exceeds(allowance, err);

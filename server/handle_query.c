@@ -284,7 +284,7 @@ static void run_into_stream(struct query_request *request, struct http_server *s
 struct short_output {
     struct output base;
     bool is_full;
-    char bytes[16384];
+    char bytes[SILT_SHORT_ANSWER_BYTES];
 };
 
 static enum silt_status flush_short(struct output *base, enum output_flush why)

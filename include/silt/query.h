@@ -218,6 +218,7 @@ struct silt_str silt_query_statement_text(const struct silt_query *query, size_t
 /* True for statements that change things: sent by GET they get the deprecation warning. */
 bool silt_query_statement_changes(const struct silt_query *query, size_t index);
 /* Whether it is worth trying to run them with an allowance, and with which: plain SELECTs, whose work depends on what they find. */
+#define SILT_SHORT_ANSWER_BYTES 65536u /* more than that has to be run without one */
 bool silt_query_may_be_short(const struct silt_query *query, struct silt_read_allowance *allowance);
 
 struct silt_needed {
