@@ -31,11 +31,13 @@ static enum silt_status check_symbol(struct compiler *c, const char *name, const
         if (!c->out->allow_wildcard)
             return REFUSE("unsupported expression with wildcard: %s()", name);
         c->out->only_selectors = false;
+        c->out->has_wildcard = true;
         return SILT_OK;
     case EXPR_REGEX:
         if (!c->out->allow_wildcard)
             return REFUSE("unsupported expression with regex field: %s()", name);
         c->out->only_selectors = false;
+        c->out->has_wildcard = true;
         return SILT_OK;
     default: return REFUSE("expected field argument in %s()", name);
     }
@@ -279,10 +281,10 @@ static enum silt_status check_expr(struct compiler *c, const struct expr *expr)
     switch (expr->kind) {
     case EXPR_REF: c->out->has_auxiliary = true; return SILT_OK;
     case EXPR_WILDCARD:
-        c->out->has_auxiliary = true;
+        c->out->has_auxiliary = c->out->has_wildcard = true;
         return c->out->allow_wildcard ? SILT_OK : REFUSE("unable to use wildcard in a binary expression");
     case EXPR_REGEX:
-        c->out->has_auxiliary = true;
+        c->out->has_auxiliary = c->out->has_wildcard = true;
         return c->out->allow_wildcard ? SILT_OK : REFUSE("unable to use regex in a binary expression");
     case EXPR_CALL: {
         enum math_function function = math_function_of(expr->call.name);
@@ -467,7 +469,10 @@ static enum silt_status compile_dimensions(struct compiler *c)
             c->out->dimensions[c->out->dimension_count++] = expr;
             break;
         case EXPR_WILDCARD:
-        case EXPR_REGEX: c->out->dimensions[c->out->dimension_count++] = expr; break;
+        case EXPR_REGEX:
+            c->out->dimensions[c->out->dimension_count++] = expr;
+            c->out->has_wildcard = true;
+            break;
         case EXPR_CALL: {
             if (!silt_str_equal(expr->call.name, SILT_STR("time")))
                 return REFUSE("only time() calls allowed in dimensions");

@@ -89,14 +89,21 @@ enum silt_status schema_view_open(struct exec *exec, struct silt_str database, s
     return strings_give(&names, &view->measurements, &view->measurement_count);
 }
 
+enum silt_status schema_settle(struct exec *exec, struct silt_str database, struct silt_error *err)
+{
+    struct silt_source *source = exec->options->source;
+    struct silt_read_allowance *allowance = exec->options->allowance;
+    uint64_t ticket = 0;
+    enum silt_status rc = SILT_OK;
+    while (source->settled && rc == SILT_OK && !source->settled(source, database, &ticket, allowance ? 0 : SETTLE_MS))
+        rc = allowance ? silt_read_exceeds(allowance, err) : exec_check(exec, err);
+    return rc;
+}
+
 enum silt_status schema_list_open(struct exec *exec, struct silt_str database, struct silt_str rp, bool all_policies,
                                   silt_time min, silt_time max, struct schema_view *view, struct silt_error *err)
 {
-    struct silt_source *source = exec->options->source;
-    uint64_t ticket = 0;
-    enum silt_status rc = SILT_OK;
-    while (source->settled && rc == SILT_OK && !source->settled(source, database, &ticket, SETTLE_MS))
-        rc = exec_check(exec, err);
+    enum silt_status rc = schema_settle(exec, database, err);
     if (rc != SILT_OK) {
         *view = (struct schema_view){.exec = exec, .database = database};
         return rc;

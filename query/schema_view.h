@@ -19,7 +19,10 @@ struct schema_view {
 /* rp empty and all_policies false: the default policy. Close it whatever was returned. */
 enum silt_status schema_view_open(struct exec *exec, struct silt_str database, struct silt_str rp, bool all_policies,
                                   silt_time min, silt_time max, struct schema_view *view, struct silt_error *err);
-/* The same for a list of series, or of what follows from them: waits for what statements left to be cleaned up. */
+/* Before series are listed, or what follows from them (tag keys, fields, measurements): waits for what statements left to be
+ * cleaned up; with an allowance it exceeds that instead. */
+enum silt_status schema_settle(struct exec *exec, struct silt_str database, struct silt_error *err);
+/* Settled, then opened. */
 enum silt_status schema_list_open(struct exec *exec, struct silt_str database, struct silt_str rp, bool all_policies,
                                   silt_time min, silt_time max, struct schema_view *view, struct silt_error *err);
 void schema_view_close(struct schema_view *view);

@@ -265,6 +265,15 @@ enum silt_status plan_run_subqueries(struct plan *plan, struct silt_error *err)
     return SILT_OK;
 }
 
+/* An outer statement's wildcard shows what this one gives. */
+static bool shows_all_names(const struct compiled *compiled)
+{
+    for (; compiled; compiled = compiled->parent)
+        if (compiled->has_wildcard)
+            return true;
+    return false;
+}
+
 enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
 {
     struct exec *exec = plan->exec;
@@ -295,7 +304,8 @@ enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
                 reader = opened[k].reader;
         if (!reader) {
             struct silt_source *store = exec->options->source;
-            if ((rc = store->open(store, database, rp, min, max, &reader, err)) != SILT_OK)
+            if ((shows_all_names(plan->compiled) && (rc = schema_settle(exec, database, err)) != SILT_OK) ||
+                (rc = store->open(store, database, rp, min, max, &reader, err)) != SILT_OK)
                 return rc;
             reader->allowance = exec->options->allowance;
             add_reader(plan, reader);

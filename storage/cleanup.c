@@ -6,7 +6,8 @@
  *                        at a time -> rows and memory of dropped databases
  *
  * With its answer no point of what was deleted is seen by anybody. Series that have no points left are listed until they
- * are found: whoever lists series waits for what statements left (cleanup_settled), selects need not.
+ * are found: whoever lists series, or shows all names that series have (SELECT *), waits for what statements left
+ * (cleanup_settled); other selects need not.
  *
  * A crash loses the jobs and nothing else. Folders that no catalog row names go at the next start, and so do rows of a
  * database that is gone. For series a mark in the catalog, made in the transaction that drops a shard or by the index

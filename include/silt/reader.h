@@ -64,7 +64,8 @@ struct silt_source {
                              silt_time max, struct silt_reader **out, struct silt_error *err);
     /* Whether the database's series that lost their last point by a statement so far are out of its lists; waits for it, but
      * no longer than this. *ticket: 0 at first; then given again, it stands for the statements before the first call. To be
-     * asked before series are listed; without it some that have no points may be. NULL: nothing is left behind. */
+     * asked before series, or names that follow from them, are listed; without it some that have no points may be. NULL:
+     * nothing is left behind. */
     bool (*settled)(struct silt_source *source, struct silt_str database, uint64_t *ticket, uint32_t wait_ms);
 };
 
