@@ -1,8 +1,7 @@
 /*
  * catalog.c - implements catalog.h on SQLite in WAL mode with synchronous=FULL. The schema stands in catalog_schema.
  *
- * One connection behind a mutex. Statements are prepared once, at open. A row per series and none per tag: what can be
- * derived is derived in memory.
+ * One connection behind a mutex. Statements are prepared once, at open. No row per tag: what can be derived is derived in memory.
  */
 #include "storage/catalog_internal.h"
 
@@ -10,8 +9,9 @@
 
 #include <stdlib.h>
 
-#define SCHEMA_VERSION 4 /* as in catalog_schema */
-#define DROP_CHUNK_ROWS 50000
+/* As in catalog_schema. One flipped bit makes none of 1 to 3 of it, which had no checksums. */
+#define SCHEMA_VERSION 12
+#define FREE_BYTES_MANY (256 << 10)
 
 /* What people define beside data. Ids give the order in which things were made. */
 #define DEFINITIONS_SCHEMA \
@@ -24,6 +24,9 @@
     "  PRIMARY KEY(user_id, database_id)) WITHOUT ROWID;"                                                              \
     "CREATE TABLE subscription(id INTEGER PRIMARY KEY AUTOINCREMENT, policy_id INTEGER NOT NULL, name BLOB NOT NULL,"  \
     "  any INTEGER NOT NULL, destinations BLOB NOT NULL, UNIQUE(policy_id, name));"
+
+/* id is database id * 2^32 + base: appended in order, scanned in order. */
+#define SERIES_SCHEMA "CREATE TABLE IF NOT EXISTS series_block(id INTEGER PRIMARY KEY, block BLOB NOT NULL);"
 
 /* In one transaction: a database is ours whole, or it is empty. */
 static const char catalog_schema[] =
@@ -42,10 +45,9 @@ static const char catalog_schema[] =
     "  PRIMARY KEY(database_id, measurement, id)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS field_type(shard_id INTEGER, measurement INTEGER, field INTEGER,"
     "  type INTEGER NOT NULL, PRIMARY KEY(shard_id, measurement, field)) WITHOUT ROWID;"
-    /* id is database id * 2^32 + series id: appended in order, scanned in order. */
-    "CREATE TABLE IF NOT EXISTS series(id INTEGER PRIMARY KEY, measurement INTEGER NOT NULL, key BLOB NOT NULL);"
+    SERIES_SCHEMA
     DEFINITIONS_SCHEMA
-    "PRAGMA user_version=4;"
+    "PRAGMA user_version=12;"
     "COMMIT;";
 
 /* Version 1 had these tables, but nothing that filled them. */
@@ -68,13 +70,13 @@ static const char catalog_from_2[] =
 
 enum statement {
     GET_META, PUT_META,
-    ALL_DATABASES, ALL_POLICIES, ALL_SHARDS, ALL_MEASUREMENTS, ALL_FIELDS, ALL_TYPES, SERIES_OF,
+    ALL_DATABASES, ALL_POLICIES, ALL_SHARDS, ALL_MEASUREMENTS, ALL_FIELDS, ALL_TYPES,
     ADD_DATABASE, DEFAULT_POLICY, ADD_POLICY, UPDATE_POLICY, ADD_SHARD,
     DROP_TYPES_OF_SHARD, DROP_SHARD, DROP_TYPES_OF_POLICY, DROP_SHARDS_OF_POLICY, DROP_SUBSCRIPTIONS_OF_POLICY, DROP_POLICY,
     DROP_TYPES_OF_DATABASE, DROP_SHARDS_OF_DATABASE, DROP_POLICIES_OF_DATABASE, DROP_FIELDS_OF_DATABASE,
     DROP_MEASUREMENTS_OF_DATABASE, DROP_QUERIES_OF_DATABASE, DROP_PRIVILEGES_OF_DATABASE,
-    DROP_SUBSCRIPTIONS_OF_DATABASE, DROP_DATABASE, DROP_SERIES_CHUNK, FIRST_SERIES_FROM, IS_DATABASE,
-    PUT_MEASUREMENT, PUT_FIELD, PUT_TYPE, PUT_SERIES, NOTE_LAST_SERIES, DROP_SERIES, DROP_TYPES_OF_MEASUREMENT,
+    DROP_SUBSCRIPTIONS_OF_DATABASE, DROP_DATABASE,
+    PUT_MEASUREMENT, PUT_FIELD, PUT_TYPE, DROP_TYPES_OF_MEASUREMENT,
     BEGIN, COMMIT, ROLLBACK,
     STATEMENTS,
 };
@@ -88,7 +90,6 @@ static const char *const statement_texts[STATEMENTS] = {
     [ALL_MEASUREMENTS] = "SELECT database_id, id, name FROM measurement ORDER BY database_id, id",
     [ALL_FIELDS] = "SELECT database_id, measurement, id, name FROM field ORDER BY database_id, measurement, id",
     [ALL_TYPES] = "SELECT shard_id, measurement, field, type FROM field_type",
-    [SERIES_OF] = "SELECT id, key FROM series WHERE id >= ?1 AND id < ?2 ORDER BY id",
     [ADD_DATABASE] = "INSERT INTO database(name, default_policy, last_series) VALUES(?1, x'', 0)",
     [DEFAULT_POLICY] = "UPDATE database SET default_policy = ?2 WHERE id = ?1",
     [ADD_POLICY] = "INSERT INTO policy(database_id, name, duration_ns, shard_duration_ns, replication)"
@@ -112,15 +113,9 @@ static const char *const statement_texts[STATEMENTS] = {
     [DROP_SUBSCRIPTIONS_OF_DATABASE] = "DELETE FROM subscription WHERE policy_id IN"
                                        " (SELECT id FROM policy WHERE database_id = ?1)",
     [DROP_DATABASE] = "DELETE FROM database WHERE id = ?1",
-    [DROP_SERIES_CHUNK] = "DELETE FROM series WHERE id IN (SELECT id FROM series WHERE id >= ?1 AND id < ?2 LIMIT ?3)",
-    [FIRST_SERIES_FROM] = "SELECT id FROM series WHERE id >= ?1 ORDER BY id LIMIT 1",
-    [IS_DATABASE] = "SELECT 1 FROM database WHERE id = ?1",
     [PUT_MEASUREMENT] = "INSERT OR REPLACE INTO measurement VALUES(?1, ?2, ?3)",
     [PUT_FIELD] = "INSERT OR REPLACE INTO field VALUES(?1, ?2, ?3, ?4)",
     [PUT_TYPE] = "INSERT OR REPLACE INTO field_type VALUES(?1, ?2, ?3, ?4)",
-    [PUT_SERIES] = "INSERT OR REPLACE INTO series VALUES(?1, ?2, ?3)",
-    [NOTE_LAST_SERIES] = "UPDATE database SET last_series = max(last_series, ?2) WHERE id = ?1",
-    [DROP_SERIES] = "DELETE FROM series WHERE id = ?1",
     [DROP_TYPES_OF_MEASUREMENT] = "DELETE FROM field_type WHERE measurement = ?2 AND shard_id IN"
                                   " (SELECT id FROM shard WHERE database_id = ?1)",
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -142,29 +137,31 @@ enum silt_status catalog_fail(struct catalog *catalog, const char *what, struct 
     return silt_fail(err, status, "catalog: %s: %s", what, sqlite3_errmsg(catalog->db));
 }
 
-static sqlite3_stmt *bind_ints(struct catalog *catalog, enum statement which, int count, const int64_t *values)
+sqlite3_stmt *catalog_bind(sqlite3_stmt *statement, int count, const int64_t *values)
 {
-    sqlite3_stmt *statement = catalog->statements[which];
     for (int i = 0; i < count; i++)
         sqlite3_bind_int64(statement, i + 1, values[i]);
     return statement;
 }
 
-#define BIND(catalog, which, ...)                                                                                      \
-    bind_ints(catalog, which, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
+#define BIND(catalog, which, ...) CATALOG_BIND((catalog)->statements[which], __VA_ARGS__)
 
 static void bind_text(sqlite3_stmt *statement, int index, struct silt_str text)
 {
     sqlite3_bind_blob64(statement, index, text.len ? text.p : "", text.len, SQLITE_STATIC);
 }
 
-static enum silt_status step(struct catalog *catalog, enum statement which, struct silt_error *err)
+enum silt_status catalog_step(struct catalog *catalog, sqlite3_stmt *statement, struct silt_error *err)
 {
-    sqlite3_stmt *statement = catalog->statements[which];
     int code = sqlite3_step(statement);
-    enum silt_status rc = code == SQLITE_DONE || code == SQLITE_ROW ? SILT_OK : catalog_fail(catalog, statement_texts[which], err);
+    enum silt_status rc = code == SQLITE_DONE || code == SQLITE_ROW ? SILT_OK : catalog_fail(catalog, sqlite3_sql(statement), err);
     sqlite3_reset(statement);
     return rc;
+}
+
+static enum silt_status step(struct catalog *catalog, enum statement which, struct silt_error *err)
+{
+    return catalog_step(catalog, catalog->statements[which], err);
 }
 
 static enum silt_status get_meta(struct catalog *catalog, const char *name, int64_t *value, struct silt_error *err)
@@ -213,22 +210,58 @@ static int reserve_bytes(struct catalog *catalog, int wanted)
 
 /* Every page written anew, with a checksum. Needs as much room again, here and where SQLite has its temporary files; without it
  * the catalog stays as it is. */
-static enum silt_status protect_pages(struct catalog *catalog, struct silt_error *err)
+static enum silt_status rewrite_pages(struct catalog *catalog, struct silt_error *err)
 {
     enum silt_status rc = run_script(catalog, "PRAGMA journal_mode=DELETE", err);
     reserve_bytes(catalog, CATALOG_RESERVED_BYTES);
     if (rc == SILT_OK)
-        rc = run_script(catalog, "VACUUM; PRAGMA user_version=4", err);
+        rc = run_script(catalog, "VACUUM; PRAGMA user_version=12", err);
     if (rc == SILT_OK || rc == SILT_CORRUPT)
         return rc;
-    silt_log(SILT_LOG_WARN, "the catalog's pages get no checksums: the next start tries again", "error=\"%s\"", err->text);
+    silt_log(SILT_LOG_WARN, "the catalog's file is not written anew: the next start tries again", "error=\"%s\"", err->text);
     return SILT_OK;
+}
+
+/* A file from before there were checksums, or of little but free pages, after much was dropped. Pages keep their size: bytes in
+ * another size's pages could not be told from pages when a crash is undone. */
+static enum silt_status is_to_be_rewritten(struct catalog *catalog, int64_t version, bool *out, struct silt_error *err)
+{
+    int64_t pages, unused, page_bytes;
+    enum silt_status rc = query_int(catalog, "PRAGMA page_count", &pages, err);
+    if (rc == SILT_OK)
+        rc = query_int(catalog, "PRAGMA page_size", &page_bytes, err);
+    if (rc == SILT_OK)
+        rc = query_int(catalog, "PRAGMA freelist_count", &unused, err);
+    *out = rc == SILT_OK && (version < CATALOG_CHECKED_VERSION || (unused * page_bytes > FREE_BYTES_MANY && unused > pages / 2));
+    return rc;
+}
+
+/* Version 4 had a row for each series. An even older one stays what it is until its pages have checksums. */
+static enum silt_status pack_series(struct catalog *catalog, int64_t version, struct silt_error *err)
+{
+    int64_t has_rows;
+    enum silt_status rc = query_int(catalog, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'series'", &has_rows,
+                                    err);
+    if (rc != SILT_OK || !has_rows)
+        return rc;
+    rc = run_script(catalog, "BEGIN IMMEDIATE;" SERIES_SCHEMA, err);
+    if (rc == SILT_OK)
+        rc = catalog_series_open(catalog, err);
+    if (rc == SILT_OK)
+        rc = catalog_series_convert(catalog, err);
+    catalog_series_close(catalog);
+    if (rc == SILT_OK)
+        rc = run_script(catalog, version < CATALOG_CHECKED_VERSION ? "COMMIT" : "PRAGMA user_version=12; COMMIT", err);
+    if (rc != SILT_OK && !sqlite3_get_autocommit(catalog->db))
+        sqlite3_exec(catalog->db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
 }
 
 /* Makes the schema in an empty file; brings an older one up to date; refuses what somebody else, or a later version, has made. */
 static enum silt_status prepare_schema(struct catalog *catalog, struct silt_error *err)
 {
-    int64_t version, tables, pages;
+    int64_t version, tables, pages, page_bytes;
+    bool rewrite = false;
     enum silt_status rc = query_int(catalog, "PRAGMA user_version", &version, err);
     if (rc != SILT_OK || (rc = query_int(catalog, "SELECT count(*) FROM sqlite_master", &tables, err)) != SILT_OK ||
         (rc = query_int(catalog, "PRAGMA page_count", &pages, err)) != SILT_OK)
@@ -240,23 +273,31 @@ static enum silt_status prepare_schema(struct catalog *catalog, struct silt_erro
         return silt_fail(err, SILT_CORRUPT, "catalog: the SQLite file belongs to another program");
     if (version >= CATALOG_CHECKED_VERSION && reserve_bytes(catalog, -1) != CATALOG_RESERVED_BYTES)
         return silt_fail(err, SILT_CORRUPT, "catalog: its first page is damaged: pages should have checksums");
-    if (version == 0) {
-        rc = run_script(catalog, "PRAGMA page_size=8192", err);
+    rc = run_script(catalog, "PRAGMA secure_delete=OFF; PRAGMA cache_size=-16384", err);
+    if (rc == SILT_OK && version == 0) {
+        rc = run_script(catalog, "PRAGMA page_size=1024", err); /* each of twenty tables and indices takes one at least */
         reserve_bytes(catalog, CATALOG_RESERVED_BYTES);
         if (rc == SILT_OK && pages > 0) /* empty, but somebody was here */
             rc = run_script(catalog, "VACUUM", err);
-    } else if (version < 3) {
+    } else if (rc == SILT_OK && version < 3) {
         rc = run_script(catalog, version == 1 ? catalog_from_1 : catalog_from_2, err);
     }
-    if (rc == SILT_OK && version > 0 && version < CATALOG_CHECKED_VERSION)
-        rc = protect_pages(catalog, err);
+    if (rc == SILT_OK && version > 0 && version < SCHEMA_VERSION)
+        rc = pack_series(catalog, version, err);
+    if (rc == SILT_OK && version > 0)
+        rc = is_to_be_rewritten(catalog, version, &rewrite, err);
+    if (rc == SILT_OK && rewrite)
+        rc = rewrite_pages(catalog, err);
     if (rc == SILT_OK)
-        rc = run_script(catalog, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16384;", err);
-    sqlite3_wal_autocheckpoint(catalog->db, CATALOG_CHECKPOINT_PAGES);
-    return rc == SILT_OK && version == 0 ? run_script(catalog, catalog_schema, err) : rc;
+        rc = run_script(catalog, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", err);
+    if (rc == SILT_OK)
+        rc = query_int(catalog, "PRAGMA page_size", &page_bytes, err);
+    if (rc != SILT_OK)
+        return rc;
+    catalog->page_bytes = (int)page_bytes;
+    sqlite3_wal_autocheckpoint(catalog->db, catalog_checkpoint_pages(catalog));
+    return version == 0 ? run_script(catalog, catalog_schema, err) : SILT_OK;
 }
-
-static enum silt_status drop_leftover_series(struct catalog *catalog, struct silt_error *err);
 
 /* exclusive: SQLite keeps the index of its log in memory of its own, not in a file that all who have the catalog open share. */
 static enum silt_status connect_file(struct catalog *catalog, const char *path, bool exclusive, struct silt_error *err)
@@ -264,6 +305,7 @@ static enum silt_status connect_file(struct catalog *catalog, const char *path, 
     if (sqlite3_open_v2(path, &catalog->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, catalog_vfs()) != SQLITE_OK)
         return catalog_fail(catalog, path, err);
+    sqlite3_extended_result_codes(catalog->db, 1); /* without, some paths forget which error of reading it was */
     sqlite3_busy_timeout(catalog->db, 5000);
     enum silt_status rc = exclusive ? run_script(catalog, "PRAGMA locking_mode=EXCLUSIVE", err) : SILT_OK;
     return rc == SILT_OK ? prepare_schema(catalog, err) : rc;
@@ -290,7 +332,10 @@ enum silt_status catalog_open(const char *path, struct catalog **out, struct sil
             rc = catalog_fail(catalog, statement_texts[i], err);
             goto failed;
         }
-    rc = drop_leftover_series(catalog, err);
+    rc = catalog_series_open(catalog, err);
+    if (rc != SILT_OK)
+        goto failed;
+    rc = catalog_series_drop_leftover(catalog, err);
     if (rc != SILT_OK && rc != SILT_NO_SPACE) /* they do no harm: the next start goes on */
         goto failed;
     *out = catalog;
@@ -307,6 +352,7 @@ void catalog_close(struct catalog *catalog)
     for (int i = 0; catalog->statements && i < STATEMENTS; i++)
         sqlite3_finalize(catalog->statements[i]);
     free(catalog->statements);
+    catalog_series_close(catalog);
     sqlite3_close(catalog->db);
     pthread_mutex_destroy(&catalog->lock);
     pthread_mutex_destroy(&catalog->copy_lock);
@@ -396,12 +442,6 @@ static enum silt_status type_row(sqlite3_stmt *row, void *each, void *arg, struc
                                       (enum silt_type)sqlite3_column_int64(row, 3), err);
 }
 
-static enum silt_status series_row(sqlite3_stmt *row, void *each, void *arg, struct silt_error *err)
-{
-    uint64_t id = (uint64_t)sqlite3_column_int64(row, 0);
-    return (*(catalog_series_fn *)each)(arg, (uint32_t)(id >> 32), (silt_series_id)id, catalog_column_text(row, 1), err);
-}
-
 /* each is passed by its address: a function pointer does not fit a void * in standard C. */
 static enum silt_status locked_scan(struct catalog *catalog, enum statement which, row_fn convert, void *each, void *arg,
                                     struct silt_error *err)
@@ -441,16 +481,6 @@ enum silt_status catalog_fields(struct catalog *catalog, catalog_field_fn each, 
 enum silt_status catalog_types(struct catalog *catalog, catalog_type_fn each, void *arg, struct silt_error *err)
 {
     return locked_scan(catalog, ALL_TYPES, type_row, &each, arg, err);
-}
-
-enum silt_status catalog_series(struct catalog *catalog, uint32_t database_id, catalog_series_fn each, void *arg,
-                                struct silt_error *err)
-{
-    pthread_mutex_lock(&catalog->lock);
-    BIND(catalog, SERIES_OF, (int64_t)((uint64_t)database_id << 32), (int64_t)(((uint64_t)database_id + 1) << 32));
-    enum silt_status rc = scan(catalog, SERIES_OF, series_row, &each, arg, err);
-    pthread_mutex_unlock(&catalog->lock);
-    return rc;
 }
 
 uint64_t catalog_applied_seq(struct catalog *catalog)
@@ -533,18 +563,6 @@ static enum silt_status drop_in_one(struct catalog *catalog, const enum statemen
     return rc != SILT_OK ? rc : catalog_change_end(catalog, run_all(catalog, which, count, id, err), err);
 }
 
-/* In bounded steps, so that no other call waits for long. */
-enum silt_status catalog_drop_rest(struct catalog *catalog, uint32_t id, bool *more, struct silt_error *err)
-{
-    enum silt_status rc = catalog_change_begin(catalog, err);
-    if (rc != SILT_OK)
-        return rc;
-    BIND(catalog, DROP_SERIES_CHUNK, (int64_t)((uint64_t)id << 32), (int64_t)(((uint64_t)id + 1) << 32), DROP_CHUNK_ROWS);
-    rc = step(catalog, DROP_SERIES_CHUNK, err);
-    *more = sqlite3_changes(catalog->db) > 0;
-    return catalog_change_end(catalog, rc, err);
-}
-
 enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, struct silt_error *err)
 {
     static const enum statement all[] = {DROP_TYPES_OF_DATABASE,         DROP_SHARDS_OF_DATABASE,
@@ -553,32 +571,6 @@ enum silt_status catalog_drop_database(struct catalog *catalog, uint32_t id, str
                                          DROP_QUERIES_OF_DATABASE,       DROP_PRIVILEGES_OF_DATABASE,
                                          DROP_DATABASE};
     return drop_in_one(catalog, all, sizeof(all) / sizeof(all[0]), id, err); /* series without a database are never loaded */
-}
-
-/* Finds one series per database, so it costs nothing where nothing is left over. */
-static enum silt_status drop_leftover_series(struct catalog *catalog, struct silt_error *err)
-{
-    enum silt_status rc = SILT_OK;
-    uint64_t from = 0;
-    while (rc == SILT_OK && from <= INT64_MAX) {
-        sqlite3_stmt *first = BIND(catalog, FIRST_SERIES_FROM, (int64_t)from);
-        int code = sqlite3_step(first);
-        uint64_t database_id = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(first, 0) >> 32 : 0;
-        if (code != SQLITE_ROW && code != SQLITE_DONE)
-            rc = catalog_fail(catalog, statement_texts[FIRST_SERIES_FROM], err);
-        sqlite3_reset(first);
-        if (code != SQLITE_ROW)
-            break;
-        int known = sqlite3_step(BIND(catalog, IS_DATABASE, (int64_t)database_id));
-        if (known != SQLITE_ROW && known != SQLITE_DONE)
-            rc = catalog_fail(catalog, statement_texts[IS_DATABASE], err);
-        sqlite3_reset(catalog->statements[IS_DATABASE]);
-        bool more = known == SQLITE_DONE;
-        while (more && rc == SILT_OK)
-            rc = catalog_drop_rest(catalog, (uint32_t)database_id, &more, err);
-        from = (database_id + 1) << 32;
-    }
-    return rc;
 }
 
 static enum silt_status set_default(struct catalog *catalog, uint32_t database_id, struct silt_str name,
@@ -702,10 +694,7 @@ enum silt_status catalog_lonely(struct catalog *catalog, bool *lonely, struct si
 
 enum silt_status catalog_begin(struct catalog *catalog, struct silt_error *err)
 {
-    enum silt_status rc = catalog_change_begin(catalog, err);
-    catalog->last_series_database = 0;
-    catalog->last_series = 0;
-    return rc;
+    return catalog_change_begin(catalog, err);
 }
 
 enum silt_status catalog_put_measurement(struct catalog *catalog, uint32_t database_id, uint32_t measurement,
@@ -729,37 +718,6 @@ enum silt_status catalog_put_type(struct catalog *catalog, uint64_t shard_id, ui
     return step(catalog, PUT_TYPE, err);
 }
 
-static enum silt_status note_last_series(struct catalog *catalog, struct silt_error *err)
-{
-    if (!catalog->last_series)
-        return SILT_OK;
-    BIND(catalog, NOTE_LAST_SERIES, catalog->last_series_database, catalog->last_series);
-    catalog->last_series = 0;
-    return step(catalog, NOTE_LAST_SERIES, err);
-}
-
-enum silt_status catalog_put_series(struct catalog *catalog, uint32_t database_id, silt_series_id id,
-                                    uint32_t measurement, struct silt_str key, struct silt_error *err)
-{
-    if (database_id != catalog->last_series_database) {
-        enum silt_status rc = note_last_series(catalog, err);
-        if (rc != SILT_OK)
-            return rc;
-        catalog->last_series_database = database_id;
-    }
-    if (id > catalog->last_series)
-        catalog->last_series = id;
-    bind_text(BIND(catalog, PUT_SERIES, (int64_t)((uint64_t)database_id << 32 | id), measurement), 3, key);
-    return step(catalog, PUT_SERIES, err);
-}
-
-enum silt_status catalog_drop_series(struct catalog *catalog, uint32_t database_id, silt_series_id id,
-                                     struct silt_error *err)
-{
-    BIND(catalog, DROP_SERIES, (int64_t)((uint64_t)database_id << 32 | id));
-    return step(catalog, DROP_SERIES, err);
-}
-
 enum silt_status catalog_drop_types(struct catalog *catalog, uint32_t database_id, uint32_t measurement,
                                     struct silt_error *err)
 {
@@ -774,10 +732,13 @@ enum silt_status catalog_set_applied_seq(struct catalog *catalog, uint64_t seq, 
 
 enum silt_status catalog_commit(struct catalog *catalog, struct silt_error *err)
 {
-    return catalog_change_end(catalog, note_last_series(catalog, err), err);
+    enum silt_status rc = catalog_series_flush(catalog, err);
+    catalog_series_forget(catalog);
+    return catalog_change_end(catalog, rc, err);
 }
 
 void catalog_rollback(struct catalog *catalog)
 {
+    catalog_series_forget(catalog);
     catalog_change_end(catalog, SILT_CANCELLED, NULL);
 }

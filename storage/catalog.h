@@ -14,6 +14,8 @@
 #include "silt/base.h"
 #include "storage/vfs.h"
 
+#include <roaring/roaring.h>
+
 struct catalog;
 
 /* path: of the SQLite file, made when missing. SILT_CORRUPT: not ours, or a newer schema. */
@@ -165,9 +167,10 @@ enum silt_status catalog_put_field(struct catalog *catalog, uint32_t database_id
                                    uint32_t field_id, struct silt_str name, struct silt_error *err);
 enum silt_status catalog_put_type(struct catalog *catalog, uint64_t shard_id, uint32_t measurement, uint32_t field_id,
                                   enum silt_type type, struct silt_error *err);
-enum silt_status catalog_put_series(struct catalog *catalog, uint32_t database_id, silt_series_id id,
-                                    uint32_t measurement, struct silt_str key, struct silt_error *err);
-enum silt_status catalog_drop_series(struct catalog *catalog, uint32_t database_id, silt_series_id id,
+/* Ids mostly rise from call to call; they need not. */
+enum silt_status catalog_put_series(struct catalog *catalog, uint32_t database_id, silt_series_id id, struct silt_str key,
+                                    struct silt_error *err);
+enum silt_status catalog_drop_series(struct catalog *catalog, uint32_t database_id, const roaring_bitmap_t *ids,
                                      struct silt_error *err);
 /* DROP MEASUREMENT: its types in every shard of the database. Names and ids of measurement and fields stay. */
 enum silt_status catalog_drop_types(struct catalog *catalog, uint32_t database_id, uint32_t measurement,

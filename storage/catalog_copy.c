@@ -26,7 +26,7 @@ static enum silt_status hold_checkpoints(struct catalog *catalog, struct silt_er
 static void allow_checkpoints(struct catalog *catalog)
 {
     pthread_mutex_lock(&catalog->lock);
-    sqlite3_wal_autocheckpoint(catalog->db, CATALOG_CHECKPOINT_PAGES);
+    sqlite3_wal_autocheckpoint(catalog->db, catalog_checkpoint_pages(catalog));
     pthread_mutex_unlock(&catalog->lock);
 }
 

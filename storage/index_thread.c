@@ -126,7 +126,7 @@ static enum silt_status apply_definition(void *arg, uint32_t database_id, const 
         return rc;
     switch (definition->what) {
     case 'S':
-        return catalog_put_series(catalog, apply->database->id, definition->series, measurement, definition->text, err);
+        return catalog_put_series(catalog, apply->database->id, definition->series, definition->text, err);
     case 'F':
         return catalog_put_field(catalog, apply->database->id, measurement, definition->field_id, definition->text, err);
     default:
@@ -137,12 +137,8 @@ static enum silt_status apply_definition(void *arg, uint32_t database_id, const 
 static enum silt_status apply_delete(struct apply *apply, const struct record_delete *what, struct silt_error *err)
 {
     enum silt_status rc = SILT_OK;
-    if (what->flags & RECORD_REMOVE) {
-        roaring_uint32_iterator_t *it = roaring_create_iterator(what->series);
-        for (; rc == SILT_OK && it->has_value; roaring_advance_uint32_iterator(it))
-            rc = catalog_drop_series(apply->storage->catalog, apply->database->id, it->current_value, err);
-        roaring_free_uint32_iterator(it);
-    }
+    if (what->flags & RECORD_REMOVE)
+        rc = catalog_drop_series(apply->storage->catalog, apply->database->id, what->series, err);
     uint32_t measurement;
     if (rc == SILT_OK && (what->flags & RECORD_FREE_TYPES)
         && (rc = stored_measurement(apply, what->measurement, &measurement, err)) == SILT_OK)

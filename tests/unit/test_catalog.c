@@ -1,7 +1,7 @@
 /*
  * test_catalog.c - what was committed is there after a reopen; drops take all that belongs; series scan in order.
  */
-#include "storage/catalog.h"
+#include "storage/catalog_internal.h"
 #include "tests/fault_vfs.h"
 #include "tests/run_suite.h"
 
@@ -119,8 +119,25 @@ static void put_series(struct catalog *catalog, uint32_t database, uint32_t from
     for (uint32_t id = from; id <= to; id++) {
         char key[64];
         int len = snprintf(key, sizeof(key), "m,d=%u,i=%u", database, id);
-        ck_assert_int_eq(catalog_put_series(catalog, database, id, 1, (struct silt_str){key, (size_t)len}, &err), SILT_OK);
+        ck_assert_int_eq(catalog_put_series(catalog, database, id, (struct silt_str){key, (size_t)len}, &err), SILT_OK);
     }
+}
+
+/* From one to another, both among them. */
+static void drop_series(struct catalog *catalog, uint32_t database, uint32_t from, uint32_t to)
+{
+    struct silt_error err;
+    roaring_bitmap_t *ids = roaring_bitmap_from_range(from, (uint64_t)to + 1, 1);
+    ck_assert_int_eq(catalog_drop_series(catalog, database, ids, &err), SILT_OK);
+    roaring_bitmap_free(ids);
+}
+
+static unsigned count_series(struct catalog *catalog, uint32_t database)
+{
+    struct silt_error err;
+    struct counted counted = {0};
+    ck_assert_int_eq(catalog_series(catalog, database, on_series, &counted, &err), SILT_OK);
+    return counted.count;
 }
 
 START_TEST(definitions_survive_a_reopen)
@@ -176,8 +193,8 @@ START_TEST(batches_are_whole_or_absent)
     ck_assert_int_eq(catalog_set_applied_seq(catalog, 43, &err), SILT_OK);
     catalog_rollback(catalog);
     ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
-    ck_assert_int_eq(catalog_drop_series(catalog, db, 1000, &err), SILT_OK);
-    ck_assert_int_eq(catalog_drop_series(catalog, db, 5000, &err), SILT_OK);
+    drop_series(catalog, db, 1000, 1000);
+    drop_series(catalog, db, 5000, 5000);
     ck_assert_int_eq(catalog_commit(catalog, &err), SILT_OK);
     catalog = reopen(catalog);
     ck_assert_uint_eq(catalog_applied_seq(catalog), 42);
@@ -337,7 +354,7 @@ static void expect_damage_found(long offset, int bit)
         rc = catalog_check(catalog, &err);
         catalog_close(catalog);
     }
-    ck_assert_msg(rc == SILT_CORRUPT, "bit %d of byte %ld: %s", bit, offset, silt_status_name(rc));
+    ck_assert_msg(rc == SILT_CORRUPT, "bit %d of byte %ld: %s: %s", bit, offset, silt_status_name(rc), rc == SILT_OK ? "" : err.text);
     flip(offset, bit);
 }
 
@@ -361,6 +378,17 @@ START_TEST(every_flipped_bit_is_found)
 }
 END_TEST
 
+/* So many series of database 1 as versions up to 4 had them. */
+static void put_rows(sqlite3 *db, unsigned count)
+{
+    char script[400];
+    snprintf(script, sizeof(script),
+             "CREATE TABLE main.series(id INTEGER PRIMARY KEY, measurement INTEGER NOT NULL, key BLOB NOT NULL);"
+             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %u)"
+             " INSERT INTO main.series SELECT (1 << 32) + i, 1, CAST('m,d=1,i=' || i AS BLOB) FROM n", count);
+    run_script(db, script);
+}
+
 static int copy_table(void *arg, int count, char **columns, char **names)
 {
     char script[512];
@@ -371,39 +399,48 @@ static int copy_table(void *arg, int count, char **columns, char **names)
     return 0;
 }
 
-/* The same tables in a file as version 3 made it: no room in its pages. */
-static void make_version_3(void)
+/* The same tables in a file as that version made it: larger pages, a row for each series; 3 had no room in its pages for checksums. */
+static void make_older(int version, unsigned series)
 {
-    char attach[200], now[160];
+    char script[256], now[160];
+    int reserved = version < 4 ? 0 : CATALOG_RESERVED_BYTES;
     sqlite3 *old;
     snprintf(now, sizeof(now), "%s-now", path);
     ck_assert_int_eq(rename(path, now), 0);
-    snprintf(attach, sizeof(attach), "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; ATTACH '%s' AS now", now);
-    ck_assert_int_eq(sqlite3_open(path, &old), SQLITE_OK);
-    run_script(old, attach);
-    ck_assert_int_eq(sqlite3_exec(old, "SELECT name, sql FROM now.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
-                                  copy_table, old, NULL), SQLITE_OK);
-    run_script(old, "PRAGMA user_version=3; DETACH now");
+    ck_assert_int_eq(sqlite3_open_v2(path, &old, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, version < 4 ? NULL : catalog_vfs()), SQLITE_OK);
+    run_script(old, "PRAGMA page_size=8192");
+    sqlite3_file_control(old, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
+    snprintf(script, sizeof(script), "PRAGMA journal_mode=WAL; ATTACH '%s' AS now", now);
+    run_script(old, script);
+    ck_assert_int_eq(sqlite3_exec(old, "SELECT name, sql FROM now.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+                                  " AND name <> 'series_block'", copy_table, old, NULL), SQLITE_OK);
+    put_rows(old, series);
+    snprintf(script, sizeof(script), "PRAGMA user_version=%d; DETACH now", version);
+    run_script(old, script);
     sqlite3_close(old);
     unlink(now);
 }
 
-START_TEST(an_older_file_gets_checksums)
+static uint32_t make_database(struct catalog *catalog)
 {
     struct silt_error err;
-    struct catalog *catalog = reopen(NULL);
     uint32_t db;
     ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("a"), NULL, &db, &err), SILT_OK);
-    ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
-    put_series(catalog, db, 1, 300);
-    ck_assert_int_eq(catalog_commit(catalog, &err), SILT_OK);
+    ck_assert_uint_eq(db, 1);
+    return db;
+}
+
+START_TEST(an_older_file_gets_checksums)
+{
+    struct catalog *catalog = reopen(NULL);
+    uint32_t db = make_database(catalog);
     catalog_close(catalog);
-    make_version_3();
-    catalog = reopen(NULL);
-    struct counted counted = {0};
-    ck_assert_int_eq(catalog_series(catalog, db, on_series, &counted, &err), SILT_OK);
-    ck_assert_uint_eq(counted.count, 300);
-    catalog_close(catalog);
+    make_older(3, 300);
+    for (int start = 0; start < 2; start++) {
+        catalog = reopen(NULL);
+        ck_assert_uint_eq(count_series(catalog, db), 300);
+        catalog_close(catalog);
+    }
     struct stat st;
     ck_assert_int_eq(stat(path, &st), 0);
     for (long offset = 0; offset < st.st_size; offset += 331)
@@ -411,25 +448,73 @@ START_TEST(an_older_file_gets_checksums)
 }
 END_TEST
 
-/* Whole before, or whole after. */
-START_TEST(a_crash_while_pages_get_checksums)
+START_TEST(rows_of_an_older_file_become_blocks)
+{
+    struct silt_error err;
+    struct stat before, after;
+    struct catalog *catalog = reopen(NULL);
+    uint32_t db = make_database(catalog);
+    catalog_close(catalog);
+    make_older(4, 20000);
+    ck_assert_int_eq(stat(path, &before), 0);
+    catalog = reopen(NULL);
+    ck_assert_uint_eq(count_series(catalog, db), 20000);
+    ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
+    put_series(catalog, db, 20001, 20010);
+    drop_series(catalog, db, 1, 9);
+    ck_assert_int_eq(catalog_commit(catalog, &err), SILT_OK);
+    catalog = reopen(catalog);
+    ck_assert_uint_eq(count_series(catalog, db), 20001);
+    ck_assert_int_eq(catalog_check(catalog, &err), SILT_OK);
+    catalog_close(catalog);
+    ck_assert_int_eq(stat(path, &after), 0);
+    ck_assert_int_lt(after.st_size, 20000 * 8 + 20 * 8192);
+    ck_assert_int_gt(before.st_size, after.st_size);
+}
+END_TEST
+
+static void made_by_somebody_who_knows_of_no_checksums(void)
+{
+    run_sqlite("PRAGMA user_version=3");
+}
+
+static void made_with_rows(const char *vfs, const char *script)
+{
+    sqlite3 *old;
+    ck_assert_int_eq(sqlite3_open_v2(path, &old, SQLITE_OPEN_READWRITE, vfs), SQLITE_OK);
+    run_script(old, "DROP TABLE series_block");
+    put_rows(old, 300);
+    run_script(old, script);
+    sqlite3_close(old);
+}
+
+static void made_by_version_3(void)
+{
+    made_with_rows(NULL, "PRAGMA user_version=3");
+}
+
+static void made_by_version_4(void)
+{
+    made_with_rows(catalog_vfs(), "PRAGMA user_version=4");
+}
+
+/* Whole before, or whole after, wherever the first start on such a file ends. */
+static void crash_while_it_is_taken_over(void (*make)(void))
 {
     bool met = true;
     for (uint64_t n = 1; met; n++) {
         struct vfs *vfs = fault_vfs_create(n);
         struct silt_error err;
         struct catalog *catalog = NULL;
-        struct counted counted = {0};
-        uint32_t db;
         snprintf(path, sizeof(path), "%s", vfs->ops->local_path(vfs, "meta.sqlite"));
         catalog = reopen(NULL);
-        ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("a"), NULL, &db, &err), SILT_OK);
+        uint32_t db = make_database(catalog);
         ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
         put_series(catalog, db, 1, 300);
         ck_assert_int_eq(catalog_commit(catalog, &err), SILT_OK);
         catalog_close(catalog);
         catalog = NULL;
-        run_sqlite("PRAGMA user_version=3"); /* written by somebody who knows of no checksums */
+        make();
         fault_vfs_crash_at(vfs, n);
         if (catalog_open(path, &catalog, &err) == SILT_OK)
             catalog_close(catalog);
@@ -437,11 +522,133 @@ START_TEST(a_crash_while_pages_get_checksums)
         fault_vfs_restart(vfs);
         catalog = reopen(NULL);
         ck_assert_int_eq(catalog_check(catalog, &err), SILT_OK);
-        ck_assert_int_eq(catalog_series(catalog, db, on_series, &counted, &err), SILT_OK);
-        ck_assert_uint_eq(counted.count, 300);
+        ck_assert_uint_eq(count_series(catalog, db), 300);
         catalog_close(catalog);
         fault_vfs_destroy(vfs);
     }
+}
+
+START_TEST(a_crash_while_an_older_file_is_taken_over)
+{
+    crash_while_it_is_taken_over(made_by_somebody_who_knows_of_no_checksums);
+    crash_while_it_is_taken_over(made_by_version_3);
+    crash_while_it_is_taken_over(made_by_version_4);
+}
+END_TEST
+
+/* What is put and dropped in any order, against a list in memory. */
+#define MODEL_SERIES 30000u
+
+struct model {
+    bool has[MODEL_SERIES];
+    unsigned count;
+};
+
+static enum silt_status on_model(void *arg, uint32_t database_id, silt_series_id id, struct silt_str key, struct silt_error *err)
+{
+    struct model *model = arg;
+    char want[64];
+    (void)database_id, (void)err;
+    ck_assert_uint_lt(id, MODEL_SERIES);
+    ck_assert_msg(model->has[id], "series %u was dropped, or never put", id);
+    ck_assert_uint_eq(key.len, (size_t)snprintf(want, sizeof(want), "m,d=1,i=%u", id));
+    ck_assert_int_eq(memcmp(key.p, want, key.len), 0);
+    model->count++;
+    return SILT_OK;
+}
+
+START_TEST(series_in_any_order)
+{
+    static struct model model, before;
+    struct silt_error err;
+    struct vfs *vfs = fault_vfs_create(1); /* in memory: a hundred commits wait for no disk */
+    snprintf(path, sizeof(path), "%s", vfs->ops->local_path(vfs, "meta.sqlite"));
+    struct catalog *catalog = reopen(NULL);
+    uint32_t db = make_database(catalog), next = 1;
+    unsigned random = 7;
+    for (int batch = 0; batch < 120; batch++) {
+        bool keep = rand_r(&random) % 8 != 0;
+        before = model;
+        ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
+        for (int change = rand_r(&random) % 6; change >= 0; change--) {
+            uint32_t from = 1 + (uint32_t)rand_r(&random) % next, to = from + (uint32_t)rand_r(&random) % 600;
+            switch (rand_r(&random) % 4) {
+            case 0: /* new ones, sometimes very many, with a gap in front */
+                from = next + (uint32_t)rand_r(&random) % 3;
+                to = from + (uint32_t)rand_r(&random) % (rand_r(&random) % 5 ? 40 : 6000);
+                /* fall through */
+            case 1: /* old ones again, or into gaps */
+                to = to < MODEL_SERIES ? to : MODEL_SERIES - 1;
+                if (from > to)
+                    continue;
+                put_series(catalog, db, from, to);
+                memset(model.has + from, 1, to - from + 1);
+                next = to + 1 > next ? to + 1 : next;
+                break;
+            case 2:
+                from = 1 + (uint32_t)rand_r(&random) % MODEL_SERIES;
+                to = from;
+                /* fall through */
+            default:
+                to = to < MODEL_SERIES ? to : MODEL_SERIES - 1;
+                drop_series(catalog, db, from, to);
+                memset(model.has + from, 0, to - from + 1);
+            }
+        }
+        if (keep) {
+            ck_assert_int_eq(catalog_commit(catalog, &err), SILT_OK);
+        } else {
+            catalog_rollback(catalog);
+            model = before;
+        }
+        if (batch % 20 == 19)
+            catalog = reopen(catalog);
+        unsigned want = 0;
+        for (uint32_t id = 0; id < MODEL_SERIES; id++)
+            want += model.has[id];
+        model.count = 0;
+        ck_assert_int_eq(catalog_series(catalog, db, on_model, &model, &err), SILT_OK);
+        ck_assert_uint_eq(model.count, want);
+    }
+    catalog_close(catalog);
+    fault_vfs_destroy(vfs);
+}
+END_TEST
+
+START_TEST(a_file_of_free_pages_shrinks_at_the_next_start)
+{
+    struct silt_error err;
+    struct stat before, after;
+    struct catalog *catalog = reopen(NULL);
+    uint32_t db = make_database(catalog);
+    char *key = malloc(60000);
+    ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
+    for (uint32_t id = 1; id <= 60; id++) {
+        for (int i = 0; i < 60000; i++)
+            key[i] = (char)('a' + (i * id + i / 7) % 23);
+        ck_assert_int_eq(catalog_put_series(catalog, db, id, (struct silt_str){key, 60000}, &err), SILT_OK);
+    }
+    ck_assert_int_eq(catalog_commit(catalog, &err), SILT_OK);
+    free(key);
+    catalog = reopen(catalog);
+    ck_assert_int_eq(catalog_begin(catalog, &err), SILT_OK);
+    drop_series(catalog, db, 1, 60);
+    ck_assert_int_eq(catalog_commit(catalog, &err), SILT_OK);
+    catalog_close(catalog);
+    ck_assert_int_eq(stat(path, &before), 0);
+    catalog_close(reopen(NULL));
+    ck_assert_int_eq(stat(path, &after), 0);
+    ck_assert_int_gt(before.st_size, 2000000);
+    ck_assert_int_lt(after.st_size, 65536);
+}
+END_TEST
+
+START_TEST(a_new_file_is_small)
+{
+    struct stat st;
+    catalog_close(reopen(NULL));
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_int_lt(st.st_size, 32768);
 }
 END_TEST
 
@@ -462,6 +669,7 @@ int main(void)
     Suite *suite = suite_create("catalog");
     TCase *tcase = tcase_create("catalog");
     tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, definitions_survive_a_reopen);
     tcase_add_test(tcase, batches_are_whole_or_absent);
     tcase_add_test(tcase, a_database_takes_all_of_its_own_with_it);
@@ -470,7 +678,11 @@ int main(void)
     tcase_add_test(tcase, databases_of_other_programs_and_later_versions_are_refused);
     tcase_add_test(tcase, every_flipped_bit_is_found);
     tcase_add_test(tcase, an_older_file_gets_checksums);
-    tcase_add_test(tcase, a_crash_while_pages_get_checksums);
+    tcase_add_test(tcase, rows_of_an_older_file_become_blocks);
+    tcase_add_test(tcase, a_crash_while_an_older_file_is_taken_over);
+    tcase_add_test(tcase, series_in_any_order);
+    tcase_add_test(tcase, a_file_of_free_pages_shrinks_at_the_next_start);
+    tcase_add_test(tcase, a_new_file_is_small);
     tcase_add_test(tcase, foreign_files_are_refused);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
