@@ -1,15 +1,12 @@
 /*
- * vfs_posix.c - the file layer on a local directory.
+ * vfs_posix.c - the file layer on a local directory: names, folders, registers. Blobs and segments: vfs_posix_blob.c, vfs_posix_segment.c.
  *
- *     blob       NAME.tmp, written, fdatasync, renamed to NAME, folder fsynced
  *     register   NAME.tmp -> rename, as a blob: | magic 4 | crc32c of the rest 4 | version 8 | bytes |
  *     LOCK       flock for the life of the process, holds its pid
  *
  * A NAME.tmp that nobody in this process is writing is what an earlier run left; list removes it.
  */
-#include "storage/direct_read.h"
 #include "storage/file_reaper.h"
-#include "storage/mapping.h"
 #include "storage/vfs_posix_internal.h"
 
 #include "silt/text.h"
@@ -23,27 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WRITER_BUFFER_BYTES ((size_t)256 << 10)
 #define REGISTER_MAGIC 0x31475253u /* "SRG1" */
 #define REGISTER_HEADER_BYTES 16
-
-struct posix_writer {
-    struct vfs_blob_writer base;
-    struct posix_vfs *vfs;
-    int fd;
-    struct unfinished unfinished; /* holds the name */
-    size_t buffered;
-    char buffer[WRITER_BUFFER_BYTES];
-};
-
-struct posix_blob {
-    struct vfs_blob base;
-    int fd;
-    uint64_t size;
-    struct mapping *mapping; /* NULL: empty, or the kernel said no */
-    struct posix_blob *of;   /* its fd is for direct reads of this one; NULL: as ever */
-    char name[VFS_NAME_BYTES_MAX];
-};
 
 enum silt_status posix_path(struct posix_vfs *vfs, const char *name, const char *suffix, char path[PATH_BYTES_MAX],
                                 struct silt_error *err)
@@ -54,7 +32,6 @@ enum silt_status posix_path(struct posix_vfs *vfs, const char *name, const char 
     return SILT_OK;
 }
 
-/* The folder that the path is in, to be synced: -1 with an error. */
 int posix_open_folder(const char *path, struct silt_error *err)
 {
     char folder[PATH_BYTES_MAX];
@@ -70,7 +47,6 @@ int posix_open_folder(const char *path, struct silt_error *err)
     return fd;
 }
 
-/* Closes it. */
 enum silt_status posix_sync_folder(int fd, const char *path, struct silt_error *err)
 {
     int failed = fsync(fd) != 0 ? errno : 0;
@@ -177,7 +153,7 @@ static enum silt_status blob_discard(struct vfs *vfs, const char *name, struct s
     return failed ? silt_fail_errno(err, failed, "remove %s", path) : rc;
 }
 
-static void begin_unfinished(struct posix_vfs *vfs, struct unfinished *unfinished, const char *name)
+void posix_begin_unfinished(struct posix_vfs *vfs, struct unfinished *unfinished, const char *name)
 {
     snprintf(unfinished->name, sizeof(unfinished->name), "%s", name);
     pthread_mutex_lock(&vfs->unfinished_lock);
@@ -186,7 +162,7 @@ static void begin_unfinished(struct posix_vfs *vfs, struct unfinished *unfinishe
     pthread_mutex_unlock(&vfs->unfinished_lock);
 }
 
-static void end_unfinished(struct posix_vfs *vfs, struct unfinished *unfinished)
+void posix_end_unfinished(struct posix_vfs *vfs, struct unfinished *unfinished)
 {
     pthread_mutex_lock(&vfs->unfinished_lock);
     struct unfinished **at = &vfs->unfinished;
@@ -215,8 +191,7 @@ static void remove_leftover(struct posix_vfs *vfs, const char *folder, const cha
         silt_log(SILT_LOG_WARN, "cannot remove an unfinished file", "file=\"%s\" error=\"%s\"", path, strerror(failed));
 }
 
-/* fdatasync, rename NAME.tmp to NAME, fsync of the folder. All that can be known to fail comes before the rename. */
-static enum silt_status publish(struct posix_vfs *vfs, int fd, const char *name, struct silt_error *err)
+enum silt_status posix_publish(struct posix_vfs *vfs, int fd, const char *name, struct silt_error *err)
 {
     char from[PATH_BYTES_MAX], to[PATH_BYTES_MAX];
     enum silt_status rc;
@@ -233,95 +208,6 @@ static enum silt_status publish(struct posix_vfs *vfs, int fd, const char *name,
         return rc;
     }
     return posix_sync_folder(folder, to, err);
-}
-
-/* ---------------------------------------------------------------- blobs */
-
-static enum silt_status blob_create(struct vfs *vfs, const char *name, struct vfs_blob_writer **out, struct silt_error *err)
-{
-    char path[PATH_BYTES_MAX];
-    enum silt_status rc = posix_path(posix_of(vfs), name, ".tmp", path, err);
-    if (rc != SILT_OK)
-        return rc;
-    struct posix_writer *writer = silt_malloc(sizeof(*writer));
-    writer->base.vfs = vfs;
-    writer->vfs = posix_of(vfs);
-    writer->buffered = 0;
-    begin_unfinished(writer->vfs, &writer->unfinished, name);
-    rc = posix_open_to_write(writer->vfs, path, O_TRUNC, &writer->fd, err);
-    if (rc != SILT_OK) {
-        end_unfinished(writer->vfs, &writer->unfinished);
-        free(writer);
-        return rc;
-    }
-    *out = &writer->base;
-    return SILT_OK;
-}
-
-static enum silt_status append_all(struct posix_writer *writer, const char *p, size_t len, struct silt_error *err)
-{
-    while (len) {
-        ssize_t n = write(writer->fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return silt_fail_errno(err, errno, "write %s", writer->unfinished.name);
-        p += n;
-        len -= (size_t)n;
-    }
-    return SILT_OK;
-}
-
-static enum silt_status drain(struct posix_writer *writer, struct silt_error *err)
-{
-    enum silt_status rc = append_all(writer, writer->buffer, writer->buffered, err);
-    writer->buffered = 0;
-    return rc;
-}
-
-static enum silt_status blob_append(struct vfs_blob_writer *base, const void *bytes, size_t len, struct silt_error *err)
-{
-    struct posix_writer *writer = (struct posix_writer *)base;
-    if (len > WRITER_BUFFER_BYTES - writer->buffered) {
-        enum silt_status rc = drain(writer, err);
-        if (rc != SILT_OK)
-            return rc;
-        if (len >= WRITER_BUFFER_BYTES)
-            return append_all(writer, bytes, len, err);
-    }
-    if (len)
-        memcpy(writer->buffer + writer->buffered, bytes, len);
-    writer->buffered += len;
-    return SILT_OK;
-}
-
-static void blob_abort(struct vfs_blob_writer *base)
-{
-    struct posix_writer *writer = (struct posix_writer *)base;
-    char path[PATH_BYTES_MAX];
-    if (!writer)
-        return;
-    close(writer->fd);
-    if (posix_path(writer->vfs, writer->unfinished.name, ".tmp", path, NULL) == SILT_OK)
-        unlink(path); /* if it stays, a later list removes it */
-    end_unfinished(writer->vfs, &writer->unfinished);
-    free(writer);
-}
-
-static enum silt_status blob_commit(struct vfs_blob_writer *base, struct silt_error *err)
-{
-    struct posix_writer *writer = (struct posix_writer *)base;
-    enum silt_status rc = drain(writer, err);
-    if (rc == SILT_OK)
-        rc = publish(writer->vfs, writer->fd, writer->unfinished.name, err);
-    if (rc != SILT_OK) {
-        blob_abort(base);
-        return rc;
-    }
-    close(writer->fd);
-    end_unfinished(writer->vfs, &writer->unfinished);
-    free(writer);
-    return SILT_OK;
 }
 
 enum silt_status posix_open_to_read(struct vfs *vfs, const char *name, int *fd, uint64_t *size, struct silt_error *err)
@@ -343,82 +229,6 @@ enum silt_status posix_open_to_read(struct vfs *vfs, const char *name, int *fd, 
     }
     *size = (uint64_t)st.st_size;
     return SILT_OK;
-}
-
-static enum silt_status blob_open(struct vfs *vfs, const char *name, struct vfs_blob **out, struct silt_error *err)
-{
-    struct posix_blob *blob = silt_calloc(1, sizeof(*blob));
-    blob->base.vfs = vfs;
-    enum silt_status rc = posix_open_to_read(vfs, name, &blob->fd, &blob->size, err);
-    if (rc != SILT_OK) {
-        free(blob);
-        return rc;
-    }
-    snprintf(blob->name, sizeof(blob->name), "%s", name);
-    if (blob->size) {
-        blob->mapping = mapping_create(blob->fd, blob->size);
-    }
-    *out = &blob->base;
-    return SILT_OK;
-}
-
-static uint64_t blob_bytes(struct vfs_blob *base)
-{
-    struct posix_blob *blob = (struct posix_blob *)base;
-    return blob->size;
-}
-
-static enum silt_status blob_read(struct vfs_blob *base, uint64_t offset, void *out, size_t len, struct silt_error *err)
-{
-    struct posix_blob *blob = (struct posix_blob *)base, *usual = blob->of ? blob->of : blob;
-    size_t got;
-    if (offset > blob->size || len > blob->size - offset)
-        return silt_fail(err, SILT_CORRUPT, "%s: ends at %llu, before %llu", blob->name, (unsigned long long)blob->size,
-                         (unsigned long long)(offset + len));
-    size_t front = 0;
-    if (blob->of) {
-        uint32_t faults = mapping_faults(blob->of->mapping);
-        front = direct_read(blob->fd, mapping_start(blob->of->mapping), offset, out, len);
-        if (mapping_faults(blob->of->mapping) != faults)
-            front = 0;
-    }
-    enum silt_status rc = posix_read(usual->fd, blob->name, (char *)out + front, len - front, offset + front, &got, err);
-    got += front;
-    if (rc == SILT_OK && got < len)
-        rc = silt_fail(err, SILT_CORRUPT, "%s: cut off at %llu", blob->name, (unsigned long long)(offset + got));
-    return rc;
-}
-
-static struct vfs_blob *blob_once(struct vfs_blob *base)
-{
-    struct posix_blob *of = (struct posix_blob *)base, *blob;
-    int fd = direct_open(of->fd);
-    if (fd < 0)
-        return NULL;
-    blob = silt_malloc(sizeof(*blob));
-    *blob = *of;
-    blob->fd = fd;
-    blob->mapping = NULL;
-    blob->of = of;
-    return &blob->base;
-}
-
-static const void *blob_map(struct vfs_blob *base, const _Atomic uint32_t **faults)
-{
-    struct posix_blob *blob = (struct posix_blob *)base;
-    if (blob->mapping)
-        *faults = &blob->mapping->faults;
-    return mapping_start(blob->mapping);
-}
-
-static void blob_close(struct vfs_blob *base)
-{
-    struct posix_blob *blob = (struct posix_blob *)base;
-    if (!blob)
-        return;
-    mapping_destroy(blob->mapping);
-    close(blob->fd);
-    free(blob);
 }
 
 /* ---------------------------------------------------------------- registers */
@@ -483,9 +293,9 @@ static enum silt_status register_swap(struct vfs *vfs, const char *name, uint64_
     if ((rc = posix_path(posix, name, ".tmp", path, err)) != SILT_OK)
         return rc;
     struct unfinished unfinished;
-    begin_unfinished(posix, &unfinished, name);
+    posix_begin_unfinished(posix, &unfinished, name);
     if ((rc = posix_open_to_write(posix, path, O_TRUNC, &fd, err)) != SILT_OK) {
-        end_unfinished(posix, &unfinished);
+        posix_end_unfinished(posix, &unfinished);
         return rc;
     }
     char *whole = silt_malloc(REGISTER_HEADER_BYTES + len);
@@ -500,11 +310,11 @@ static enum silt_status register_swap(struct vfs *vfs, const char *name, uint64_
     rc = posix_write(fd, name, whole, REGISTER_HEADER_BYTES + len, 0, err);
     free(whole);
     if (rc == SILT_OK)
-        rc = publish(posix, fd, name, err);
+        rc = posix_publish(posix, fd, name, err);
     close(fd);
     if (rc != SILT_OK)
         unlink(path);
-    end_unfinished(posix, &unfinished);
+    posix_end_unfinished(posix, &unfinished);
     return rc;
 }
 
@@ -599,16 +409,16 @@ static void posix_close(struct vfs *vfs)
 }
 
 static const struct vfs_ops posix_ops = {
-    .blob_create = blob_create,
-    .blob_append = blob_append,
-    .blob_commit = blob_commit,
-    .blob_abort = blob_abort,
-    .blob_open = blob_open,
-    .blob_bytes = blob_bytes,
-    .blob_read = blob_read,
-    .blob_once = blob_once,
-    .blob_map = blob_map,
-    .blob_close = blob_close,
+    .blob_create = posix_blob_create,
+    .blob_append = posix_blob_append,
+    .blob_commit = posix_blob_commit,
+    .blob_abort = posix_blob_abort,
+    .blob_open = posix_blob_open,
+    .blob_bytes = posix_blob_bytes,
+    .blob_read = posix_blob_read,
+    .blob_once = posix_blob_once,
+    .blob_map = posix_blob_map,
+    .blob_close = posix_blob_close,
     .blob_remove = remove_name,
     .blob_discard = blob_discard,
     .segment_create = posix_segment_create,

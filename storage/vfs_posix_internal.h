@@ -44,6 +44,24 @@ enum silt_status posix_write(int fd, const char *name, const void *bytes, size_t
 /* *got is less than len at the end. */
 enum silt_status posix_read(int fd, const char *name, void *out, size_t len, uint64_t offset, size_t *got, struct silt_error *err);
 
+/* Before NAME.tmp is made, and when it is renamed or gone. */
+void posix_begin_unfinished(struct posix_vfs *vfs, struct unfinished *unfinished, const char *name);
+void posix_end_unfinished(struct posix_vfs *vfs, struct unfinished *unfinished);
+/* fdatasync, rename NAME.tmp to NAME, fsync of the folder. All that can be known to fail comes before the rename. */
+enum silt_status posix_publish(struct posix_vfs *vfs, int fd, const char *name, struct silt_error *err);
+
+/* vfs_posix_blob.c */
+enum silt_status posix_blob_create(struct vfs *vfs, const char *name, struct vfs_blob_writer **out, struct silt_error *err);
+enum silt_status posix_blob_append(struct vfs_blob_writer *base, const void *bytes, size_t len, struct silt_error *err);
+void posix_blob_abort(struct vfs_blob_writer *base);
+enum silt_status posix_blob_commit(struct vfs_blob_writer *base, struct silt_error *err);
+enum silt_status posix_blob_open(struct vfs *vfs, const char *name, struct vfs_blob **out, struct silt_error *err);
+uint64_t posix_blob_bytes(struct vfs_blob *base);
+enum silt_status posix_blob_read(struct vfs_blob *base, uint64_t offset, void *out, size_t len, struct silt_error *err);
+struct vfs_blob *posix_blob_once(struct vfs_blob *base);
+const void *posix_blob_map(struct vfs_blob *base, const _Atomic uint32_t **faults);
+void posix_blob_close(struct vfs_blob *base);
+
 /* vfs_posix_segment.c */
 enum silt_status posix_segment_create(struct vfs *vfs, const char *name, uint64_t bytes, const char *recycle,
                                       struct vfs_segment **out, struct silt_error *err);
