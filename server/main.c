@@ -105,6 +105,8 @@ static int run(const struct silt_server_options *options, int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &awaited, NULL); /* threads made from here on inherit it */
 
     silt_log_set_level(options->log_level);
+    silt_log(SILT_LOG_INFO, "starting", "version=" SILT_VERSION " data=\"%s\" config=\"%s\"", options->data_dir,
+             options->config_path ? options->config_path : "");
     enum silt_status rc = silt_server_start(options, &server, &err);
     if (rc != SILT_OK) {
         fprintf(stderr, "siltd: %s\n", err.text);
@@ -113,8 +115,7 @@ static int run(const struct silt_server_options *options, int argc, char **argv)
                             " what is lost\n", options->data_dir, options->data_dir);
         return 1;
     }
-    silt_log(SILT_LOG_INFO, "listening", "version=" SILT_VERSION " bind=\"%s\" port=%u data=\"%s\" config=\"%s\"", options->http_bind,
-             silt_server_port(server), options->data_dir, options->config_path ? options->config_path : "");
+    silt_log(SILT_LOG_INFO, "listening", "bind=\"%s\" port=%u", options->http_bind, silt_server_port(server));
     notify = notify_open();
     notify_watch(notify, turns, server);
     notify_send(notify, "READY=1\nSTATUS=listening on %s", options->http_bind);

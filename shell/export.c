@@ -275,12 +275,25 @@ static void release(struct export *e)
     silt_buffer_free(&e->what);
 }
 
+static bool check_bound(const char *flag, const char *value)
+{
+    silt_time time;
+    bool fine = !*value || silt_parse_time_or_ns(value, &time);
+    if (!fine)
+        fprintf(stderr, "-%s %s is no time as 2020-01-01T00:00:00Z or nanoseconds\n", flag, value);
+    return fine;
+}
+
 int export_run(struct session *s, const struct options *options, const char *database)
 {
     struct export e = {
         .session = s, .options = options, .database = silt_str_from(database), .arena = silt_arena_create(NULL)};
     s->out = stderr; /* errors; the data have their own stream */
     session_set(&s->database, e.database);
+    if (!check_bound("start", options->start) || !check_bound("end", options->end)) {
+        release(&e);
+        return 1;
+    }
     if (!look_around(&e)) {
         fprintf(stderr, "ERR: %.*s\n", SILT_FMT(words_view(&s->failure)));
         release(&e);

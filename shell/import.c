@@ -29,6 +29,7 @@
 #define SENDERS_MAX 32
 #define QUEUE_BATCHES 4
 #define REPORTED_MAX 20
+#define REPORTED_BYTES_MAX 1000
 #define HALVINGS_MAX 5000 /* requests spent on finding lines at fault, for the whole import */
 #define PATIENCE_SECONDS 60
 
@@ -97,8 +98,10 @@ static void complain(void *context, uint64_t line, const char *text)
 static void report(struct sender *sender, uint64_t line, uint64_t last_line, size_t points)
 {
     struct import *import = sender->import;
-    struct silt_buffer text = {0};
-    answer_error(&text, &sender->points.answer);
+    struct silt_buffer told = {0}, text = {0};
+    answer_error(&told, &sender->points.answer);
+    words_harmless(&text, words_view(&told), REPORTED_BYTES_MAX); /* it holds the file's own bytes */
+    silt_buffer_free(&told);
     pthread_mutex_lock(&import->lock);
     import->refused += points;
     if (import->reported++ < REPORTED_MAX) {

@@ -146,8 +146,12 @@ static char *default_path(const struct migrate *m, const char *given, const stru
     if (*given)
         return silt_strdup(silt_str_from(given));
     struct silt_buffer path = {0};
-    silt_buffer_printf(&path, "silt-migrate-%s-%u%s%s%s", address->host, address->port,
-                       *m->options->since ? "-since-" : "", m->options->since, ending);
+    silt_buffer_printf(&path, "silt-migrate-%s-%u", address->host, address->port);
+    if (*m->options->since)
+        silt_buffer_printf(&path, "-since-%s", m->options->since);
+    if (*m->options->until)
+        silt_buffer_printf(&path, "-until-%s", m->options->until);
+    silt_buffer_str(&path, silt_str_from(ending));
     silt_buffer_char(&path, 0);
     return path.p;
 }
@@ -162,6 +166,28 @@ static char *ask_source_password(const struct options *o)
     bool has_name = *o->from_username || getenv("SILT_FROM_USERNAME");
     char *password = has_name && isatty(STDIN_FILENO) ? edit_ask("password at the old server: ", true) : NULL;
     return password ? password : silt_strdup(SILT_STR(""));
+}
+
+/* Of SHOW DIAGNOSTICS FOR 'system': PID, currentTime, started, uptime. */
+static void take_process(void *context, const struct cell *cells, size_t count)
+{
+    if (count >= 3)
+        silt_buffer_printf(context, "%.*s %.*s", SILT_FMT(cells[0].text), SILT_FMT(cells[2].text));
+}
+
+/* By whatever names it goes: both default to port 8086 of this machine. */
+static bool is_target(struct migrate *m)
+{
+    static const struct answer_events events = {.row = take_process};
+    struct silt_buffer source = {0}, target = {0};
+    struct silt_str question = SILT_STR("SHOW DIAGNOSTICS FOR 'system'"), none = SILT_STR("");
+    bool same = strcmp(client_address(m->source.client), client_address(m->target->client)) == 0;
+    if (!same && session_ask(&m->source, question, none, &events, &source) && /* who may not ask may not migrate users either */
+        session_ask(m->target, question, none, &events, &target))
+        same = source.len && silt_str_equal(words_view(&source), words_view(&target));
+    silt_buffer_free(&source);
+    silt_buffer_free(&target);
+    return same;
 }
 
 static bool connect_source(struct migrate *m, const struct address *address)
@@ -182,7 +208,7 @@ static bool connect_source(struct migrate *m, const struct address *address)
     bool ok = session_connect(&m->source, &err) == SILT_OK;
     if (!ok)
         fprintf(stderr, "Failed to connect to %s: %s\n", client_address(m->source.client), err.text);
-    else if (strcmp(client_address(m->source.client), client_address(m->target->client)) == 0) {
+    else if (is_target(m)) {
         fprintf(stderr, "%s is the target itself; -host and -port say where to\n", client_address(m->source.client));
         ok = false;
     }

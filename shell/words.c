@@ -85,6 +85,24 @@ static int32_t decode(struct silt_str text, size_t at, size_t *len)
     return c;
 }
 
+void words_harmless(struct silt_buffer *out, struct silt_str text, size_t bytes_max)
+{
+    size_t len;
+
+    for (size_t at = 0; at < text.len; at += len) {
+        if (at >= bytes_max) {
+            silt_buffer_str(out, SILT_STR("..."));
+            return;
+        }
+        int32_t c = decode(text, at, &len);
+        bool stays = c == '\n' || c == '\t' || (c >= 0x20 && c < 0x7F) || c >= 0xA0;
+        if (stays)
+            silt_buffer_append(out, text.p + at, len);
+        for (size_t i = 0; !stays && i < len; i++)
+            silt_buffer_printf(out, "\\x%02x", (unsigned char)text.p[at + i]);
+    }
+}
+
 void words_quote_go(struct silt_buffer *out, struct silt_str text)
 {
     static const char from[] = "\a\b\f\n\r\t\v\\\"", to[] = "abfnrtv\\\"";

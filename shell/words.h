@@ -16,6 +16,8 @@ struct silt_str words_view(const struct silt_buffer *buffer);
 
 /* "text" as Go's %q writes it. */
 void words_quote_go(struct silt_buffer *out, struct silt_str text);
+/* For a terminal: its beginning, control characters and what is no UTF-8 as \xNN; lines and tabs stay. */
+void words_harmless(struct silt_buffer *out, struct silt_str text, size_t bytes_max);
 /* "name" as an InfluxQL identifier, always quoted. */
 void words_quote_identifier(struct silt_buffer *out, struct silt_str name);
 /* 'text' as an InfluxQL string. */

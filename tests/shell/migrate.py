@@ -230,6 +230,8 @@ def whole(judge, old, home):
         out, err, status = migration.run()
         judge.true("users without passwords", status == 1 and "-users FILE, -users random or -users none" in err, (out, err, status))
         judge.same("nothing was done", new.query("SHOW DATABASES"), '{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["_internal"]]}]}]}\n')
+        out, err, status = common.run([common.SILT, "-host", "127.0.0.1", "-port", str(old.port), "migrate", "http://localhost:%d" % old.port], migration.env)
+        judge.true("an old server that is the target under another name", status == 1 and "is the target itself" in err, (out, err, status))
         out, err, status = migration.run("-users", "random")
         judge.same("status", status, 0)
         judge.true("what it says", " values equal" in out and "0 of " in out, (out, err))

@@ -100,6 +100,11 @@ def main():
         out, _, _ = common.run(address + ["export", "d", "-rp", "week", "-lponly", "-start", "2020-01-01T00:00:10Z", "-end",
                                           "1577836810000000000"], env)
         judge.same("a range", sorted(line.split(" ")[-1] for line in out.strip().split("\n")), ["1577836810000000000"] * 2)
+        judge.same("no such time", common.run(address + ["export", "d", "-start", "monday"], env),
+                   ("", "-start monday is no time as 2020-01-01T00:00:00Z or nanoseconds\n", 1))
+        out, err, status = common.run(address + ["-database", "d", "import", "-"], env, "a\x1b[31m \x07 \u00fc\n" + "b" * 5000 + "\n")
+        judge.true("what is no line does nothing to a terminal", status == 1 and "a\\x1b[31m \\x07 \u00fc" in err and "\x1b" not in err
+                   and max(map(len, err.split("\n"))) < 1200, err)
         judge.same("no such policy", common.run(address + ["export", "d", "-rp", "x"], env),
                    ("", "ERR: there is no such retention policy\n", 1))
         judge.true("no such database", common.run(address + ["export", "nosuch"], env)[2] == 1)
