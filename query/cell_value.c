@@ -149,41 +149,14 @@ void cell_value_add_spread(const struct leaf *leaf, union silt_value min, union 
     value->count += count;
 }
 
-#define FEW_ROWS 16
-
-/* The smallest or largest of a few numbers, one by one: it takes no longer than to start on many of them. */
-#define EXTREME(member)                                                                                                \
-    for (size_t i = run->from; i < run->to; i++) {                                                                     \
-        bool better = least ? column->member[i] < found->member : column->member[i] > found->member;                   \
-        found->member = i == run->from || better ? column->member[i] : found->member;                                  \
-    }
-static bool extreme_of_few(const struct leaf *leaf, const struct cell_run *run, union silt_value *found)
-{
-    const struct lane_column *column = run->column;
-    bool least = leaf->id == FN_MIN;
-
-    if (column->valid || column->of_subquery || leaf->need_time || run->to - run->from > FEW_ROWS)
-        return false;
-    found->u64 = 0;
-    switch (leaf->type) {
-    case DATA_FLOAT: EXTREME(f64) return true;
-    case DATA_INTEGER: EXTREME(i64) return true;
-    case DATA_UNSIGNED: EXTREME(u64) return true;
-    default: return false;
-    }
-}
-#undef EXTREME
-
 static void add_extreme(const struct leaf *leaf, const struct cell_run *run, struct cell_value *value)
 {
     union silt_value min, max;
     struct cell_value found = {.count = 1, .series = run->series};
 
-    if (!extreme_of_few(leaf, run, &found.value)) {
-        if (!run_extremes(leaf, run, &min, &max))
-            return;
-        found.value = leaf->id == FN_MIN ? min : max;
-    }
+    if (!run_extremes(leaf, run, &min, &max))
+        return;
+    found.value = leaf->id == FN_MIN ? min : max;
     if (!leaf->need_time) { /* which of equal values it is does not show */
         found.time = value->time + 1;
         if (cell_value_replaces(leaf, value, &found)) {
@@ -267,6 +240,61 @@ enum silt_status cell_value_add(struct cells *cells, const struct leaf *leaf, co
     }
     return SILT_OK;
 }
+
+/* ---------------------------------------------------------------- many short runs */
+
+#define FEW_ROWS 16 /* one by one takes no longer than setting a kernel up */
+
+/* Up to where runs are short, the smallest or largest numbers of each. */
+#define EXTREMES(type, member)                                                                                         \
+    do {                                                                                                               \
+        const type *v = run->column->member;                                                                           \
+        for (; done < count && ends[done] - run->from <= FEW_ROWS; done++, value += values) {                          \
+            size_t row = run->from;                                                                                    \
+            type best = v[row];                                                                                        \
+            for (row++; row < ends[done]; row++)                                                                       \
+                best = (least ? v[row] < best : v[row] > best) ? v[row] : best;                                        \
+            run->from = ends[done];                                                                                    \
+            if (value->count && (least ? best >= value->value.member : best <= value->value.member))                   \
+                continue;                                                                                              \
+            *value = (struct cell_value){.count = 1, .value.member = best, .series = run->series};                     \
+        }                                                                                                              \
+    } while (0)
+
+/* Gives how many of the runs it did. */
+static size_t add_short_runs(const struct leaf *leaf, struct cell_run *run, const uint32_t *ends, size_t count,
+                             struct cell_value *value, size_t values)
+{
+    bool least = leaf->id == FN_MIN;
+    size_t done = 0;
+
+    if ((leaf->id != FN_MIN && leaf->id != FN_MAX) || leaf->need_time || run->column->valid || run->column->of_subquery)
+        return 0;
+    switch (leaf->type) {
+    case DATA_FLOAT: EXTREMES(double, f64); break;
+    case DATA_INTEGER: EXTREMES(int64_t, i64); break;
+    case DATA_UNSIGNED: EXTREMES(uint64_t, u64); break;
+    default: break;
+    }
+    return done;
+}
+#undef EXTREMES
+
+enum silt_status cell_value_add_runs(struct cells *cells, const struct leaf *leaf, struct cell_run *run, const uint32_t *ends,
+                                     size_t count, struct cell_value *value, struct silt_error *err)
+{
+    size_t done = add_short_runs(leaf, run, ends, count, value, cells->leaf_count);
+    enum silt_status rc = SILT_OK;
+
+    for (; rc == SILT_OK && done < count; done++) {
+        run->to = ends[done];
+        rc = cell_value_add(cells, leaf, run, value + done * cells->leaf_count, err);
+        run->from = run->to;
+    }
+    return rc;
+}
+
+/* ---------------------------------------------------------------- statistics instead of columns */
 
 bool cell_value_add_stats(const struct leaf *leaf, const struct silt_block_stats *stats, const struct lane_batch *batch,
                           bool descending, uint32_t series, struct cell_value *value)

@@ -17,6 +17,9 @@ struct cell_run { /* rows [from, to) of a column, within one window */
 /* cells: whose strings a selected one is copied to. */
 enum silt_status cell_value_add(struct cells *cells, const struct leaf *leaf, const struct cell_run *run,
                                 struct cell_value *value, struct silt_error *err);
+/* The rows of run->column up to ends[0] to the value, then up to ends[1] to that of the next cell, and so on. */
+enum silt_status cell_value_add_runs(struct cells *cells, const struct leaf *leaf, struct cell_run *run, const uint32_t *ends,
+                                     size_t count, struct cell_value *value, struct silt_error *err);
 /* Adds a whole batch from its block statistics; false: it has to be decoded. */
 bool cell_value_add_stats(const struct leaf *leaf, const struct silt_block_stats *stats, const struct lane_batch *batch,
                           bool descending, uint32_t series, struct cell_value *value);

@@ -183,8 +183,6 @@ static enum silt_status add_whole_batch(const struct reduction *r, struct lane *
     return SILT_OK;
 }
 
-#define COLUMNS_AT_ONCE 64
-
 static enum silt_status add_batch(const struct reduction *r, struct lane *lane, const struct lane_batch *batch,
                                   struct cells *cells, uint32_t series, struct silt_error *err)
 {
@@ -202,33 +200,27 @@ static enum silt_status add_batch(const struct reduction *r, struct lane *lane, 
         lane_prefer_stats(lane, false); /* a batch is longer than a window */
     if ((rc = lane_times(lane, &times, err)) != SILT_OK)
         return rc;
-    struct lane_column columns[COLUMNS_AT_ONCE];
-    size_t first_cell = 0;
-    for (size_t base = 0; base < r->leaf_count; base += COLUMNS_AT_ONCE) {
-        size_t leaves = r->leaf_count - base < COLUMNS_AT_ONCE ? r->leaf_count - base : COLUMNS_AT_ONCE;
-        for (size_t k = 0; k < leaves; k++)
-            if ((rc = lane_column(lane, r->leaves[base + k].slot, &columns[k], err)) != SILT_OK)
-                return rc;
-        for (size_t i = 0, window = 0; i < batch->count; window++) {
-            struct cell_value *values;
+    uint32_t ends[BATCH_ROWS_MAX]; /* of the windows' rows */
+    size_t count = 0, first_cell = 0;
+    for (size_t i = 0; i < batch->count; i = ends[count++]) {
+        struct cell_value *values;
+        if (count > 0)
             windows_of(windows, times[i], &start, &end);
-            size_t to = window_end(times, i, batch->count, start, end);
-            if (base == 0) { /* the first columns make the cells, the others find them */
-                if ((rc = cell_for(cells, start, batch->shard, &values, err)) != SILT_OK)
-                    return rc;
-                if (window == 0)
-                    first_cell = cells->count - 1;
-            }
-            values = cell_at(cells, first_cell + window);
-            for (size_t k = 0; k < leaves; k++) {
-                if (columns[k].valid_count == 0)
-                    continue;
-                struct cell_run run = {&columns[k], times, i, to, r->descending, series};
-                if ((rc = cell_value_add(cells, &r->leaves[base + k], &run, &values[base + k], err)) != SILT_OK)
-                    return rc;
-            }
-            i = to;
-        }
+        if ((rc = cell_for(cells, start, batch->shard, &values, err)) != SILT_OK)
+            return rc;
+        if (count == 0)
+            first_cell = cells->count - 1;
+        ends[count] = (uint32_t)window_end(times, i, batch->count, start, end);
+    }
+    for (size_t k = 0; k < r->leaf_count; k++) {
+        struct lane_column column;
+        if ((rc = lane_column(lane, r->leaves[k].slot, &column, err)) != SILT_OK)
+            return rc;
+        if (column.valid_count == 0)
+            continue;
+        struct cell_run run = {&column, times, 0, 0, r->descending, series};
+        if ((rc = cell_value_add_runs(cells, &r->leaves[k], &run, ends, count, cell_at(cells, first_cell) + k, err)) != SILT_OK)
+            return rc;
     }
     return SILT_OK;
 }
@@ -316,9 +308,14 @@ static int key_order(const struct cell_key *a, const struct cell_key *b, bool de
     return descending ? -order : order;
 }
 
-/* Takes the cells of one more series into the group's, keys staying in scan order. */
-static enum silt_status combine_series(const struct reduction *r, struct cells *group, const struct cells *series,
-                                       struct silt_error *err)
+static bool same_key(const struct cell_key *a, const struct cell_key *b)
+{
+    return a->start == b->start && a->shard == b->shard;
+}
+
+/* Cells of the group without values for the keys of the series that it does not have. */
+static enum silt_status add_keys(const struct reduction *r, struct cells *group, const struct cells *series,
+                                 struct silt_error *err)
 {
     size_t missing = 0, g = 0;
     enum silt_status rc;
@@ -326,7 +323,7 @@ static enum silt_status combine_series(const struct reduction *r, struct cells *
     for (size_t s = 0; s < series->count; s++) {
         while (g < group->count && key_order(&group->keys[g], &series->keys[s], r->descending) < 0)
             g++;
-        if (g == group->count || key_order(&group->keys[g], &series->keys[s], r->descending) != 0)
+        if (g == group->count || !same_key(&group->keys[g], &series->keys[s]))
             missing++;
     }
     if ((rc = cells_reserve(group, group->count + missing, err)) != SILT_OK)
@@ -340,15 +337,28 @@ static enum silt_status combine_series(const struct reduction *r, struct cells *
             group->keys[to] = group->keys[from];
             memcpy(cell_at(group, to), cell_at(group, from), group->leaf_count * sizeof(struct cell_value));
         }
-        if (from > 0 && key_order(&group->keys[from - 1], &series->keys[s - 1], r->descending) == 0)
+        if (from > 0 && same_key(&group->keys[from - 1], &series->keys[s - 1]))
             continue;
         to--, missing--;
         group->keys[to] = series->keys[s - 1];
         memset(cell_at(group, to), 0, group->leaf_count * sizeof(struct cell_value));
     }
-    g = 0;
+    return SILT_OK;
+}
+
+/* Takes the cells of one more series into the group's, keys staying in scan order. */
+static enum silt_status combine_series(const struct reduction *r, struct cells *group, const struct cells *series,
+                                       struct silt_error *err)
+{
+    size_t same = 0, g = 0;
+    enum silt_status rc;
+
+    while (same < series->count && same < group->count && same_key(&group->keys[same], &series->keys[same]))
+        same++;
+    if (same < series->count && (rc = add_keys(r, group, series, err)) != SILT_OK)
+        return rc;
     for (size_t s = 0; s < series->count; s++) {
-        while (key_order(&group->keys[g], &series->keys[s], r->descending) != 0)
+        while (!same_key(&group->keys[g], &series->keys[s]))
             g++;
         for (size_t i = 0; i < r->leaf_count; i++)
             if ((rc = combine_value(group, &r->leaves[i], &cell_at(group, g)[i], &series->values[s * r->leaf_count + i],
