@@ -160,7 +160,7 @@ def start_siltd(folder=None, args=(), env=None, trusted=None, group=None, patien
     port = free_port()
     argv = [siltd_path(), "--http-bind", "127.0.0.1:%d" % port, "--data-dir", os.path.join(folder, "data"), *args]
     return Server(argv, port, folder, env={"SILT_MONITOR_STORE_ENABLED": "false", "SILT_CONFIG": "/dev/null", **os.environ, **(env or {})}, keep=keep,
-                  trusted=trusted, group=group, patience=patience)
+                  trusted=trusted, group=group, patience=patience * (10 if sanitizer() else 1))
 
 
 def inspect(*args):

@@ -67,8 +67,9 @@ class Queries(unittest.TestCase):
             self.assertTrue(65536 <= size < 15 << 20, size)
             self.assertTrue(0 < memory < 1 << 30, memory)
             self.assertIsNone(self.error('KILL QUERY %d ON "here"' % slow[0][0]))
-            self.assertEqual([row[4] for row in self.rows() if row[0] == slow[0][0]], ["killed"])
-            self.assertEqual(self.error("KILL QUERY %d" % slow[0][0]), "already killed")
+            # It ends when it comes to know, which may be now.
+            self.assertIn([row[4] for row in self.rows() if row[0] == slow[0][0]], (["killed"], []))
+            self.assertIn(self.error("KILL QUERY %d" % slow[0][0]), ("already killed", "no such query id: %d" % slow[0][0]))
             answer = wire.read_all(s)
             s.close()
             self.assertIn(b'"error":"query interrupted"', answer)
