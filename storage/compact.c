@@ -16,6 +16,8 @@
 
 #define COPY_ROWS_MIN 512u
 #define TOMBSTONES_MAX 64u
+#define PAUSE_MS_MIN ((uint64_t)10 * 1000)
+#define PAUSE_MS_MAX ((uint64_t)600 * 1000)
 
 struct pending { /* rows that wait to become a row group */
     uint32_t count;
@@ -69,11 +71,6 @@ static enum silt_status write_pending(struct compaction *c, silt_series_id serie
     return rc;
 }
 
-static inline bool bit(const uint64_t *valid, uint32_t row)
-{
-    return !valid || (valid[row / 64] >> (row % 64) & 1);
-}
-
 /* Rows [begin, begin + count) of the merge's batch. */
 static enum silt_status add_rows(struct compaction *c, uint32_t begin, uint32_t count, struct silt_error *err)
 {
@@ -93,7 +90,7 @@ static enum silt_status add_rows(struct compaction *c, uint32_t begin, uint32_t 
             return rc;
         for (uint32_t i = 0; i < count; i++) {
             uint32_t to = p->count + i;
-            if (column.type == SILT_TYPE_NONE || !bit(column.valid, begin + i))
+            if (column.type == SILT_TYPE_NONE || !merge_bit(column.valid, begin + i))
                 continue;
             valid[to / 64] |= (uint64_t)1 << (to % 64);
             if (column.type == SILT_TYPE_STRING)
@@ -342,6 +339,15 @@ static enum silt_status wait_for_deletes(struct silt_storage *storage, const str
     return SILT_OK;
 }
 
+/* One that fails for a damaged file has read and written all that came before it: it is tried again ever more seldom. */
+static void note_end(struct shard *shard, bool failed)
+{
+    uint64_t pause_ms = shard->merge_pause_ms * 2;
+    pause_ms = pause_ms < PAUSE_MS_MIN ? PAUSE_MS_MIN : pause_ms > PAUSE_MS_MAX ? PAUSE_MS_MAX : pause_ms;
+    shard->merge_pause_ms = failed ? pause_ms : 0;
+    shard->merge_after_ms = failed ? silt_clock_monotonic_ns() / 1000000 + pause_ms : 0;
+}
+
 enum silt_status compact_shard(struct silt_storage *storage, struct shard *shard, bool full, bool *did,
                                struct silt_error *err)
 {
@@ -349,7 +355,8 @@ enum silt_status compact_shard(struct silt_storage *storage, struct shard *shard
     enum silt_status rc = SILT_OK;
     pthread_mutex_lock(&shard->compact_lock);
     c.version = shard_pin(shard);
-    if (!atomic_load(&shard->dropped) && choose(storage, shard, c.version, full, &c.choice)) {
+    bool may = full || silt_clock_monotonic_ns() / 1000000 >= shard->merge_after_ms;
+    if (may && !atomic_load(&shard->dropped) && choose(storage, shard, c.version, full, &c.choice)) {
         struct data_file *file = NULL;
         uint64_t begun_ns = silt_clock_monotonic_ns();
         atomic_store(&shard->counters.merging, true);
@@ -369,6 +376,7 @@ enum silt_status compact_shard(struct silt_storage *storage, struct shard *shard
         free(c.pending.columns);
         atomic_store(&shard->counters.merging, false);
         shard_count(&shard->counters.merge_ns, silt_clock_monotonic_ns() - begun_ns);
+        note_end(shard, rc != SILT_OK);
         shard_count(rc == SILT_OK ? &shard->counters.merges : &shard->counters.merge_errors, 1);
         if (rc == SILT_OK) {
             *did = true;

@@ -431,7 +431,7 @@ static enum silt_status overlay(struct merge *m, struct run *run, uint32_t row, 
         enum silt_status rc = merge_run_column(m, run, f, &column, err);
         if (rc != SILT_OK)
             return rc;
-        if (column.type == SILT_TYPE_NONE || !bit(column.valid, row))
+        if (column.type == SILT_TYPE_NONE || !merge_bit(column.valid, row))
             continue;
         struct shown_column *shown = &m->shown[f];
         if ((rc = show_type(m, shown, column.type, err)) != SILT_OK)
@@ -476,7 +476,7 @@ static void copy_values(struct shown_column *shown, uint32_t n, const struct run
 {
     const void *data = column->data;
     for (uint32_t i = 0; i < count; i++, from += (uint32_t)step) {
-        if (!bit(column->valid, from))
+        if (!merge_bit(column->valid, from))
             continue; /* a text that is not there is none to point at */
         shown->valid[(n + i) / 64] |= (uint64_t)1 << ((n + i) % 64);
         if (shown->type == SILT_TYPE_STRING)

@@ -42,6 +42,12 @@ struct merge_batch {
     bool has_stats;                /* it is one, or several */
 };
 
+/* Whether the row has a value. valid: a column's, NULL: all have. */
+static inline bool merge_bit(const uint64_t *valid, uint32_t row)
+{
+    return !valid || (valid[row / 64] >> (row % 64) & 1);
+}
+
 /* Counters over all series since the merge was made; see reader.h. */
 const struct silt_read_counters *merge_counters(const struct merge *merge);
 

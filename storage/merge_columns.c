@@ -35,7 +35,7 @@ static void move_bits(const uint64_t *from, uint32_t begin, uint32_t count, bool
     if (reversed) {
         memset(to, 0, (count + 63) / 64 * 8);
         for (uint32_t i = 0; i < count; i++)
-            if (bit(from, begin + count - 1 - i))
+            if (merge_bit(from, begin + count - 1 - i))
                 to[i / 64] |= (uint64_t)1 << (i % 64);
         return;
     }
@@ -98,7 +98,7 @@ enum silt_status merge_column(struct merge *m, size_t f, struct silt_column *out
         case SILT_TYPE_STRING:
             if (m->run->file)
                 ((struct silt_str *)shown->data)[i] = ((const struct silt_str *)column.data)[row];
-            else if (bit(column.valid, row))
+            else if (merge_bit(column.valid, row))
                 ((struct silt_str *)shown->data)[i] = silt_bytes_str(((const union silt_value *)column.data)[row].string);
             else
                 ((struct silt_str *)shown->data)[i] = (struct silt_str){NULL, 0};

@@ -95,11 +95,6 @@ static inline const silt_time *run_times(const struct run *run)
     return run->file ? run->times : run->mem.times;
 }
 
-static inline bool bit(const uint64_t *valid, uint32_t row)
-{
-    return !valid || (valid[row / 64] >> (row % 64) & 1);
-}
-
 static inline struct item *run_head(const struct run *run)
 {
     return &run->items[run->at];

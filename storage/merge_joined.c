@@ -393,7 +393,7 @@ static enum silt_status fill_column(struct merge *m, size_t f, struct silt_error
         copy_piece(m, column, from, piece, n);
         for (uint32_t i = 0; column->gaps && i < piece->count; i++) {
             uint32_t row = m->descending ? j->rows - 1 - n - i : n + i;
-            column->valid[row / 64] |= (uint64_t)bit(from->valid, piece->from + i) << (row % 64);
+            column->valid[row / 64] |= (uint64_t)merge_bit(from->valid, piece->from + i) << (row % 64);
         }
     }
     column->ready = true;

@@ -90,7 +90,8 @@ struct shard { /* counted: the catalog's lists, readers, upkeep */
     uint64_t epoch;
 
     pthread_mutex_t flush_lock;    /* one flush at a time */
-    pthread_mutex_t compact_lock;  /* one merge at a time */
+    pthread_mutex_t compact_lock;  /* one merge at a time; guards: */
+    uint64_t merge_after_ms, merge_pause_ms; /*   one failed: not again before, monotonic; 0: none did */
     pthread_mutex_t manifest_lock; /* guards manifest and the steps that change it */
     struct manifest manifest;
     bool folder_noted; /* in the catalog; under the storage's folders_lock */
