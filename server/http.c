@@ -100,17 +100,42 @@ h2o_req_t *http_unpend(struct http_pending *pending)
     return req;
 }
 
+/* The loop is woken by the first of them alone: the log's thread ends the writes of many clients at once. */
 void http_post(struct http_loop *loop, struct http_message *message)
 {
-    h2o_multithread_send_message(&loop->receiver, &message->base);
+    struct http_message *latest = atomic_load_explicit(&loop->messages, memory_order_relaxed);
+
+    do
+        message->next = latest;
+    while (!atomic_compare_exchange_weak_explicit(&loop->messages, &latest, message, memory_order_release,
+                                                  memory_order_relaxed));
+    if (!latest)
+        h2o_multithread_send_message(&loop->receiver, &loop->wake);
 }
 
+/* All that were posted, the earliest first. */
+static struct http_message *take_messages(struct http_loop *loop)
+{
+    struct http_message *latest = atomic_exchange_explicit(&loop->messages, NULL, memory_order_acquire), *earliest = NULL;
+
+    while (latest) {
+        struct http_message *before = latest->next;
+        latest->next = earliest;
+        earliest = latest;
+        latest = before;
+    }
+    return earliest;
+}
+
+/* The message that woke is free again before its loop's list is taken: whoever then begins a new list sends it anew. */
 static void on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 {
-    while (!h2o_linklist_is_empty(messages)) {
-        h2o_multithread_message_t *base = H2O_STRUCT_FROM_MEMBER(h2o_multithread_message_t, link, messages->next);
-        struct http_message *message = H2O_STRUCT_FROM_MEMBER(struct http_message, base, base);
-        h2o_linklist_unlink(&base->link);
+    struct http_loop *loop = H2O_STRUCT_FROM_MEMBER(struct http_loop, receiver, receiver);
+
+    while (!h2o_linklist_is_empty(messages))
+        h2o_linklist_unlink(messages->next);
+    for (struct http_message *message = take_messages(loop), *next; message; message = next) {
+        next = message->next; /* it may be gone, or posted again, when it has run */
         message->run(message);
     }
 }

@@ -65,7 +65,7 @@ struct http_connection {
 };
 
 struct http_message {
-    h2o_multithread_message_t base;
+    struct http_message *next; /* posted before it */
     void (*run)(struct http_message *message);
 };
 
@@ -80,7 +80,9 @@ struct http_loop {
     h2o_context_t context;
     h2o_accept_ctx_t accept, accept_unix; /* the first with TLS, where that is on */
     struct http_message tls_change;
+    _Atomic(struct http_message *) messages; /* the latest first; any thread puts one, the loop takes them all */
     h2o_multithread_receiver_t receiver;
+    h2o_multithread_message_t wake; /* on its way once there are messages */
     h2o_socket_t *listener, *unix_listener; /* unix_listener NULL: none */
     bool paused; /* the listener, at the bound on connections, or without a descriptor for one */
     h2o_timeout_t tick_timeout, linger_timeout;
