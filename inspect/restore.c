@@ -10,6 +10,7 @@
 
 #include "silt/backup_list.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -197,6 +198,21 @@ static enum silt_status restore_all(struct restore *r, const struct silt_backup_
     return rc;
 }
 
+/* An empty one stays: it may be a volume, and its owner the server's user. */
+static enum silt_status check_empty(const char *directory, struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+    DIR *dir = opendir(directory);
+
+    if (!dir)
+        return errno == ENOENT ? SILT_OK : silt_fail_errno(err, errno, "%s", directory);
+    for (struct dirent *entry; rc == SILT_OK && (entry = readdir(dir));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && strcmp(entry->d_name, "lost+found") != 0)
+            rc = silt_fail(err, SILT_CONFLICT, "%s has to be empty, or not there", directory);
+    closedir(dir);
+    return rc;
+}
+
 int inspect_restore(const char *backup, const char *directory)
 {
     struct restore r = {.backup = backup, .arena = silt_arena_create(NULL), .digest = silt_digest_create(), .piece = silt_malloc(PIECE_BYTES)};
@@ -204,8 +220,8 @@ int inspect_restore(const char *backup, const char *directory)
     struct silt_error err;
     enum silt_status rc = read_lists(&r, &list, &err);
 
-    if (rc == SILT_OK && rmdir(directory) != 0 && errno != ENOENT) /* an empty one is fine */
-        rc = silt_fail_errno(&err, errno, "%s has to be empty, or not there", directory);
+    if (rc == SILT_OK)
+        rc = check_empty(directory, &err);
     if (rc == SILT_OK && (rc = vfs_posix_open(directory, &r.vfs, &err)) == SILT_OK) {
         rc = restore_all(&r, &list, &err);
         vfs_close(r.vfs);

@@ -51,9 +51,12 @@ class Backup(unittest.TestCase):
         return os.path.join(self.backups, sorted(os.listdir(self.backups))[-1]), said
 
     def restore(self, backup, name="restored"):
-        """Gives a running server on it."""
-        os.mkdir(os.path.join(self.folder, name))
-        status, said = run("silt-inspect", "restore", backup, os.path.join(self.folder, name, "data"))
+        """Gives a running server on it. The folder is there already, as a volume is, and stays the same one."""
+        target = os.path.join(self.folder, name, "data")
+        os.makedirs(target)
+        before = os.stat(target).st_ino
+        status, said = run("silt-inspect", "restore", backup, target)
+        self.assertEqual(os.stat(target).st_ino, before, said)
         self.assertEqual(status, 0, said)
         self.assertIn("no damage found", said)
         return self.start(name)
@@ -168,6 +171,9 @@ class Backup(unittest.TestCase):
                 shutil.rmtree(target, ignore_errors=True)
             with open(path, "wb") as f:
                 f.write(whole)
+        for occupied in (os.path.join(self.folder, "server", "data"), self.folder):
+            status, said = run("silt-inspect", "restore", backup, occupied)
+            self.assertEqual((status, occupied + " has to be empty, or not there" in said), (2, True), said)
         for text in ("", "silt backup 1 0123456789abcdef\nblob 5 ../../etc/passwd\n", "silt backup 1 0123456789abcdef\nblob 5 a\nblob 5 a\n", "silt backup 1 0123456789abcdef\nblob x a\n"):
             with open(os.path.join(backup, "backup.files"), "w") as f:
                 f.write(text)
@@ -175,8 +181,6 @@ class Backup(unittest.TestCase):
         status, said = run("silt-inspect", "restore", self.folder, target)
         self.assertEqual(status, 2)
         self.assertIn("is no backup", said)
-        status, said = run("silt-inspect", "restore", backup, os.path.join(self.folder, "server", "data"))
-        self.assertEqual(status, 2)
 
     def test_cut_short(self):
         """The server dies on the way: no backup, and the next one is."""

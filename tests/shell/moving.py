@@ -216,11 +216,12 @@ def restart(judge, home):
         server.query("CREATE DATABASE many")
         importer = subprocess.Popen([common.SILT, "-host", "127.0.0.1", "-port", str(server.port), "-database", "many", "import", many,
                                      "-pps", "200000"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(0.3)
+        while "series" not in server.query_json("SELECT first(v) FROM m", db="many")["results"][0] and importer.poll() is None:
+            time.sleep(0.02)
         server.kill()
         port = server.port
         argv = [common.live.siltd_path(), "--http-bind", "127.0.0.1:%d" % port, "--data-dir", os.path.join(home, "data", "data")]
-        server = common.live.Server(argv, port, os.path.join(home, "data"), env={"SILT_MONITOR_STORE_ENABLED": "false", **os.environ}, keep=True)
+        server = common.live.Server(argv, port, os.path.join(home, "data"), env={"SILT_MONITOR_STORE_ENABLED": "false", "SILT_CONFIG": "/dev/null", **os.environ}, keep=True)
         out, err = importer.communicate(timeout=120)
         judge.true("an import outlives its server", importer.returncode == 0 and b"300,000 points written" in out, (out, err))
         judge.same("all is there", server.query_json("SELECT count(v) FROM m", db="many")["results"][0]["series"][0]["values"][0][1], 300000)
