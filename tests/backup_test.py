@@ -174,10 +174,13 @@ class Backup(unittest.TestCase):
         for occupied in (os.path.join(self.folder, "server", "data"), self.folder):
             status, said = run("silt-inspect", "restore", backup, occupied)
             self.assertEqual((status, occupied + " has to be empty, or not there" in said), (2, True), said)
-        for text in ("", "silt backup 1 0123456789abcdef\nblob 5 ../../etc/passwd\n", "silt backup 1 0123456789abcdef\nblob 5 a\nblob 5 a\n", "silt backup 1 0123456789abcdef\nblob x a\n"):
+        head = "silt backup 1 0123456789abcdef\n"
+        for text, error in (("", "does not begin with"), (head + "blob 5 ../../etc/passwd\n", "is no file of a backup"), (head + "blob x a\n", "is no file of a backup"),
+                            (head + "blob 5 a\nblob 5 a\n", "names a twice")):
             with open(os.path.join(backup, "backup.files"), "w") as f:
                 f.write(text)
-            self.assertEqual(run("silt-inspect", "restore", backup, target)[0], 2)
+            status, said = run("silt-inspect", "restore", backup, target)
+            self.assertEqual((status, error in said), (2, True), said)
         status, said = run("silt-inspect", "restore", self.folder, target)
         self.assertEqual(status, 2)
         self.assertIn("is no backup", said)
