@@ -549,6 +549,7 @@ enum silt_status tsm_find_series_within(struct tsm_file *file, silt_series_id se
 {
     bool found;
     uint64_t start, end, values = 0;
+    uint32_t faults = tsm_faults(file);
     enum silt_status rc;
     *out = (struct tsm_entry){.series = series};
     if (series < file->firsts[0])
@@ -562,7 +563,8 @@ enum silt_status tsm_find_series_within(struct tsm_file *file, silt_series_id se
         return rc;
     if (!is_resident(file, file->index_offset + start, end - start))
         return silt_read_exceeds(allowance, err);
-    if ((rc = read_entry(file, series, start, end, min, max, arena, out, err)) != SILT_OK || out->group_count == 0)
+    rc = tsm_seen(file, faults, read_entry(file, series, start, end, min, max, arena, out, err), err);
+    if (rc != SILT_OK || out->group_count == 0)
         return rc;
     for (size_t i = 0; i < out->group_count; i++)
         values += (uint64_t)out->groups[i].rows * fields;

@@ -151,6 +151,32 @@ START_TEST(discarded_blobs_are_gone)
 }
 END_TEST
 
+/* It goes to disk in pieces on its way; appends end anywhere. */
+START_TEST(large_blobs_are_whole)
+{
+    struct vfs_blob_writer *writer;
+    struct vfs_blob *blob;
+    size_t len = ((size_t)25 << 20) + 123, step = 1;
+    unsigned char *bytes = malloc(len), *back = malloc(len);
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (unsigned char)(i * 2654435761u >> 13);
+    ck_assert_int_eq(vfs_blob_create(vfs, "a/large", &writer, &err), SILT_OK);
+    for (size_t at = 0; at < len; at += step) {
+        step = at * 7 % ((size_t)9 << 20) + 1; /* up to more than a piece */
+        step = step < len - at ? step : len - at;
+        ck_assert_int_eq(vfs_blob_append(writer, bytes + at, step, &err), SILT_OK);
+    }
+    ck_assert_int_eq(vfs_blob_commit(writer, &err), SILT_OK);
+    ck_assert_int_eq(vfs_blob_open(vfs, "a/large", &blob, &err), SILT_OK);
+    ck_assert_uint_eq(vfs_blob_bytes(blob), len);
+    ck_assert_int_eq(vfs_blob_read(blob, 0, back, len, &err), SILT_OK);
+    ck_assert_int_eq(memcmp(back, bytes, len), 0);
+    vfs_blob_close(blob);
+    free(back);
+    free(bytes);
+}
+END_TEST
+
 START_TEST(empty_blobs_exist)
 {
     struct vfs_blob_writer *writer;
@@ -317,6 +343,7 @@ static void add_conformance(TCase *tcase)
 {
     tcase_add_test(tcase, blobs_are_whole_or_absent);
     tcase_add_test(tcase, discarded_blobs_are_gone);
+    tcase_add_test(tcase, large_blobs_are_whole);
     tcase_add_test(tcase, empty_blobs_exist);
     tcase_add_test(tcase, segments_keep_what_is_written);
     tcase_add_test(tcase, registers_change_by_compare_and_swap);
