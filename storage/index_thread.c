@@ -72,6 +72,7 @@ void index_map_measurement(struct database *database, uint32_t measurement, uint
 struct apply {
     struct silt_storage *storage;
     struct database *database;
+    struct silt_str measurement; /* of the record's last series, as its key has it: it is known to be put */
 };
 
 /* SQLite's number of a measurement, put there when it is new. */
@@ -95,16 +96,40 @@ static enum silt_status stored_measurement(struct apply *apply, struct silt_str 
     return catalog_put_measurement(apply->storage->catalog, database->id, map->stored_id, name, err);
 }
 
-/* The measurement of a canonical series key, unescaped. */
-static struct silt_str key_measurement(struct silt_str key, char *room)
+/* The measurement of a canonical series key, with its escapes. */
+static struct silt_str key_measurement(struct silt_str key)
 {
     size_t len = 0;
-    for (size_t i = 0; i < key.len && key.p[i] != ','; i++) {
-        if (key.p[i] == '\\' && i + 1 < key.len && (key.p[i + 1] == ',' || key.p[i + 1] == ' ' || key.p[i + 1] == '='))
+    while (len < key.len && key.p[len] != ',')
+        len += key.p[len] == '\\' && len + 1 < key.len ? 2 : 1;
+    return (struct silt_str){key.p, len};
+}
+
+static struct silt_str unescaped(struct silt_str measurement, char *room)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < measurement.len; i++) {
+        char next = i + 1 < measurement.len ? measurement.p[i + 1] : '\0';
+        if (measurement.p[i] == '\\' && (next == ',' || next == ' ' || next == '='))
             i++;
-        room[len++] = key.p[i];
+        room[len++] = measurement.p[i];
     }
     return (struct silt_str){room, len};
+}
+
+static enum silt_status apply_series(struct apply *apply, const struct record_definition *definition, struct silt_error *err)
+{
+    struct silt_str escaped = key_measurement(definition->text);
+    enum silt_status rc = SILT_OK;
+    if (!silt_str_equal(escaped, apply->measurement)) {
+        char *room = silt_malloc(escaped.len + 1);
+        uint32_t measurement;
+        rc = stored_measurement(apply, unescaped(escaped, room), &measurement, err);
+        free(room);
+        apply->measurement = escaped;
+    }
+    return rc == SILT_OK ? catalog_put_series(apply->storage->catalog, apply->database->id, definition->series, definition->text, err)
+                         : rc;
 }
 
 static enum silt_status apply_definition(void *arg, uint32_t database_id, const struct record_definition *definition,
@@ -114,24 +139,14 @@ static enum silt_status apply_definition(void *arg, uint32_t database_id, const 
     struct catalog *catalog = apply->storage->catalog;
     uint32_t measurement;
     (void)database_id;
-    struct silt_str name = definition->measurement;
-    char *room = NULL;
-    if (definition->what == 'S') {
-        room = silt_malloc(definition->text.len + 1);
-        name = key_measurement(definition->text, room);
-    }
-    enum silt_status rc = stored_measurement(apply, name, &measurement, err);
-    free(room);
+    if (definition->what == 'S')
+        return apply_series(apply, definition, err);
+    enum silt_status rc = stored_measurement(apply, definition->measurement, &measurement, err);
     if (rc != SILT_OK)
         return rc;
-    switch (definition->what) {
-    case 'S':
-        return catalog_put_series(catalog, apply->database->id, definition->series, definition->text, err);
-    case 'F':
+    if (definition->what == 'F')
         return catalog_put_field(catalog, apply->database->id, measurement, definition->field_id, definition->text, err);
-    default:
-        return catalog_put_type(catalog, definition->shard, measurement, definition->field_id, definition->type, err);
-    }
+    return catalog_put_type(catalog, definition->shard, measurement, definition->field_id, definition->type, err);
 }
 
 static enum silt_status apply_delete(struct apply *apply, const struct record_delete *what, struct silt_error *err)
@@ -152,7 +167,7 @@ static enum silt_status apply_item(struct silt_storage *storage, const struct lo
 {
     const char *bytes = item->payload.p;
     size_t len = item->payload.len;
-    struct apply apply = {storage, NULL};
+    struct apply apply = {.storage = storage};
     uint32_t id;
     if (len < 5)
         return SILT_OK;

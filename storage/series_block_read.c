@@ -238,7 +238,7 @@ static bool next_key(struct block_shape *shape, struct silt_buffer *key)
         struct silt_str text;
         if (!next_text(&shape->columns[c], &text) || key->len + text.len > SERIES_BLOCK_TEXT_MAX)
             return false;
-        silt_buffer_reserve(key, text.len);
+        silt_buffer_reserve(key, text.len + 1); /* never NULL */
         memcpy(key->p + key->len, text.p, text.len);
         key->len += text.len;
     }

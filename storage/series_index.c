@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define PUBLISH_CHUNK 512u /* texts made known per hold of the lock */
+#define PUBLISH_AHEAD 8u   /* of them are fetched before their turn */
 
 /* Aliases beyond this are resolved anew each time. */
 static size_t alias_limit(const struct series_index *index)
@@ -200,58 +201,129 @@ enum silt_status index_make_series(struct series_index *index, silt_series_id id
     return SILT_OK;
 }
 
+static void lock_all(struct series_index *index, bool *locked)
+{
+    if (*locked)
+        return;
+    pthread_rwlock_wrlock(&index->lock);
+    pthread_rwlock_wrlock(&index->hash_lock);
+    *locked = true;
+}
+
+/* With hash_lock. */
 static void add_text(struct series_index *index, struct series_text text, bool pending)
 {
-    pthread_rwlock_wrlock(&index->hash_lock);
     series_hash_insert(&index->hash, text.verify, text.hash, pending ? text.id | SERIES_PENDING : text.id);
-    pthread_rwlock_unlock(&index->hash_lock);
     if (pending)
         list_push(&index->pending, text);
+}
+
+/* With all locks. */
+static enum silt_status make_wanted(struct series_index *index, const struct series_parts *parts, silt_series_id id,
+                                    struct silt_error *err)
+{
+    uint32_t code = string_set_find(&index->names, &index->heap, parts->measurement);
+    uint32_t measurement = code == STRINGS_NONE ? index_make_measurement(index, parts->measurement) : code + 1;
+    enum silt_status rc = index_make_series(index, id, measurement, parts->tags, parts->tag_count, err);
+    if (rc == SILT_OK)
+        index->last_id = id;
+    return rc;
+}
+
+/* With all locks. */
+static void prefetch_tags(const struct series_index *index, const struct series_wanted *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t code = string_set_find(&index->names, &index->heap, list[i].parts.measurement);
+        const struct series_body *body = code == STRINGS_NONE ? NULL : index_measurement(index, code + 1)->body;
+        if (body)
+            body_prefetch(body, list[i].parts.tags, list[i].parts.tag_count);
+    }
+}
+
+/* Locks are taken once something is new. Only create_lock is held when a limit on values is looked at, for which a list has one item. */
+static size_t resolve_locked(struct series_index *index, struct series_wanted *list, size_t count, bool pending, struct silt_error *err)
+{
+    struct series_text texts[SERIES_WANTED_MAX], raws[SERIES_WANTED_MAX];
+    bool locked = false;
+    size_t i = 0;
+    for (size_t n = 0; n < count; n++) {
+        const struct series_wanted *wanted = &list[n];
+        raws[n] = (struct series_text){series_hash_verify(&index->hash, wanted->raw), wanted->raw_hash, 0};
+        texts[n] = raws[n];
+        if (!silt_str_equal(wanted->raw, wanted->parts.key))
+            texts[n] = (struct series_text){series_hash_verify(&index->hash, wanted->parts.key),
+                                            silt_hash(wanted->parts.key.p, wanted->parts.key.len), 0};
+        series_hash_prefetch(&index->hash, raws[n].verify);
+        series_hash_prefetch(&index->hash, texts[n].verify);
+    }
+    for (; i < count; i++) {
+        struct series_wanted *wanted = &list[i];
+        bool is_alias = raws[i].verify != texts[i].verify || raws[i].hash != texts[i].hash;
+        wanted->created = false;
+        /* Nobody else changes the table while we have create_lock: it may be read without its own. */
+        uint32_t found = series_hash_find(&index->hash, texts[i].verify, texts[i].hash);
+        if (found == 0) {
+            if (series_limits_check(index, &wanted->parts, err) != SILT_OK)
+                break;
+            if (index->last_id >= SERIES_INDEX_ID_MAX) {
+                silt_fail(err, SILT_LIMIT, "series index: all %u series ids are used up", SERIES_INDEX_ID_MAX);
+                break;
+            }
+            if (!locked) {
+                lock_all(index, &locked);
+                prefetch_tags(index, list + i, count - i);
+            }
+            texts[i].id = index->last_id + 1;
+            if (make_wanted(index, &wanted->parts, texts[i].id, err) != SILT_OK)
+                break;
+            add_text(index, texts[i], pending);
+            wanted->created = true;
+            found = pending ? texts[i].id | SERIES_PENDING : texts[i].id;
+        }
+        wanted->id = found & ~SERIES_PENDING;
+        if (is_alias && index->aliases.count < alias_limit(index) &&
+            series_hash_find(&index->hash, raws[i].verify, raws[i].hash) == 0) {
+            raws[i].id = wanted->id;
+            lock_all(index, &locked);
+            list_push(&index->aliases, raws[i]);
+            add_text(index, raws[i], (found & SERIES_PENDING) != 0);
+        }
+    }
+    if (locked) {
+        pthread_rwlock_unlock(&index->hash_lock);
+        pthread_rwlock_unlock(&index->lock);
+    }
+    return i;
+}
+
+size_t series_index_resolve_some(struct series_index *index, struct series_wanted *list, size_t count, bool pending,
+                                 struct silt_error *err)
+{
+    size_t done = 0, most = index->limits.tag_values ? 1 : SERIES_WANTED_MAX, wanted;
+    pthread_mutex_lock(&index->create_lock);
+    do {
+        wanted = count - done < most ? count - done : most;
+        size_t resolved = resolve_locked(index, list + done, wanted, pending, err);
+        done += resolved;
+        if (resolved < wanted)
+            break;
+    } while (done < count);
+    pthread_mutex_unlock(&index->create_lock);
+    return done;
 }
 
 enum silt_status series_index_resolve(struct series_index *index, const struct series_parts *parts, struct silt_str raw,
                                       uint64_t raw_hash, bool pending, silt_series_id *id, bool *created,
                                       struct silt_error *err)
 {
-    enum silt_status rc = SILT_OK;
-    bool is_alias = !silt_str_equal(raw, parts->key);
-    struct series_text text = {.verify = series_hash_verify(&index->hash, parts->key),
-                               .hash = is_alias ? silt_hash(parts->key.p, parts->key.len) : raw_hash};
-    *created = false;
-    pthread_mutex_lock(&index->create_lock);
-    /* Nobody else changes the table while we have create_lock: it may be read without its own. */
-    uint32_t found = series_hash_find(&index->hash, text.verify, text.hash);
-    if (found == 0) {
-        if ((rc = series_limits_check(index, parts, err)) != SILT_OK)
-            goto done;
-        if (index->last_id >= SERIES_INDEX_ID_MAX) {
-            rc = silt_fail(err, SILT_LIMIT, "series index: all %u series ids are used up", SERIES_INDEX_ID_MAX);
-            goto done;
-        }
-        text.id = index->last_id + 1;
-        pthread_rwlock_wrlock(&index->lock);
-        uint32_t code = string_set_find(&index->names, &index->heap, parts->measurement);
-        uint32_t measurement = code == STRINGS_NONE ? index_make_measurement(index, parts->measurement) : code + 1;
-        rc = index_make_series(index, text.id, measurement, parts->tags, parts->tag_count, err);
-        pthread_rwlock_unlock(&index->lock);
-        if (rc != SILT_OK)
-            goto done;
-        index->last_id = text.id;
-        add_text(index, text, pending);
-        *created = true;
-        found = pending ? text.id | SERIES_PENDING : text.id;
-    }
-    *id = found & ~SERIES_PENDING;
-    if (is_alias && index->aliases.count < alias_limit(index)) {
-        struct series_text alias = {series_hash_verify(&index->hash, raw), raw_hash, *id};
-        if (series_hash_find(&index->hash, alias.verify, alias.hash) == 0) {
-            list_push(&index->aliases, alias);
-            add_text(index, alias, (found & SERIES_PENDING) != 0);
-        }
-    }
-done:
-    pthread_mutex_unlock(&index->create_lock);
-    return rc;
+    struct series_wanted wanted = {.parts = *parts, .raw = raw, .raw_hash = raw_hash};
+    struct silt_error own;
+    if (series_index_resolve_some(index, &wanted, 1, pending, err ? err : &own) == 0)
+        return err ? err->status : own.status;
+    *id = wanted.id;
+    *created = wanted.created;
+    return SILT_OK;
 }
 
 void series_index_publish(struct series_index *index)
@@ -262,6 +334,8 @@ void series_index_publish(struct series_index *index)
         pthread_rwlock_wrlock(&index->hash_lock);
         for (; at < end; at++) {
             const struct series_text *text = &index->pending.items[at];
+            if (at + PUBLISH_AHEAD < index->pending.count)
+                series_hash_prefetch(&index->hash, text[PUBLISH_AHEAD].verify);
             series_hash_replace(&index->hash, text->verify, text->hash, text->id);
         }
         pthread_rwlock_unlock(&index->hash_lock);

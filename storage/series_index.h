@@ -63,6 +63,19 @@ struct series_parts {
 enum silt_status series_index_resolve(struct series_index *index, const struct series_parts *parts, struct silt_str raw,
                                       uint64_t raw_hash, bool pending, silt_series_id *id, bool *created,
                                       struct silt_error *err);
+
+struct series_wanted {
+    struct series_parts parts;
+    struct silt_str raw;
+    uint64_t raw_hash;
+    silt_series_id id; /* this and the next are what comes of it */
+    bool created;
+};
+#define SERIES_WANTED_MAX 16u
+/* The same for several, in their order, faster: what one touches is fetched while another is made. Gives how many were resolved; fewer than
+ * count: err tells why the next one was not. */
+size_t series_index_resolve_some(struct series_index *index, struct series_wanted *list, size_t count, bool pending,
+                                 struct silt_error *err);
 void series_index_publish(struct series_index *index); /* all that is pending */
 void series_index_abandon(struct series_index *index); /* remove all that is pending; the ids are lost */
 

@@ -115,8 +115,7 @@ struct write {
     struct fresh_type *fresh;
     size_t fresh_count, fresh_room, fresh_looks;
     bool any_refused;
-    struct silt_str last_text; /* of a series defined just now, hidden from lookups until it is logged */
-    silt_series_id last_id;
+    size_t series_ahead; /* as many are made at once, behind the row whose series is wanted; 1 once one could not be made */
 };
 
 static void reject(struct write *w, size_t row, enum silt_reject why, struct silt_str detail)
@@ -262,47 +261,91 @@ static void end_defining(struct write *w)
     w->defining = false;
 }
 
-/* The id of a series not seen before; 0: the row was rejected. */
-static silt_series_id define_series(struct write *w, size_t row)
+static bool key_is_too_long(const struct write *w, size_t row)
 {
     const struct silt_row *what = &w->batch->rows[row];
-    struct series_parts parts;
-    struct silt_tag *tags;
-    struct silt_error err;
-    bool created = false;
-    silt_series_id id;
+    return what->series.len + 4 + w->layouts[what->layout].name_bytes_max > KEY_BYTES_MAX;
+}
 
-    begin_defining(w);
-    if (w->last_id && silt_str_equal(w->last_text, what->series))
-        return w->last_id;
-    id = series_index_find(w->database->index, what->series, what->series_hash);
-    if (id)
-        return id;
-    const char *reason = silt_series_key_parse(what->series, w->arena, &parts.key, &parts.measurement, &tags, &parts.tag_count);
-    if (reason) {
-        reject(w, row, SILT_REJECT_SERIES, silt_str_from(reason));
-        return 0;
-    }
-    parts.tags = tags;
-    for (size_t t = 0; t < parts.tag_count; t++) {
+/* The parts of a row's series. NULL, or why it has none. */
+static const char *take_apart(struct write *w, size_t row, struct series_parts *parts, enum silt_reject *why)
+{
+    struct silt_tag *tags;
+    const char *reason = silt_series_key_parse(w->batch->rows[row].series, w->arena, &parts->key, &parts->measurement, &tags,
+                                               &parts->tag_count);
+    *why = SILT_REJECT_SERIES;
+    if (reason)
+        return reason;
+    parts->tags = tags;
+    for (size_t t = 0; t < parts->tag_count; t++) {
         if (silt_str_equal(tags[t].key, SILT_STR("time"))) {
-            reject(w, row, SILT_REJECT_KEY,
-                   silt_arena_printf(w->arena, "invalid tag key: input tag \"time\" on measurement \"%.*s\" is invalid",
-                                     SILT_FMT(parts.measurement)));
-            return 0;
+            *why = SILT_REJECT_KEY;
+            return silt_arena_printf(w->arena, "invalid tag key: input tag \"time\" on measurement \"%.*s\" is invalid",
+                                     SILT_FMT(parts->measurement)).p;
         }
     }
-    if (series_index_resolve(w->database->index, &parts, what->series, what->series_hash, true, &id, &created, &err) != SILT_OK) {
-        reject_over_limit(w, row, silt_arena_str(w->arena, silt_error_text(&err)));
+    return NULL;
+}
+
+/* Rows from `row` up to `end` that still have no series, as far as each could be given one; *end becomes where they end. */
+static size_t want_series(struct write *w, size_t row, size_t *end, struct series_wanted *wanted, size_t *rows)
+{
+    const struct silt_row *all = w->batch->rows;
+    size_t count = 0, i = row;
+    for (; i < *end && count < w->series_ahead; i++) {
+        enum silt_reject why;
+        if (w->ids[i] || w->row_slot[i] == NO_SLOT || key_is_too_long(w, i) ||
+            (count > 0 && silt_str_equal(all[i].series, wanted[count - 1].raw)))
+            continue;
+        const char *reason = take_apart(w, i, &wanted[count].parts, &why);
+        if (reason) {
+            if (count == 0)
+                reject(w, i, why, silt_str_from(reason));
+            break; /* another row has its turn when it comes */
+        }
+        wanted[count].raw = all[i].series;
+        wanted[count].raw_hash = all[i].series_hash;
+        rows[count++] = i;
+    }
+    *end = i;
+    return count;
+}
+
+/* The id of a series not seen before; 0: the row was rejected. Rows behind it get theirs as well. */
+static silt_series_id define_series(struct write *w, size_t row)
+{
+    struct series_wanted wanted[SERIES_WANTED_MAX];
+    size_t rows[SERIES_WANTED_MAX], left = w->batch->row_count - row;
+    size_t end = row + (left < 4 * w->series_ahead ? left : 4 * w->series_ahead);
+    silt_series_id known[4 * SERIES_WANTED_MAX];
+    struct silt_error err;
+
+    begin_defining(w);
+    /* Somebody else may have made some of them before our turn to define came. */
+    series_index_lookup(w->database->index, w->batch->rows + row, end - row, known);
+    for (size_t i = row; i < end; i++)
+        w->ids[i] = w->ids[i] ? w->ids[i] : known[i - row];
+    if (w->ids[row])
+        return w->ids[row];
+    size_t count = want_series(w, row, &end, wanted, rows);
+    if (count == 0)
         return 0;
+    size_t done = series_index_resolve_some(w->database->index, wanted, count, true, &err);
+    for (size_t i = 0; i < done; i++) {
+        w->ids[rows[i]] = wanted[i].id;
+        if (!wanted[i].created)
+            continue;
+        record_put_series(&w->definitions->payload, wanted[i].id, wanted[i].parts.key);
+        w->slots[w->row_slot[rows[i]]].series_created++;
     }
-    if (created) {
-        record_put_series(&w->definitions->payload, id, parts.key);
-        w->slots[w->row_slot[row]].series_created++;
-    }
-    w->last_text = what->series;
-    w->last_id = id;
-    return id;
+    for (size_t i = row + 1; i < end; i++) /* lines of one series mostly stand together */
+        if (w->ids[i] == 0 && w->ids[i - 1] && silt_str_equal(w->batch->rows[i].series, w->batch->rows[i - 1].series))
+            w->ids[i] = w->ids[i - 1];
+    if (done < count)
+        w->series_ahead = 1;
+    if (done == 0)
+        reject_over_limit(w, row, silt_arena_str(w->arena, silt_error_text(&err)));
+    return w->ids[row];
 }
 
 static void finish_pair(struct write *w, struct slot *slot, uint32_t layout)
@@ -431,7 +474,7 @@ static void check_rows(struct write *w)
             continue;
         }
         const struct known_layout *known = &w->layouts[row->layout];
-        if (row->series.len + 4 + known->name_bytes_max > KEY_BYTES_MAX) {
+        if (key_is_too_long(w, i)) {
             reject(w, i, SILT_REJECT_KEY, silt_arena_printf(w->arena, "max key length exceeded: %zu > %u",
                                                             row->series.len + 4 + known->name_bytes_max, KEY_BYTES_MAX));
             continue;
@@ -690,7 +733,7 @@ enum silt_status silt_storage_write(struct silt_storage *storage, struct silt_st
                                     struct silt_write_report *report, silt_written_fn done, void *done_arg,
                                     struct silt_error *err)
 {
-    struct write w = {.storage = storage, .batch = batch, .arena = arena, .report = report};
+    struct write w = {.storage = storage, .batch = batch, .arena = arena, .report = report, .series_ahead = SERIES_WANTED_MAX};
     memset(report, 0, sizeof(*report));
     enum silt_status rc = check_pressure(storage, batch->row_count, may_wait, err);
     if (rc != SILT_OK)
