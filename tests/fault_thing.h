@@ -57,6 +57,7 @@ struct fault_vfs {
     size_t count, capacity;
     uint64_t random, operations, crash_at, fail_at, read_fail_at;
     enum silt_status fail_status;
+    const char *fail_below;
     bool crashed, full;
     uint64_t number; /* in SQLite's names of its files */
     struct fault_vfs *next_known;

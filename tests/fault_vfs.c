@@ -38,6 +38,8 @@ enum silt_status fault_change(struct fault_vfs *fault, const char *what, bool *l
     if (fault->before)
         fault->before(fault->before_arg, &fault->vfs);
     fault->operations++;
+    if (fault->fail_below && strncmp(what, fault->fail_below, strlen(fault->fail_below)) == 0)
+        return silt_fail(err, SILT_IO, "%s: made to fail", what);
     if (fault->fail_at && --fault->fail_at == 0)
         return silt_fail(err, fault->fail_status, "%s: made to fail", what);
     if (fault->crash_at && --fault->crash_at == 0) {
@@ -513,6 +515,13 @@ void fault_vfs_fail_at(struct vfs *vfs, uint64_t nth, enum silt_status status)
     pthread_mutex_unlock(&fault_of(vfs)->lock);
 }
 
+void fault_vfs_fail_below(struct vfs *vfs, const char *prefix)
+{
+    pthread_mutex_lock(&fault_of(vfs)->lock);
+    fault_of(vfs)->fail_below = prefix;
+    pthread_mutex_unlock(&fault_of(vfs)->lock);
+}
+
 void fault_vfs_fail_read_at(struct vfs *vfs, uint64_t nth)
 {
     pthread_mutex_lock(&fault_of(vfs)->lock);
@@ -543,6 +552,7 @@ void fault_vfs_revive(struct vfs *vfs)
         silt_assert(fault->things[i]->handles == 0);
     fault->crashed = false;
     fault->crash_at = fault->fail_at = fault->read_fail_at = 0;
+    fault->fail_below = NULL;
     pthread_mutex_unlock(&fault->lock);
 }
 
@@ -556,6 +566,7 @@ void fault_vfs_restart(struct vfs *vfs)
     }
     fault->crashed = false;
     fault->crash_at = fault->fail_at = fault->read_fail_at = 0;
+    fault->fail_below = NULL;
     pthread_mutex_unlock(&fault->lock);
 }
 

@@ -22,6 +22,8 @@ void fault_vfs_crash_at(struct vfs *vfs, uint64_t nth);
 /* The n-th changing operation from now on fails with status; later ones work. A write that fails with SILT_IO may be done in
  * part, from its begin; a commit or a swap may be done all the same. */
 void fault_vfs_fail_at(struct vfs *vfs, uint64_t nth, enum silt_status status);
+/* Until a restart every changing operation on a name that begins so fails with SILT_IO; the prefix is borrowed. NULL: none does. */
+void fault_vfs_fail_below(struct vfs *vfs, const char *prefix);
 /* The n-th reading from now on fails with SILT_IO; later ones work. 0: none. */
 void fault_vfs_fail_read_at(struct vfs *vfs, uint64_t nth);
 /* The disk is full: operations that need room fail with SILT_NO_SPACE, until it is not. */
