@@ -172,7 +172,7 @@ static void answer_backup(struct query_job *job)
     if (rc == SILT_OK)
         send_backup(job, &backup);
     else
-        stream_reply(job->stream, rc == SILT_NO_SPACE || rc == SILT_BUSY ? 503 : 500, silt_error_text(&err));
+        stream_reply(job->stream, rc == SILT_NO_SPACE || rc == SILT_BUSY || rc == SILT_IO ? 503 : 500, silt_error_text(&err));
     silt_snapshot_release(backup.snapshot);
 }
 

@@ -11,13 +11,15 @@
 /* Room for a step more, in doubling lengths but never beyond what may be needed. */
 static enum silt_status grow(struct silt_buffer *out, size_t bytes_max, struct silt_budget *budget, struct silt_error *err)
 {
-    size_t most = bytes_max + STEP_BYTES, before = out->capacity;
+    size_t most = bytes_max + STEP_BYTES, limit = atomic_load(&budget->limit_bytes), before = out->capacity;
     size_t wanted = before * 2 > STEP_BYTES ? before * 2 : STEP_BYTES;
 
     if (out->len < before)
         return SILT_OK;
     wanted = wanted < most ? wanted : most;
     if (silt_budget_charge(budget, wanted - before, err) != SILT_OK) {
+        if (before > limit / 3) /* with its rows, which take as much again, it never fits: to send it again would not help */
+            return silt_fail(err, SILT_LIMIT, "unpacked body larger than a third of %s, %zu bytes", budget->name, limit);
         err->status = SILT_BUSY; /* others hold it: later there may be enough */
         return SILT_BUSY;
     }

@@ -154,7 +154,9 @@ enum silt_status silt_server_start(const struct silt_server_options *options, st
     server->options = *options;
     server->http.options = &server->options;
     query_registry_init(&server->http.queries);
-    if ((rc = descriptors_prepare(options, err)) != SILT_OK || (rc = access_log_open(&server->options, &server->http.log_fd, err)) != SILT_OK || (rc = open_storage(server, err)) != SILT_OK) {
+    if ((rc = descriptors_prepare(options, err)) != SILT_OK ||
+        (rc = access_log_open(&server->options, &server->http.log_fd, err)) != SILT_OK ||
+        (rc = open_storage(server, err)) != SILT_OK) {
         close_all(server, false, NULL);
         return rc;
     }

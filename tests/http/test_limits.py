@@ -1,4 +1,5 @@
 """Limits of queries, with InfluxDB's names and texts: [coordinator] of the configuration."""
+import gzip
 import re
 import threading
 import unittest
@@ -100,6 +101,16 @@ class Limits(unittest.TestCase):
                     break
             self.assertEqual(errors - {None}, {"max-concurrent-queries limit exceeded(1, 1)"})
             self.check(server, "SHOW DATABASES", None)
+
+    def test_a_body_that_never_fits(self):
+        """413, which no client sends again; 503 would be for one that others keep waiting."""
+        with live.start_siltd(env={"SILT_WRITE_MAX_MEMORY_TOTAL": "1m"}) as server:
+            server.query("CREATE DATABASE d")
+            packed = gzip.compress(b"".join(b"cpu,host=h%d v=%d %d\n" % (i % 4, i, i) for i in range(100000)))
+            for _ in range(2):
+                answer = server.request("POST", "/write", {"db": "d"}, body=packed, headers={"Content-Encoding": "gzip"})
+                self.assertEqual((answer.status, b"unpacked body larger than" in answer.body), (413, True), answer.body)
+            self.assertEqual(server.write("cpu v=1 1", db="d").status, 204)
 
 
 if __name__ == "__main__":
