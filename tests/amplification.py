@@ -26,6 +26,7 @@ import time
 
 import live
 from judge import Judge
+from options import options
 
 BUILD = os.path.dirname(live.siltd_path())
 FILES_BOUND, WITH_LOG_BOUND = 3, 8
@@ -91,7 +92,7 @@ def largest_folder(folder):
 
 
 def main():
-    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    arguments = options()
     strict = arguments.get("--strict", "no") == "yes"
     folder = tempfile.mkdtemp(prefix="silt-amplification-")
     judge = Judge()

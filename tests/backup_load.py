@@ -25,6 +25,7 @@ import time
 
 import live
 from judge import Judge
+from options import options
 
 BUILD = os.path.dirname(live.siltd_path())
 CONNECTIONS = 4
@@ -123,7 +124,7 @@ def load_rows(server):
 
 
 def main():
-    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    arguments = options()
     gigabytes, rounds = float(arguments.get("--gigabytes", 5)), int(arguments.get("--rounds", 3))
     seconds, strict = float(arguments.get("--seconds", 10)), arguments.get("--strict", "no") == "yes"
     work = tempfile.mkdtemp(prefix="silt-backup-load-")

@@ -17,6 +17,7 @@ import tempfile
 
 import live
 from judge import Judge
+from options import options
 
 sys.path.insert(0, os.path.join(live.ROOT, "bench"))
 import report  # noqa: E402
@@ -29,7 +30,7 @@ CSV = "timestamp,value\n2020-01-01 00:00:00,1.5\n2020-01-01 00:05:00,2\n"
 
 
 def main():
-    options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    arguments = options()
     judge = Judge()
     check = judge.check
 
@@ -40,7 +41,7 @@ def main():
             with open(os.path.join(data, name), "w") as f:
                 f.write(text)
         done = subprocess.run([sys.executable, os.path.join(live.ROOT, "bench", "run.py"), "--modes", ",".join(run.MODES), "--scale", SCALE, "--no-cold",
-                               "--servers", options.get("--servers", "silt"), "--json", out, "--data", data, "--cases", CASES],
+                               "--servers", arguments.get("--servers", "silt"), "--json", out, "--data", data, "--cases", CASES],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
         shown = done.stdout.decode(errors="replace")[-4000:]
         check("run", done.returncode == 0, shown)

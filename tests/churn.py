@@ -19,6 +19,7 @@ import time
 
 import live
 from judge import Judge
+from options import options
 
 BATCH = 5000
 START = 1600000000
@@ -77,7 +78,7 @@ class Load:
 
 
 def main():
-    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    arguments = options()
     series = int(arguments.get("--series", 10000000))
     minutes = float(arguments.get("--minutes", 30))
     churn = series * float(arguments.get("--churn-percent", 0.5)) / 100 / 60

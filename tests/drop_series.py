@@ -16,6 +16,7 @@ import time
 
 import live
 from judge import Judge
+from options import options
 
 BATCH = 10000
 STRICT_MS = 50
@@ -54,7 +55,7 @@ def fill(server, series):
 
 
 def main():
-    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    arguments = options()
     series = int(arguments.get("--series", 100000))
     strict = arguments.get("--strict", "no") == "yes"
     judge = Judge(tells_all=True)

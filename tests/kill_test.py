@@ -23,6 +23,7 @@ import threading
 import time
 
 import live
+from options import options
 
 HOSTS = 40
 ROWS = 100
@@ -139,7 +140,7 @@ def verify(server, acked, settled, since):
 
 
 def main():
-    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    arguments = options()
     rounds = int(arguments.get("--rounds", 20))
     seed = int(arguments.get("--seed", random.SystemRandom().randrange(1 << 32)))
     rng = random.Random(seed)

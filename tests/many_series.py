@@ -15,6 +15,7 @@ import time
 
 import live
 from judge import Judge
+from options import options
 
 BATCH = 5000
 BYTES_PER_SERIES_MAX = 1024
@@ -22,7 +23,7 @@ BASE_BYTES = 200 << 20  # caches, log buffers and code, whatever the number of s
 
 
 def main():
-    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    arguments = options()
     series = int(arguments.get("--series", 200000))
     folder = tempfile.mkdtemp(prefix="silt-many-")
     judge = Judge(tells_all=True)

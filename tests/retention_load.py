@@ -21,6 +21,7 @@ import time
 
 import live
 from judge import Judge
+from options import options
 
 BATCH = 5000
 CONNECTIONS = 4
@@ -105,7 +106,7 @@ def fill(server, policy, groups, points, first_hour):
 
 
 def main():
-    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    arguments = options()
     groups = int(arguments.get("--groups", 1000))
     kept = int(arguments.get("--kept", groups // 4))
     points = int(arguments.get("--points", 10000000))

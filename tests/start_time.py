@@ -21,6 +21,7 @@ import time
 
 import live
 from judge import Judge
+from options import options
 
 HOSTS = 4000
 VARIANTS = 50  # rows of random values, which take turns: as hard to compress as if none came twice
@@ -129,7 +130,7 @@ def write_log(server, rows, seconds):
 
 
 def main():
-    arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    arguments = options()
     series = int(arguments.get("--series", 20000))
     steps = int(float(arguments.get("--gigabytes", 0.01)) * 1e9 / ROW_BYTES / HOSTS) + 1
     log_rows = int(arguments.get("--log-rows", 200000))
