@@ -244,6 +244,7 @@ static enum silt_status pack_series(struct catalog *catalog, int64_t version, st
                                     err);
     if (rc != SILT_OK || !has_rows)
         return rc;
+    silt_log(SILT_LOG_INFO, "an older catalog is brought up to date: its series are packed", NULL);
     rc = run_script(catalog, "BEGIN IMMEDIATE;" SERIES_SCHEMA, err);
     if (rc == SILT_OK)
         rc = catalog_series_open(catalog, err);
