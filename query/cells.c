@@ -107,8 +107,10 @@ static bool is_beaten(const struct reduction *r, size_t i, const struct silt_blo
 {
     const struct leaf *leaf = &r->leaves[i];
 
-    return r->bounds && stats->count && has_bound(leaf) &&
-           rank_of(leaf, leaf->id == FN_MIN ? stats->min : stats->max) < atomic_load_explicit(&r->bounds[i], memory_order_relaxed);
+    if (!r->bounds || !stats->count || !has_bound(leaf))
+        return false;
+    uint64_t rank = rank_of(leaf, leaf->id == FN_MIN ? stats->min : stats->max);
+    return rank < atomic_load_explicit(&r->bounds[i], memory_order_relaxed);
 }
 
 static void raise_bounds(const struct reduction *r, const struct cells *cells)
