@@ -9,8 +9,14 @@ struct idle_piece {
     struct idle_piece *next;
 };
 
+#define AHEAD_PIECES 8u
+
 struct piece_pool {
-    pthread_mutex_t lock; /* guards this group: */
+    pthread_t helper;
+    bool has_helper;        /* its user's alone */
+    pthread_cond_t changed; /* for the helper: a piece was taken, or it is to end */
+    pthread_mutex_t lock;   /* guards this group: */
+    bool ahead;
     struct idle_piece *first;
     size_t count;
     size_t least; /* count's lowest since the last trim */
@@ -53,6 +59,7 @@ struct piece_pool *piece_pool_create(size_t idle_bytes_max)
 {
     struct piece_pool *pool = silt_calloc(1, sizeof(*pool));
     pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->changed, NULL);
 #ifndef __SANITIZE_ADDRESS__
     pool->most = idle_bytes_max / PIECE_BYTES;
 #else
@@ -74,7 +81,9 @@ void piece_pool_destroy(struct piece_pool *pool)
 {
     if (!pool)
         return;
+    piece_pool_end_ahead(pool);
     free_list(pool->first);
+    pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
 }
@@ -91,6 +100,8 @@ void *piece_pool_take(struct piece_pool *pool)
             if (pool->count < pool->least)
                 pool->least = pool->count;
         }
+        if (pool->ahead)
+            pthread_cond_signal(&pool->changed);
         pthread_mutex_unlock(&pool->lock);
     }
     if (piece)
@@ -114,6 +125,51 @@ void piece_pool_give(struct piece_pool *pool, void *piece)
         pthread_mutex_unlock(&pool->lock);
     }
     free_piece(idle);
+}
+
+static void *run_ahead(void *arg)
+{
+    struct piece_pool *pool = arg;
+    pthread_mutex_lock(&pool->lock);
+    while (pool->ahead) {
+        if (pool->count >= AHEAD_PIECES) {
+            pthread_cond_wait(&pool->changed, &pool->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&pool->lock);
+        struct idle_piece *piece = get_piece();
+        for (size_t at = 0; piece && at < PIECE_BYTES; at += 4096)
+            ((volatile char *)piece)[at] = 0; /* the system clears it now */
+        pthread_mutex_lock(&pool->lock);
+        if (!piece)
+            break; /* who needs one will say so */
+        piece->next = pool->first;
+        pool->first = piece;
+        pool->count++;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+void piece_pool_begin_ahead(struct piece_pool *pool)
+{
+    if (pool->has_helper)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool->ahead = pool->has_helper = pthread_create(&pool->helper, NULL, run_ahead, pool) == 0;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void piece_pool_end_ahead(struct piece_pool *pool)
+{
+    if (!pool->has_helper)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool->ahead = false;
+    pthread_cond_signal(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
+    pthread_join(pool->helper, NULL);
+    pool->has_helper = false;
 }
 
 void piece_pool_trim(struct piece_pool *pool)

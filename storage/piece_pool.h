@@ -21,6 +21,11 @@ void piece_pool_destroy(struct piece_pool *pool); /* NULL is fine */
 void *piece_pool_take(struct piece_pool *pool);
 void piece_pool_give(struct piece_pool *pool, void *piece);
 
+/* Between the two a thread keeps a few fresh pieces ready, cleared already: for a replay, which takes one after the other and has a
+ * core to spare. Without the thread, if there can be none. */
+void piece_pool_begin_ahead(struct piece_pool *pool);
+void piece_pool_end_ahead(struct piece_pool *pool); /* none begun is fine */
+
 /* Now and then: frees as many as lay idle all the time since the last call. */
 void piece_pool_trim(struct piece_pool *pool);
 size_t piece_pool_idle_bytes(struct piece_pool *pool);

@@ -21,6 +21,7 @@
 
 #define POST_SLICE 8192u
 #define POST_NS_MOST 250000000u
+#define AHEAD_ROWS 100000u /* from here on it is a long log, and memory for its rows is cleared by another thread */
 
 struct loaded { /* of one database, while loading */
     uint32_t *measurements; /* stored number -> the index's */
@@ -336,6 +337,8 @@ static enum silt_status replay_rows(struct recovery *r, const void *payload, siz
         shard->active->first_seq = r->seq;
         shard->active->born_ms = silt_clock_monotonic_ns() / 1000000;
     }
+    if (r->rows >= AHEAD_ROWS)
+        piece_pool_begin_ahead(r->storage->pieces);
     while ((rc = record_next_rows(&record, r->arena, rows, &count, err)) == SILT_OK && count > 0) {
         memtable_apply(shard->active->mt, rows, count, maps, r->arena);
         r->rows += count;
@@ -416,6 +419,7 @@ enum silt_status recover(struct silt_storage *storage, struct silt_error *err)
     if (rc == SILT_OK) {
         begin_series(&r);
         rc = wal_replay(storage->wal, 0, replay, &r, err);
+        piece_pool_end_ahead(storage->pieces);
         enum silt_status series = end_series(&r, rc == SILT_OK ? err : NULL);
         rc = rc == SILT_OK ? series : rc;
     }
