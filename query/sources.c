@@ -304,7 +304,7 @@ enum silt_status plan_open_sources(struct plan *plan, struct silt_error *err)
                 reader = opened[k].reader;
         if (!reader) {
             struct silt_source *store = exec->options->source;
-            if ((shows_all_names(plan->compiled) && (rc = schema_settle(exec, database, err)) != SILT_OK) ||
+            if (((source->is_regex || shows_all_names(plan->compiled)) && (rc = schema_settle(exec, database, err)) != SILT_OK) ||
                 (rc = store->open(store, database, rp, min, max, &reader, err)) != SILT_OK)
                 return rc;
             reader->allowance = exec->options->allowance;
