@@ -16,6 +16,7 @@
  * silt-inspect restore.
  */
 #include "server/authorize.h"
+#include "server/backup_reader.h"
 #include "server/query_job.h"
 #include "server/tar.h"
 #include "silt/snapshot.h"
@@ -24,8 +25,6 @@
 #include <stdlib.h>
 
 #define BUFFER_BYTES ((size_t)1 << 20)
-#define PIECE_BYTES ((size_t)1 << 20)
-#define PIECE_ALIGNMENT ((size_t)4096) /* as direct reads need it */
 
 struct backup {
     struct silt_snapshot *snapshot;
@@ -94,15 +93,17 @@ static enum silt_status send_list(struct backup *backup)
     return rc;
 }
 
-static enum silt_status send_file(struct backup *backup, size_t i, char *piece, struct silt_digest *digest, struct silt_error *err)
+static enum silt_status send_file(struct backup *backup, size_t i, struct backup_reader *reader, struct silt_digest *digest,
+                                  struct silt_error *err)
 {
     const struct silt_snapshot_file *file = &backup->files[i];
     char sum[SILT_DIGEST_TEXT_BYTES];
     enum silt_status rc = tar_begin_file(backup->output, file->name, file->bytes, backup->now_s);
 
     for (uint64_t at = 0; rc == SILT_OK && at < file->bytes;) {
-        size_t part = file->bytes - at < PIECE_BYTES ? (size_t)(file->bytes - at) : PIECE_BYTES;
-        if ((rc = silt_snapshot_read(backup->snapshot, i, at, piece, part, err)) != SILT_OK)
+        const char *piece;
+        size_t part;
+        if ((rc = backup_reader_next(reader, &piece, &part, err)) != SILT_OK)
             return rc;
         silt_digest_add(digest, piece, part);
         rc = output_write(backup->output, piece, part);
@@ -118,14 +119,15 @@ static enum silt_status send_file(struct backup *backup, size_t i, char *piece, 
 
 static enum silt_status send_all(struct backup *backup, struct silt_error *err)
 {
-    char *piece = aligned_alloc(PIECE_ALIGNMENT, PIECE_BYTES);
-    silt_assert(piece);
     struct silt_digest *digest = silt_digest_create();
-    enum silt_status rc = send_list(backup);
+    struct backup_reader *reader = NULL;
+    enum silt_status rc = backup_reader_create(backup->snapshot, backup->files, backup->had, backup->count, &reader, err);
 
+    if (rc == SILT_OK)
+        rc = send_list(backup);
     for (size_t i = 0; rc == SILT_OK && i < backup->count; i++)
         if (!backup->had[i])
-            rc = send_file(backup, i, piece, digest, err);
+            rc = send_file(backup, i, reader, digest, err);
     if (rc == SILT_OK)
         rc = tar_file(backup->output, SILT_BACKUP_SUMS, (struct silt_str){backup->sums.p, backup->sums.len}, backup->now_s);
     if (rc == SILT_OK)
@@ -133,7 +135,7 @@ static enum silt_status send_all(struct backup *backup, struct silt_error *err)
     if (rc == SILT_OK)
         rc = backup->output->flush(backup->output, OUTPUT_LAST);
     silt_digest_destroy(digest);
-    free(piece);
+    backup_reader_destroy(reader);
     return rc;
 }
 
