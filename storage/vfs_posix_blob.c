@@ -64,10 +64,10 @@ enum silt_status posix_blob_create(struct vfs *vfs, const char *name, struct vfs
     return SILT_OK;
 }
 
-/* Its errors are the file's: fdatasync does not tell them again. */
+/* Its errors are the file's: fdatasync does not tell them again. A kernel or a sandbox may not have the call. */
 static enum silt_status sync_range(struct posix_writer *writer, uint64_t offset, unsigned how, struct silt_error *err)
 {
-    if (sync_file_range(writer->fd, (off_t)offset, (off_t)PIECE_BYTES, how) != 0 && errno != ENOSYS)
+    if (sync_file_range(writer->fd, (off_t)offset, (off_t)PIECE_BYTES, how) != 0 && errno != ENOSYS && errno != EPERM)
         return silt_fail_errno(err, errno, "write %s at %llu", writer->unfinished.name, (unsigned long long)offset);
     return SILT_OK;
 }
