@@ -56,7 +56,7 @@ static enum silt_status copy_pages(sqlite3 *db, struct vfs_blob_writer *to, stru
     return code == SQLITE_OK ? rc : silt_fail(err, SILT_IO, "the catalog cannot be read: %s", sqlite3_errstr(code));
 }
 
-/* A connection of its own: SQLite reads with the other meanwhile. */
+/* A connection of its own: SQLite reads with the other meanwhile. It keeps the descriptor, for the sake of its locks, for the next copy. */
 static enum silt_status copy_file(struct catalog *catalog, struct vfs_blob_writer *to, struct silt_error *err)
 {
     sqlite3 *db = NULL;

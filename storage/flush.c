@@ -15,7 +15,8 @@
 #include <time.h>
 
 #define AGE_MS_MAX ((uint64_t)3600 * 1000)
-#define AGE_MS_MIN ((uint64_t)600 * 1000) /* from here on when the rows make row groups, or much of the log would have to be read at a start */
+/* From here on when the rows make row groups, or much of the log would have to be read at a start. */
+#define AGE_MS_MIN ((uint64_t)600 * 1000)
 #define LOG_SEGMENTS_MIN 8u
 #define LOG_SEGMENTS_MAX 32u /* what is still in memory of older ones is flushed: a start would have to read the log from there on */
 

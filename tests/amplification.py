@@ -125,7 +125,8 @@ def main():
             finally:
                 files.stop()
         rows = int(arguments.get("--hosts", "1000")) * int(arguments.get("--steps", "2000"))
-        print("%d rows, %d flushes, %d merges; %d files, %.1f MB stay; %.1f MB in the end" % (rows, flushes, merges, count, final / 1e6, files.now / 1e6))
+        print("%d rows, %d flushes, %d merges; %d files, %.1f MB stay; %.1f MB in the end"
+              % (rows, flushes, merges, count, final / 1e6, files.now / 1e6))
         for what, size, of, bound in (("files", all_files, final, FILES_BOUND), ("one run", sum(files.sizes.values()), files.now, None),
                                       ("with log", all_files + log, final, WITH_LOG_BOUND), ("the disk", disk, final, None),
                                       ("room for files", room, final, None), ("room with the log", room_with_log, final, None)):

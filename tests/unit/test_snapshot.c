@@ -1,6 +1,6 @@
 /*
- * test_snapshot.c - a snapshot on files that fail: an error or a crash at each operation; the next one is taken all the same, and nothing of it stays
- * behind a start.
+ * test_snapshot.c - a snapshot on files that fail: an error or a crash at each operation; the next one is taken all the same, and
+ * nothing of it stays behind a start.
  */
 #include "silt/snapshot.h"
 #include "storage/storage_internal.h"
