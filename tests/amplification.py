@@ -118,9 +118,10 @@ def main():
                 final, all_files, room, room_with_log = files.now, sum(files.sizes.values()), files.most, files.most_with_log
                 count = len(largest_folder(folder))
                 with live.start_siltd(folder, env={"SILT_DATA_COMPACT_FULL_WRITE_COLD_DURATION": "100ms"}) as rested:
-                    until = time.monotonic() + 60
+                    until = time.monotonic() + 120
                     while len(largest_folder(folder)) > 1 and time.monotonic() < until:
                         time.sleep(0.2)
+                    judge.check("at rest it becomes one file", len(largest_folder(folder)) == 1)
                     rested.stop()
             finally:
                 files.stop()
