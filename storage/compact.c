@@ -16,6 +16,7 @@
 
 #define COPY_ROWS_MIN 512u
 #define TOMBSTONES_MAX 64u
+#define ROOM_KEPT_BYTES ((uint64_t)64 << 20) /* of the disk, for the log */
 #define PAUSE_MS_MIN ((uint64_t)10 * 1000)
 #define PAUSE_MS_MAX ((uint64_t)600 * 1000)
 
@@ -348,6 +349,20 @@ static void note_end(struct shard *shard, bool failed)
     shard->merge_after_ms = failed ? silt_clock_monotonic_ns() / 1000000 + pause_ms : 0;
 }
 
+/* A merge that ends for want of room has taken what there was, and writes are refused meanwhile: so it does not begin. */
+static enum silt_status check_room(const struct compaction *c, struct silt_error *err)
+{
+    uint64_t bytes = ROOM_KEPT_BYTES, room = vfs_room(c->shard->vfs);
+    for (size_t i = 0; i < c->choice.count; i++) {
+        struct data_file *file = c->version->files[c->choice.begin + i];
+        bytes += file->facts.bytes - hidden_bytes(c->version, file);
+    }
+    if (bytes <= room)
+        return SILT_OK;
+    return silt_fail(err, SILT_NO_SPACE, "a merge of %zu files waits for room: it takes %llu MB, and there are %llu", c->choice.count,
+                     (unsigned long long)(bytes >> 20), (unsigned long long)(room >> 20));
+}
+
 enum silt_status compact_shard(struct silt_storage *storage, struct shard *shard, bool full, bool *did,
                                struct silt_error *err)
 {
@@ -363,7 +378,9 @@ enum silt_status compact_shard(struct silt_storage *storage, struct shard *shard
         c.merge = merge_create(NULL, NULL);
         c.arena = silt_arena_create(NULL);
         c.pending.texts = silt_arena_create(NULL);
-        rc = wait_for_deletes(storage, &c, err);
+        rc = check_room(&c, err);
+        if (rc == SILT_OK)
+            rc = wait_for_deletes(storage, &c, err);
         if (rc == SILT_OK)
             rc = carry_out(&c, &file, err);
         if (rc == SILT_OK)

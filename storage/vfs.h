@@ -89,6 +89,8 @@ struct vfs_ops {
                              struct silt_error *err);
     /* A folder with all in it. Missing is fine. */
     enum silt_status (*remove_folder)(struct vfs *vfs, const char *folder, struct silt_error *err);
+    /* Bytes that are free. May be NULL: as many as one likes. */
+    uint64_t (*room)(struct vfs *vfs);
     /* Local path of a name for SQLite, which keeps its files itself; valid until the next call. One thread. */
     const char *(*local_path)(struct vfs *vfs, const char *name);
     void (*close)(struct vfs *vfs);
@@ -186,6 +188,10 @@ static inline void vfs_segment_close(struct vfs_segment *segment) /* NULL is fin
 static inline enum silt_status vfs_segment_remove(struct vfs *vfs, const char *name, struct silt_error *err)
 {
     return vfs->ops->segment_remove(vfs, name, err);
+}
+static inline uint64_t vfs_room(struct vfs *vfs)
+{
+    return vfs->ops->room ? vfs->ops->room(vfs) : UINT64_MAX;
 }
 static inline void vfs_close(struct vfs *vfs) /* NULL is fine */
 {

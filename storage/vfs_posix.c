@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define REGISTER_MAGIC 0x31475253u /* "SRG1" */
@@ -386,6 +387,14 @@ static enum silt_status remove_folder(struct vfs *vfs, const char *folder, struc
     return rc == SILT_OK ? remove_tree(path, err) : rc;
 }
 
+static uint64_t room(struct vfs *vfs)
+{
+    struct statvfs facts;
+    if (statvfs(posix_of(vfs)->root, &facts) != 0)
+        return UINT64_MAX; /* who needs it will find out */
+    return (uint64_t)facts.f_bavail * facts.f_frsize;
+}
+
 static const char *local_path(struct vfs *vfs, const char *name)
 {
     struct posix_vfs *posix = posix_of(vfs);
@@ -434,6 +443,7 @@ static const struct vfs_ops posix_ops = {
     .register_remove = remove_name,
     .list = list,
     .remove_folder = remove_folder,
+    .room = room,
     .local_path = local_path,
     .close = posix_close,
 };

@@ -414,6 +414,15 @@ static enum silt_status remove_folder(struct vfs *vfs, const char *folder, struc
     return rc == SILT_OK && last ? crash(folder, err) : rc;
 }
 
+static uint64_t room(struct vfs *vfs)
+{
+    struct fault_vfs *fault = fault_of(vfs);
+    pthread_mutex_lock(&fault->lock);
+    bool full = fault->full;
+    pthread_mutex_unlock(&fault->lock);
+    return full ? 0 : UINT64_MAX;
+}
+
 /* fault_sqlite.c knows it by this name. */
 static const char *local_path(struct vfs *vfs, const char *name)
 {
@@ -451,6 +460,7 @@ static const struct vfs_ops fault_ops = {
     .register_remove = remove_name,
     .list = list,
     .remove_folder = remove_folder,
+    .room = room,
     .local_path = local_path,
     .close = keep_open,
 };

@@ -126,6 +126,28 @@ START_TEST(one_that_is_damaged_keeps_no_other_waiting)
 }
 END_TEST
 
+START_TEST(a_merge_without_room_does_not_begin)
+{
+    struct silt_storage_stats stats;
+    struct silt_error err;
+    bool did;
+
+    for (int round = 0; round < 2; round++) {
+        write_hour(0);
+        must(silt_storage_flush(storage, &err), &err);
+    }
+    fault_vfs_full(vfs, true);
+    uint64_t operations = fault_vfs_operations(vfs);
+    ck_assert_int_eq(silt_storage_step(storage, &did, &err), SILT_NO_SPACE);
+    ck_assert_ptr_nonnull(strstr(err.text, "waits for room"));
+    ck_assert_uint_eq(fault_vfs_operations(vfs), operations);
+    fault_vfs_full(vfs, false);
+    must(silt_storage_compact_all(storage, &err), &err);
+    silt_storage_stats(storage, &stats);
+    ck_assert_uint_eq(stats.file_count, 1);
+}
+END_TEST
+
 static size_t files(void)
 {
     struct silt_storage_stats stats;
@@ -241,6 +263,7 @@ int main(void)
     TCase *tc = tcase_create("upkeep");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, one_that_is_damaged_keeps_no_other_waiting);
+    tcase_add_test(tc, a_merge_without_room_does_not_begin);
     tcase_add_test(tc, what_is_mostly_deleted_gives_its_room_back);
     tcase_add_test(tc, a_delete_that_may_not_last_is_not_merged_in);
     tcase_add_test(tc, a_quiet_shard_does_not_hold_the_log_for_long);
