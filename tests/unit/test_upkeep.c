@@ -126,7 +126,7 @@ START_TEST(one_that_is_damaged_keeps_no_other_waiting)
 }
 END_TEST
 
-/* The log makes its next segment on its own: until it has, it might meet a fault that is meant for another. */
+/* It makes its next segment on its own, some time after a write. */
 static void wait_for_the_log(void)
 {
     uint64_t seen;
