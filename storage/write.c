@@ -22,6 +22,7 @@
 #define PACE_NS 2000.0 /* a row's pause when a generation of twice GENERATION_BYTES_MIN waits for the one before it */
 #define PACE_NS_MAX 20000.0
 #define PAUSE_NS_MAX 100000000.0
+#define NEW_AT_ONCE 256 /* series, or measurements and fields, of a write that may not wait: each takes some 10 us to make */
 #define PAUSE_NS_MIN 100000u /* shorter pauses are not worth the way to a worker */
 #define FRESH_LOOKS_MAX 10000000u
 
@@ -681,7 +682,7 @@ static enum silt_status check_pressure(struct silt_storage *storage, size_t rows
 }
 
 /* SILT_BUSY with *homeless: groups have to be made. */
-static enum silt_status write_once(struct write *w, struct silt_str database, struct silt_str rp, bool *homeless,
+static enum silt_status write_once(struct write *w, struct silt_str database, struct silt_str rp, bool may_wait, bool *homeless,
                                    silt_written_fn done, void *done_arg, struct silt_error *err)
 {
     w->database = find_database(w->storage, database);
@@ -698,7 +699,9 @@ static enum silt_status write_once(struct write *w, struct silt_str database, st
     *homeless = place_rows(w) > 0;
     if (*homeless)
         return silt_fail(err, SILT_BUSY, "a shard group has to be made first");
-    series_index_lookup(w->database->index, w->batch->rows, w->batch->row_count, w->ids);
+    size_t unknown = series_index_lookup(w->database->index, w->batch->rows, w->batch->row_count, w->ids);
+    if (!may_wait && unknown > NEW_AT_ONCE)
+        return silt_fail(err, SILT_BUSY, "many series have to be made: the write has to wait");
     check_rows(w);
     end_defining(w);
     store_rows(w, done, done_arg);
@@ -738,6 +741,8 @@ enum silt_status silt_storage_write(struct silt_storage *storage, struct silt_st
     enum silt_status rc = check_pressure(storage, batch->row_count, may_wait, err);
     if (rc != SILT_OK)
         return rc;
+    if (!may_wait && batch->layout_count > NEW_AT_ONCE)
+        return silt_fail(err, SILT_BUSY, "many measurements and fields: the write has to wait");
     size_t rows = batch->row_count ? batch->row_count : 1;
     w.ids = silt_arena_alloc(arena, rows * sizeof(*w.ids));
     w.row_slot = silt_arena_alloc(arena, rows * sizeof(*w.row_slot));
@@ -751,7 +756,7 @@ enum silt_status silt_storage_write(struct silt_storage *storage, struct silt_st
         } else {
             pthread_rwlock_rdlock(&storage->meta_lock);
         }
-        rc = write_once(&w, database, rp, &homeless, done, done_arg, err);
+        rc = write_once(&w, database, rp, may_wait, &homeless, done, done_arg, err);
         pthread_rwlock_unlock(&storage->meta_lock);
         if (!homeless || !may_wait)
             return rc;

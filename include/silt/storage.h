@@ -126,7 +126,7 @@ typedef void (*silt_written_fn)(void *arg, enum silt_status status, const struct
  * Store a batch. Rejected rows are reported, the others written: readable at once, durable when `done` is called.
  * rp empty: the default policy. Errors (nothing written, done not called):
  *   SILT_NOT_FOUND  no such database `database not found: "x"`, or policy `retention policy not found: x`
- *   SILT_BUSY       may_wait is false and a shard group has to be made: call again where waiting is allowed;
+ *   SILT_BUSY       may_wait is false and a shard group or many series have to be made: call again where waiting is allowed;
  *                   or the memtables are full (err->text starts with "memory")
  *   SILT_NO_SPACE   the disk is full: the store is read-only until there is room
  *   SILT_IO         the disk fails, is read-only, or no file can be opened: the store is read-only until that is over

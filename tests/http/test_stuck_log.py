@@ -17,7 +17,8 @@ class StuckLog(unittest.TestCase):
             process = subprocess.Popen([live.siltd_path(), "--http-bind", "127.0.0.1:%d" % port, "--data-dir", folder],
                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             try:
-                self.assertIn(b"listening", process.stderr.readline())
+                while b'msg="listening"' not in process.stderr.readline():
+                    self.assertIsNone(process.poll())
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
                 for _ in range(count):
                     connection.request("GET", "/ping")

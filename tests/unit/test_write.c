@@ -174,6 +174,36 @@ START_TEST(few_series_fill_a_generation_early)
 }
 END_TEST
 
+/* Of a thread that must not be kept. */
+START_TEST(many_new_series_have_to_wait)
+{
+    enum { SERIES = 300 };
+    static const struct silt_field field = {{"a", 1}, SILT_TYPE_INTEGER};
+    struct silt_layout layout = {SILT_STR("n"), (struct silt_field *)&field, 1};
+    static char keys[SERIES][16];
+    static struct silt_row rows[SERIES];
+    static union silt_value values[SERIES];
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_write_report report;
+    struct silt_policy_change none = {0};
+    enum silt_status durable;
+    struct silt_error err;
+
+    must(silt_storage_create_database(storage, SILT_STR("d"), SILT_STR("p"), &none, &err), &err);
+    for (uint32_t i = 0; i < SERIES; i++) {
+        size_t len = (size_t)snprintf(keys[i], sizeof(keys[i]), "n,h=%u", i);
+        rows[i] = (struct silt_row){{keys[i], len}, silt_hash(keys[i], len), 1, 0, i, i};
+    }
+    struct silt_batch one = {&layout, 1, rows, 1, values, 0}, all = {&layout, 1, rows, SERIES, values, 0};
+    must(write_and_wait(storage, "d", "", &one, arena, &report, &durable, &err), &err); /* there is a shard now */
+    ck_assert_int_eq(silt_storage_write(storage, SILT_STR("d"), SILT_STR(""), &all, false, arena, &report, NULL, NULL, &err), SILT_BUSY);
+    ck_assert_ptr_nonnull(strstr(err.text, "many series"));
+    must(write_and_wait(storage, "d", "", &all, arena, &report, &durable, &err), &err);
+    ck_assert_uint_eq(report.rejection_count, 0);
+    silt_arena_destroy(arena);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("write");
@@ -182,6 +212,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, measurements_in_turn_keep_their_order);
     tcase_add_test(tc, few_series_fill_a_generation_early);
+    tcase_add_test(tc, many_new_series_have_to_wait);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
