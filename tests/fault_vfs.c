@@ -583,9 +583,11 @@ void fault_vfs_restart(struct vfs *vfs)
 void fault_vfs_each(struct vfs *vfs, void (*each)(void *arg, const char *name, uint64_t bytes), void *arg)
 {
     struct fault_vfs *fault = fault_of(vfs);
+    pthread_mutex_lock(&fault->lock);
     for (size_t i = 0; i < fault->count; i++)
         if (!fault->things[i]->removed)
             each(arg, fault->things[i]->name, thing_bytes(fault->things[i]));
+    pthread_mutex_unlock(&fault->lock);
 }
 
 bool fault_vfs_flip(struct vfs *vfs, const char *name, uint64_t offset, unsigned bit)

@@ -34,7 +34,7 @@ bool fault_vfs_crashed(struct vfs *vfs);
 void fault_vfs_revive(struct vfs *vfs);
 /* Crash now if it has not happened, drop what was not durable, and work again. All handles must be closed. */
 void fault_vfs_restart(struct vfs *vfs);
-/* Every name with its length, in no order. Nothing else uses the backend. */
+/* Every name with its length, in no order; nothing of the backend may be called on the way. */
 void fault_vfs_each(struct vfs *vfs, void (*each)(void *arg, const char *name, uint64_t bytes), void *arg);
 /* Flip one bit of a stored thing; false: no such name or offset. */
 bool fault_vfs_flip(struct vfs *vfs, const char *name, uint64_t offset, unsigned bit);
