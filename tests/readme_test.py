@@ -5,6 +5,7 @@ followed by lines that begin with `> ` is a session in the shell: those lines ar
     tests/readme_test.py --record     writes what the shell's sessions look like now into the pages
 """
 import contextlib
+import glob
 import os
 import re
 import shutil
@@ -112,9 +113,27 @@ def check_page(page):
     return passed, failed + (not session), skipped
 
 
+def check_tour():
+    """Each file that the README's tour of the code names is there: as it is named, or anywhere in the folder named before it."""
+    with open(os.path.join(live.ROOT, "README.md"), encoding="utf-8") as f:
+        tour = f.read().split("## A tour of the code", 1)[1].split("\n## ", 1)[0]
+    passed, missing, folder = 0, [], "."
+    for name in re.findall(r"`([\w./*]+(?:\.[chy]+|/))`", tour):
+        places = [name, os.path.join(folder, name), os.path.join(folder, "*", name)]
+        found = [place for place in places if glob.glob(os.path.join(live.ROOT, place))]
+        if found:
+            passed += 1
+            folder = os.path.dirname(found[0]) or folder
+        else:
+            missing.append(name)
+    for name in missing:
+        print("README.md: the tour names %s, which is not there" % name)
+    return passed, len(missing), 0
+
+
 def main():
-    counts = [check_page(page) for page in PAGES]
-    passed, failed, skipped = (sum(page[i] for page in counts) for i in range(3))
+    counts = [check_page(page) for page in PAGES] + [check_tour()]
+    passed, failed, skipped = (sum(part[i] for part in counts) for i in range(3))
     print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
     return 1 if failed else 0
 

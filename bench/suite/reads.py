@@ -68,12 +68,16 @@ def timed(context, case):
         for peer in peers:
             with context.attempt("queries %s, %s" % (case, peer.name)), peer.alone(peers):
                 found = []
-                with process.PeakMemory(peer.pid) as memory:
-                    for query in to_time[peer.name]:
-                        took = time_query(context, peer, query)
-                        found.append((query, {"p50_ms": took["p50_ms"], "p99_ms": took["p99_ms"], "requests": took["requests"],
-                                              "bytes": took["bytes"]}))
-                context.results.add("query memory", case, peer.name, **memory.figures())
+                for which, shared in (("asked of all", True), ("not of victoria-metrics", False)):
+                    wanted = [q for q in to_time[peer.name] if bool(q.promql) == shared]
+                    if not wanted:
+                        continue
+                    with process.PeakMemory(peer.pid) as memory:
+                        for query in wanted:
+                            took = time_query(context, peer, query)
+                            found.append((query, {"p50_ms": took["p50_ms"], "p99_ms": took["p99_ms"], "requests": took["requests"],
+                                                  "bytes": took["bytes"]}))
+                    context.results.add("query memory", "%s: %s" % (case, which), peer.name, **memory.figures())
                 if case == STREAMED and peer.influx:
                     stream(context, peer, case, options["hosts"], options["steps"])
                 for query, figures in found:
