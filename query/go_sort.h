@@ -24,6 +24,9 @@
 #define GO_SORT_INSERTION_MOST 12
 #define GO_SORT_SHORT 50
 #define GO_SORT_BLOCK 128 /* places in it fit a byte */
+#ifndef GO_SORT_BLOCKS_FROM
+#define GO_SORT_BLOCKS_FROM (2 * GO_SORT_BLOCK) /* what is shorter is split item by item; a test has all be so */
+#endif
 
 enum go_sort_hint { GO_SORT_NONE, GO_SORT_RISING, GO_SORT_FALLING };
 
@@ -158,7 +161,7 @@ static inline size_t go_sort_part(const struct go_sort *sort, size_t a, size_t b
     size_t i = a + 1, k = b - 1, left_at = 0, left_end = 0, right_at = 0, right_end = 0;
 
     *swapped = false;
-    while (k + 1 - i >= 2 * GO_SORT_BLOCK) {
+    while (k + 1 - i >= GO_SORT_BLOCKS_FROM) {
         if (left_at == left_end) {
             left_at = left_end = 0;
             for (size_t n = 0; n < GO_SORT_BLOCK; n++) {

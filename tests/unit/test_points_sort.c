@@ -1,5 +1,5 @@
 /*
- * test_points_sort.c - the sort of go_sort.h, of whole arrays and of some places, against Go's written down plainly.
+ * test_points_sort.c - the sort of go_sort.h, of whole arrays and of some places, against its plain steps.
  *
  * Points of one value are told apart by their time, which is where they stood.
  */
@@ -24,213 +24,38 @@ static bool less_value(const struct point *a, const struct point *b)
 
 /* ---------------------------------------------------------------- the plain one */
 
-#define INSERTION_MOST 12
-#define SHORT 50
+/* The same steps without what makes them fast: split item by item, and every part gone on with. What they come to was
+ * compared with a sort that was written down on its own, from Go's; the digests below are that one's. */
+#define GO_SORT_BLOCKS_FROM SIZE_MAX
 
-enum hint { HINT_NONE, HINT_RISING, HINT_FALLING };
+struct go_sort {
+    struct point *items;
+    size_t first, last;
+};
 
-static void swap(struct point *p, size_t i, size_t k)
+static inline bool go_sort_less(const struct go_sort *sort, const struct point *a, const struct point *b)
 {
-    struct point point = p[i];
-    p[i] = p[k];
-    p[k] = point;
+    (void)sort;
+    return less_value(a, b);
 }
 
-static bool less(struct point *p, size_t i, size_t k)
-{
-    return less_value(&p[i], &p[k]);
-}
-
-static void insertion(struct point *p, size_t a, size_t b)
-{
-    for (size_t i = a + 1; i < b; i++)
-        for (size_t k = i; k > a && less(p, k, k - 1); k--)
-            swap(p, k, k - 1);
-}
-
-static void sift_down(struct point *p, size_t root, size_t count, size_t first)
-{
-    for (;;) {
-        size_t child = 2 * root + 1;
-        if (child >= count)
-            return;
-        if (child + 1 < count && less(p, first + child, first + child + 1))
-            child++;
-        if (!less(p, first + root, first + child))
-            return;
-        swap(p, first + root, first + child);
-        root = child;
-    }
-}
-
-static void heap_sort(struct point *p, size_t a, size_t b)
-{
-    size_t count = b - a;
-
-    for (size_t i = (count - 1) / 2 + 1; i-- > 0;)
-        sift_down(p, i, count, a);
-    for (size_t i = count; i-- > 0;) {
-        swap(p, a, a + i);
-        sift_down(p, 0, i, a);
-    }
-}
-
-/* After an uneven split: three from the middle change places with some from anywhere. */
-static void break_patterns(struct point *p, size_t a, size_t b)
-{
-    size_t length = b - a, mask = 1;
-    uint64_t random = length;
-
-    if (length < 8)
-        return;
-    while (mask <= length)
-        mask <<= 1;
-    for (size_t i = 0, middle = a + length / 4 * 2; i < 3; i++) {
-        random ^= random << 13;
-        random ^= random >> 17;
-        random ^= random << 5;
-        size_t other = random & (mask - 1);
-        swap(p, middle - 1 + i, a + (other >= length ? other - length : other));
-    }
-}
-
-static size_t median(struct point *p, size_t a, size_t b, size_t c, size_t *swaps)
-{
-    size_t t;
-
-    if (less(p, b, a))
-        ++*swaps, t = a, a = b, b = t;
-    if (less(p, c, b))
-        ++*swaps, t = b, b = c, c = t;
-    if (less(p, b, a))
-        ++*swaps, b = a;
-    return b;
-}
-
-static size_t choose_pivot(struct point *p, size_t a, size_t b, enum hint *hint)
-{
-    size_t length = b - a, swaps = 0;
-    size_t i = a + length / 4, k = a + length / 4 * 2, m = a + length / 4 * 3;
-
-    if (length >= 8) {
-        if (length >= SHORT) {
-            i = median(p, i - 1, i, i + 1, &swaps);
-            k = median(p, k - 1, k, k + 1, &swaps);
-            m = median(p, m - 1, m, m + 1, &swaps);
-        }
-        k = median(p, i, k, m, &swaps);
-    }
-    *hint = swaps == 0 ? HINT_RISING : swaps == 12 ? HINT_FALLING : HINT_NONE;
-    return k;
-}
-
-/* True: it was nearly sorted and now is. */
-static bool partial_insertion(struct point *p, size_t a, size_t b)
-{
-    size_t i = a + 1;
-
-    for (int step = 0; step < 5; step++) {
-        while (i < b && !less(p, i, i - 1))
-            i++;
-        if (i == b)
-            return true;
-        if (b - a < SHORT)
-            return false;
-        swap(p, i, i - 1);
-        if (i - a >= 2)
-            for (size_t k = i - 1; k >= 1 && less(p, k, k - 1); k--)
-                swap(p, k, k - 1);
-        if (b - i >= 2)
-            for (size_t k = i + 1; k < b && less(p, k, k - 1); k++)
-                swap(p, k, k - 1);
-    }
-    return false;
-}
-
-/* Those equal to the pivot, the smallest there is, to the left; gives where the others start. */
-static size_t split_equal(struct point *p, size_t a, size_t b, size_t pivot)
-{
-    size_t i = a + 1, k = b - 1;
-
-    swap(p, a, pivot);
-    for (;; i++, k--) {
-        while (i <= k && !less(p, a, i))
-            i++;
-        while (i <= k && less(p, a, k))
-            k--;
-        if (i > k)
-            return i;
-        swap(p, i, k);
-    }
-}
-
-static size_t split(struct point *p, size_t a, size_t b, size_t pivot, bool *was_split)
-{
-    size_t i = a + 1, k = b - 1;
-
-    swap(p, a, pivot);
-    for (*was_split = true;; *was_split = false, i++, k--) {
-        while (i <= k && less(p, i, a))
-            i++;
-        while (i <= k && !less(p, k, a))
-            k--;
-        if (i > k)
-            break;
-        swap(p, i, k);
-    }
-    swap(p, k, a);
-    return k;
-}
-
-static void quicksort(struct point *p, size_t a, size_t b, unsigned bad_left)
-{
-    bool even = true, was_split = true;
-
-    while (b - a > INSERTION_MOST) {
-        size_t length = b - a;
-        enum hint hint;
-        if (bad_left == 0) {
-            heap_sort(p, a, b);
-            return;
-        }
-        if (!even) {
-            break_patterns(p, a, b);
-            bad_left--;
-        }
-        size_t pivot = choose_pivot(p, a, b, &hint);
-        if (hint == HINT_FALLING) {
-            for (size_t i = a, k = b - 1; i < k; i++, k--)
-                swap(p, i, k);
-            pivot = b - 1 - (pivot - a);
-            hint = HINT_RISING;
-        }
-        if (even && was_split && hint == HINT_RISING && partial_insertion(p, a, b))
-            return;
-        if (a > 0 && !less(p, a - 1, pivot)) {
-            a = split_equal(p, a, b, pivot);
-            continue;
-        }
-        size_t middle = split(p, a, b, pivot, &was_split);
-        size_t left = middle - a, right = b - middle;
-        if (left < right) {
-            even = left >= length / 8;
-            quicksort(p, a, middle, bad_left);
-            a = middle + 1;
-        } else {
-            even = right >= length / 8;
-            quicksort(p, middle + 1, b, bad_left);
-            b = middle;
-        }
-    }
-    insertion(p, a, b);
-}
+#include "query/go_sort.h"
 
 static void plain_sort(struct point *points, size_t count)
 {
-    if (count > 1)
-        quicksort(points, 0, count, 64 - (unsigned)__builtin_clzll(count));
+    struct go_sort sort = {points, 0, count - 1};
+
+    go_sort(&sort, count);
 }
 
+/* What a test's sorted arrays come to: their places' times, one after the other. */
+static uint64_t digest;
+
+static void add_to_digest(const struct point *sorted, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        digest = (digest ^ (uint64_t)sorted[i].time) * 1099511628211u;
+}
 
 /* ---------------------------------------------------------------- arrays */
 
@@ -291,6 +116,7 @@ static void check_array(size_t shape, size_t count, bool every_place)
     struct point *points = points_of(shape, count), *sorted = copy_of(points, count);
 
     plain_sort(sorted, count);
+    add_to_digest(sorted, count);
     check_places(points, sorted, count, 0, count - 1);
     for (size_t i = 0; i < (every_place ? count : 20); i++) {
         size_t first = every_place ? i : next_random(count), last = first + next_random(4);
@@ -305,6 +131,7 @@ START_TEST(every_place_of_small_arrays)
     for (size_t shape = 0; shape < SHAPES; shape++)
         for (size_t count = 1; count < 130; count += count < 60 ? 3 : 13)
             check_array(shape, count, true);
+    ck_assert_uint_eq(digest, 14084248093818937970u);
 }
 END_TEST
 
@@ -315,6 +142,7 @@ START_TEST(places_of_large_arrays) /* of many blocks that are split at once */
         check_array(shape, 1000 + next_random(3000), false);
         check_array(shape, 20000 + next_random(20000), false);
     }
+    ck_assert_uint_eq(digest, 12214972659015723087u);
 }
 END_TEST
 
@@ -361,21 +189,29 @@ START_TEST(places_where_pivots_are_bad)
     for (size_t count = 300; count < 5000; count += 900) {
         struct point *points = against_the_pivots(count), *sorted = copy_of(points, count);
         plain_sort(sorted, count);
+        add_to_digest(sorted, count);
         check_places(points, sorted, count, 0, count - 1);
         for (size_t i = 0; i < count; i += 1 + next_random(40))
             check_places(points, sorted, count, i, i);
         free(points);
         free(sorted);
     }
+    ck_assert_uint_eq(digest, 3668113136524281158u);
 }
 END_TEST
+
+static void begin(void)
+{
+    state = 20260117;
+    digest = 0;
+}
 
 int main(void)
 {
     Suite *suite = suite_create("points_sort");
     TCase *tc = tcase_create("points_sort");
 
-    state = 20260117;
+    tcase_add_checked_fixture(tc, begin, NULL);
     tcase_set_timeout(tc, 300);
     tcase_add_test(tc, every_place_of_small_arrays);
     tcase_add_test(tc, places_of_large_arrays);
