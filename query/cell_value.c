@@ -93,15 +93,6 @@ static void add_integer_sum(const struct cell_run *run, struct cell_value *value
         }
 }
 
-/* The sum that cell_value_settle_mean() divides: of integers it wraps, as InfluxDB's. */
-static void add_mean(const struct leaf *leaf, const struct cell_run *run, struct cell_value *value)
-{
-    if (leaf->type == DATA_FLOAT)
-        add_float_sum(run, value);
-    else
-        add_integer_sum(run, value);
-}
-
 void cell_value_settle_mean(const struct leaf *leaf, struct cell_value *value)
 {
     double sum = leaf->type == DATA_FLOAT     ? value->value.f64
@@ -224,12 +215,12 @@ enum silt_status cell_value_add(struct cells *cells, const struct leaf *leaf, co
     switch (leaf->id) {
     case FN_COUNT: value->count += (int64_t)run_count(run); break;
     case FN_SUM:
+    case FN_MEAN: /* divided later; of integers the sum wraps, as InfluxDB's */
         if (leaf->type == DATA_FLOAT)
             add_float_sum(run, value);
         else
             add_integer_sum(run, value);
         break;
-    case FN_MEAN: add_mean(leaf, run, value); break;
     case FN_SPREAD:
         if (run_extremes(leaf, run, &min, &max))
             cell_value_add_spread(leaf, min, max, (int64_t)run_count(run), value);
@@ -306,18 +297,9 @@ bool cell_value_add_stats(const struct leaf *leaf, const struct silt_block_stats
     switch (leaf->id) {
     case FN_COUNT: value->count += stats->count; return true;
     case FN_SUM:
-        if (leaf->type == DATA_FLOAT) {
-            /* exact within the block is not yet exact onto what came before, unless nothing did */
-            if (stats->count > 1 && (!stats->sum_exact || value->count))
-                return false;
-            value->value.f64 = value->count ? value->value.f64 + stats->sum.f64 : 0.0 + stats->sum.f64;
-        } else {
-            value->value.u64 += stats->sum.u64;
-        }
-        value->count += stats->count;
-        return true;
     case FN_MEAN:
         if (leaf->type == DATA_FLOAT) {
+            /* exact within the block is not yet exact onto what came before, unless nothing did */
             if (stats->count > 1 && (!stats->sum_exact || value->count))
                 return false;
             value->value.f64 = value->count ? value->value.f64 + stats->sum.f64 : 0.0 + stats->sum.f64;
