@@ -15,7 +15,7 @@ void accept_stop(struct http_loop *loop);
 /* When a place may have become free. */
 void accept_resume(struct http_loop *loop);
 
-/* How many of the loop's connections had a request lately, for those that come. */
+/* Whether it had a request lately: the fewer of these a loop has, the rather it is given those that come. */
 #define ACCEPT_LATELY_NS 1000000000ULL
 static inline bool accept_asked_lately(const struct http_connection *connection, uint64_t now_ns)
 {

@@ -22,13 +22,9 @@ static void message(struct silt_sink *sink, struct silt_str level, struct silt_s
 {
 }
 
-static void error(struct silt_sink *sink, struct silt_str text)
-{
-}
-
 static enum silt_status end(struct silt_sink *sink)
 {
     return SILT_OK;
 }
 
-const struct silt_sink silent_sink = {.begin = begin, .series = series, .rows = rows, .message = message, .error = error, .end = end};
+const struct silt_sink silent_sink = {.begin = begin, .series = series, .rows = rows, .message = message, .end = end};

@@ -1,5 +1,6 @@
 /*
- * silent_sink.h - takes an answer that nobody reads: to be copied, with the calls in it that somebody does need.
+ * silent_sink.h - takes an answer that nobody reads: to be copied, with the calls in it that somebody does need. An error is always
+ * somebody's: that call is not there until it is given.
  */
 #ifndef SERVER_SILENT_SINK_H
 #define SERVER_SILENT_SINK_H
