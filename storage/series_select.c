@@ -370,7 +370,7 @@ bool series_index_select_is_short(struct series_index *index, uint32_t measureme
     uint64_t count = filter ? most_series(body, filter, &cost) : body->series_count;
     bool is_short = count <= most && cost <= SHORT_COST && (!filter || body->unposted <= SHORT_UNPOSTED);
     pthread_rwlock_unlock(&index->lock);
-    body_release(body);
+    index_let_go(index, body);
     return is_short;
 }
 
@@ -390,7 +390,7 @@ uint32_t series_index_tag_key_count(struct series_index *index, uint32_t measure
     pthread_rwlock_rdlock(&index->lock);
     count = string_set_count(&body->key_names);
     pthread_rwlock_unlock(&index->lock);
-    body_release(body);
+    index_let_go(index, body);
     return count;
 }
 
