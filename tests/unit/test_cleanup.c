@@ -3,15 +3,9 @@
  *
  * Series i of measurement m is `m,s=i`; its rows are at seconds FIRST .. LAST, so that one row group has them.
  */
-#include "silt/reader.h"
-#include "silt/storage.h"
-#include "silt/text.h"
 #include "storage/catalog.h"
 #include "tests/run_suite.h"
-#include "tests/store_fixture.h"
-#include "tests/wait_write.h"
-
-#include <check.h>
+#include "tests/store_rows.h"
 
 #define SECOND ((int64_t)1000000000)
 #define FIRST 100
@@ -59,11 +53,7 @@ static void write_series(unsigned from, unsigned to, int first, int last)
         }
     }
     struct silt_batch batch = {&layout, 1, rows, count, values, 0};
-    struct silt_write_report report;
-    enum silt_status durable;
-    struct silt_error err;
-    must(write_and_wait(storage, "d", "", &batch, arena, &report, &durable, &err), &err);
-    ck_assert_uint_eq(report.rejection_count, 0);
+    ck_assert_uint_eq(write_batch(&batch, "", arena).written, count);
     silt_arena_destroy(arena);
 }
 
@@ -96,27 +86,18 @@ static uint64_t series_count(void)
 static size_t row_count(void)
 {
     struct silt_error err;
-    struct silt_reader *reader;
-    struct silt_cursor *cursor;
-    struct silt_source *source = silt_storage_source(storage);
-    struct silt_arena *arena = silt_arena_create(NULL);
-    struct silt_series_set set;
+    struct reading r = reading_begin("m");
     struct silt_field field = {SILT_STR("v"), SILT_TYPE_INTEGER};
     size_t count = 0;
-    must(source->open(source, SILT_STR("d"), SILT_STR(""), SILT_TIME_MIN, SILT_TIME_MAX, &reader, &err), &err);
-    must(reader->ops->cursor_create(reader, NULL, &cursor, &err), &err);
-    must(reader->ops->series(reader, SILT_STR("m"), NULL, arena, &set, &err), &err);
-    for (size_t i = 0; i < set.count; i++) {
+    for (size_t i = 0; i < r.set.count; i++) {
         struct silt_rows rows;
-        must(reader->ops->cursor_seek(cursor, SILT_STR("m"), set.ids[i], &field, 1, SILT_TIME_MIN, SILT_TIME_MAX, false, &err), &err);
+        must(r.reader->ops->cursor_seek(r.cursor, SILT_STR("m"), r.set.ids[i], &field, 1, SILT_TIME_MIN, SILT_TIME_MAX, false, &err), &err);
         do {
-            must(reader->ops->cursor_next(cursor, &rows, &err), &err);
+            must(r.reader->ops->cursor_next(r.cursor, &rows, &err), &err);
             count += rows.count;
         } while (rows.count > 0);
     }
-    reader->ops->cursor_destroy(cursor);
-    reader->ops->release(reader);
-    silt_arena_destroy(arena);
+    reading_end(&r);
     return count;
 }
 

@@ -1,14 +1,8 @@
 /*
  * test_folders.c - a shard's folder that somebody removed is missed at the next start; one that was never made is not.
  */
-#include "silt/reader.h"
-#include "silt/storage.h"
-#include "silt/text.h"
 #include "tests/run_suite.h"
-#include "tests/store_fixture.h"
-#include "tests/wait_write.h"
-
-#include <check.h>
+#include "tests/store_rows.h"
 
 static enum silt_status try_open(struct silt_error *err)
 {
@@ -25,29 +19,13 @@ static void reopen(bool flush)
     must(try_open(&err), &err);
 }
 
-static void write_row(int64_t value)
-{
-    struct silt_arena *arena = silt_arena_create(NULL);
-    struct silt_field field = {SILT_STR("v"), SILT_TYPE_INTEGER};
-    struct silt_layout layout = {SILT_STR("m"), &field, 1};
-    struct silt_str text = SILT_STR("m,s=a");
-    struct silt_row row = {text, silt_hash(text.p, text.len), value, 0, 0, 0};
-    union silt_value values[1] = {{.i64 = value}};
-    struct silt_batch batch = {&layout, 1, &row, 1, values, 0};
-    struct silt_write_report report;
-    enum silt_status durable;
-    struct silt_error err;
-    must(write_and_wait(storage, "d", "", &batch, arena, &report, &durable, &err), &err);
-    silt_arena_destroy(arena);
-}
-
 static void setup(void)
 {
     struct silt_error err;
     make_folder();
     must(try_open(&err), &err);
     must(silt_storage_create_database(storage, SILT_STR("d"), SILT_STR(""), NULL, &err), &err);
-    write_row(1);
+    write_int("m,s=a", 1, 1);
 }
 
 static void remove_shards(void)
@@ -88,7 +66,7 @@ START_TEST(a_dropped_shard_is_not_missed)
     must(silt_storage_drop_shard(storage, 1, &err), &err);
     must(silt_storage_step(storage, &did, &err), &err);
     reopen(false);
-    write_row(2);
+    write_int("m,s=a", 2, 2);
     reopen(true);
     reopen(true);
 }

@@ -9,8 +9,7 @@
 #include "silt/text.h"
 #include "storage/catalog.h"
 #include "tests/run_suite.h"
-#include "tests/store_fixture.h"
-#include "tests/wait_write.h"
+#include "tests/store_rows.h"
 
 #include <check.h>
 #include <inttypes.h>
@@ -93,12 +92,7 @@ static bool write_hours(const char *series, int from, int to, int64_t extra)
         values[i].i64 = (int64_t)from * 60 + (int64_t)at + extra;
     }
     struct silt_batch batch = {&layout, 1, rows, count, values, 0};
-    struct silt_write_report report;
-    enum silt_status durable;
-    struct silt_error err;
-    must(write_and_wait(storage, "d", "", &batch, arena, &report, &durable, &err), &err);
-    ck_assert_int_eq(durable, SILT_OK);
-    bool all = report.rejection_count == 0;
+    bool all = write_batch(&batch, "", arena).rejection_count == 0;
     silt_arena_destroy(arena);
     return all;
 }

@@ -6,11 +6,7 @@
 #include "storage/storage_internal.h"
 #include "tests/fault_vfs.h"
 #include "tests/run_suite.h"
-#include "tests/store_fixture.h"
-#include "tests/wait_write.h"
-
-#include <check.h>
-#include <stdlib.h>
+#include "tests/store_rows.h"
 
 static struct vfs *vfs;
 
@@ -26,22 +22,6 @@ static void open_store(void)
     fixture_open(&options);
 }
 
-static void write_row(int i)
-{
-    struct silt_field field = {SILT_STR("v"), SILT_TYPE_INTEGER};
-    struct silt_layout layout = {SILT_STR("m"), &field, 1};
-    struct silt_row row = {SILT_STR("m"), silt_hash("m", 1), i, 0, 0, 0};
-    union silt_value value = {.i64 = i};
-    struct silt_batch batch = {&layout, 1, &row, 1, &value, 0};
-    struct silt_arena *arena = silt_arena_create(NULL);
-    struct silt_write_report report;
-    enum silt_status durable;
-    struct silt_error err;
-
-    must(write_and_wait(storage, "d", "", &batch, arena, &report, &durable, &err), &err);
-    silt_arena_destroy(arena);
-}
-
 static void setup(void)
 {
     struct silt_error err;
@@ -49,7 +29,7 @@ static void setup(void)
     vfs = fault_vfs_create(1);
     open_store();
     must(silt_storage_create_database(storage, SILT_STR("d"), SILT_STR(""), NULL, &err), &err);
-    write_row(1);
+    write_int("m", 1, 1);
 }
 
 static void teardown(void)
@@ -115,7 +95,7 @@ START_TEST(a_change_that_fails_is_an_error)
     bool failed = true;
 
     for (uint64_t nth = 1; failed; nth++) {
-        write_row((int)nth); /* there is something to flush */
+        write_int("m", (silt_time)nth, 1); /* there is something to flush */
         must(silt_storage_flush(storage, &err), &err);
         must(silt_storage_compact_all(storage, &err), &err);
         fault_vfs_fail_at(vfs, nth, SILT_NO_SPACE);
