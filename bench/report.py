@@ -242,7 +242,7 @@ def show(run):
             made = table(figures, mode, metric)
             if made:
                 print("\n### %s\n%s" % (mode, made))
-    for axis in ("rows", "series", "range", "connections"):
+    for axis in ("rows", "series", "range", "connections", "seconds"):
         first = next((f for f in figures if f["mode"] == "growth" and f["case"].startswith(axis + ":")), None)
         if first:
             known = ("mode", "case", "server", "repetition", "point")

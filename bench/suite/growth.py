@@ -11,6 +11,7 @@ SERIES = (1000, 10000, 100000, 1000000)
 RANGE_STEPS = 40000
 RANGE_WINDOWS = (36, 360, 3600, 36000)  # steps that a query covers
 CONNECTIONS = (1, 10, 100, 1000)
+REFRESHED = (60, 3600, 43200)  # seconds that a panel shows; the first is its newest window alone
 SECONDS = 3
 REQUESTS, QUERY_SECONDS = 100, 2
 LAP_STEPS = 1000  # rows are sent again with later times: a lap of bodies is all the loader holds
@@ -109,7 +110,23 @@ def connections(context):
                 write_p99_ms=written["p99_ms"], **memory.figures())
 
 
-AXES = {"rows": rows, "series": series, "range": range_, "connections": connections}
+def seconds(context):
+    """A panel's query over its newest window and over all: the difference is what keeping closed windows could save."""
+    with servers.Silt() as peer:
+        hosts, length = 1000, REFRESHED[-1]
+        clients.load(peer, hosts=hosts, steps=length // queries.STEP)
+        peer.rest()
+        peer.restart()
+        for wanted in REFRESHED:
+            covered = (queries.some_hosts(1, hosts), length - wanted, length)
+            add(context, "seconds", wanted, **ask(
+                context, peer,
+                five_fields_1m=queries.single_groupby(5, *covered).influxql,
+                one_field_1m=queries.single_groupby(1, *covered).influxql,
+                mean_hosts_1h="SELECT mean(usage_user) FROM cpu WHERE %s GROUP BY time(1h)" % queries.between(*covered[1:])))
+
+
+AXES = {"rows": rows, "series": series, "range": range_, "connections": connections, "seconds": seconds}
 
 
 def measure(context, case):

@@ -59,6 +59,21 @@ def cold(context, peer, query):
     return {"cold_ms": first["p50_ms"]}
 
 
+def time_all(context, peer, case, asked):
+    """[(query, figures)]; and the most memory, of what all three servers are asked and of the rest."""
+    found = []
+    for which, shared in (("asked of all", True), ("not of victoria-metrics", False)):
+        wanted = [query for query in asked if bool(query.promql) == shared]
+        if not wanted:
+            continue
+        with process.PeakMemory(peer.pid) as memory:
+            for query in wanted:
+                took = time_query(context, peer, query)
+                found.append((query, {name: took[name] for name in ("p50_ms", "p99_ms", "requests", "bytes")}))
+        context.results.add("query memory", "%s: %s" % (case, which), peer.name, **memory.figures())
+    return found
+
+
 def timed(context, case):
     options, make = QUERIES[case]
     options = options_of(context, options)
@@ -67,17 +82,7 @@ def timed(context, case):
         to_time = answers.compare(peers, asked, context.results, "queries", case)
         for peer in peers:
             with context.attempt("queries %s, %s" % (case, peer.name)), peer.alone(peers):
-                found = []
-                for which, shared in (("asked of all", True), ("not of victoria-metrics", False)):
-                    wanted = [q for q in to_time[peer.name] if bool(q.promql) == shared]
-                    if not wanted:
-                        continue
-                    with process.PeakMemory(peer.pid) as memory:
-                        for query in wanted:
-                            took = time_query(context, peer, query)
-                            found.append((query, {"p50_ms": took["p50_ms"], "p99_ms": took["p99_ms"], "requests": took["requests"],
-                                                  "bytes": took["bytes"]}))
-                    context.results.add("query memory", "%s: %s" % (case, which), peer.name, **memory.figures())
+                found = time_all(context, peer, case, to_time[peer.name])
                 if case == STREAMED and peer.influx:
                     stream(context, peer, case, options["hosts"], options["steps"])
                 for query, figures in found:
