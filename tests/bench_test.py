@@ -24,7 +24,7 @@ import report  # noqa: E402
 import run  # noqa: E402
 
 SCALE = "0.0005"
-CASES = "cpu-100;gzip;late;series;1;8 connections;dashboard;lines;sheets;rows;range;connections"  # of the others only the kind differs
+CASES = "cpu-100;gzip;late;series;1;8 connections;dashboard;lines;sheets;rows;range;connections;seconds"  # of the others only the kind differs
 LINES = "cpu,host=a v=1 1700000000000000000\ncpu,host=a v=2.5,w=3i 1700000010000000000\n"
 CSV = "timestamp,value\n2020-01-01 00:00:00,1.5\n2020-01-01 00:05:00,2\n"
 

@@ -113,7 +113,7 @@ def connections(context):
 def seconds(context):
     """A panel's query over its newest window and over all: the difference is what keeping closed windows could save."""
     with servers.Silt() as peer:
-        hosts, length = 1000, REFRESHED[-1]
+        hosts, length = context.size(1000, 10), REFRESHED[-1]
         clients.load(peer, hosts=hosts, steps=length // queries.STEP)
         peer.rest()
         peer.restart()
