@@ -107,7 +107,7 @@ void http_post(struct http_loop *loop, struct http_message *message)
 
     do
         message->next = latest;
-    while (!atomic_compare_exchange_weak_explicit(&loop->messages, &latest, message, memory_order_release,
+    while (!atomic_compare_exchange_weak_explicit(&loop->messages, &latest, message, memory_order_acq_rel,
                                                   memory_order_relaxed));
     if (!latest)
         h2o_multithread_send_message(&loop->receiver, &loop->wake);
@@ -116,7 +116,7 @@ void http_post(struct http_loop *loop, struct http_message *message)
 /* All that were posted, the earliest first. */
 static struct http_message *take_messages(struct http_loop *loop)
 {
-    struct http_message *latest = atomic_exchange_explicit(&loop->messages, NULL, memory_order_acquire), *earliest = NULL;
+    struct http_message *latest = atomic_exchange_explicit(&loop->messages, NULL, memory_order_acq_rel), *earliest = NULL;
 
     while (latest) {
         struct http_message *before = latest->next;
@@ -127,7 +127,8 @@ static struct http_message *take_messages(struct http_loop *loop)
     return earliest;
 }
 
-/* The message that woke is free again before its loop's list is taken: whoever then begins a new list sends it anew. */
+/* The message that woke is free again before its loop's list is taken: whoever then begins a new list sees that it is, and sends
+ * it anew. */
 static void on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 {
     struct http_loop *loop = H2O_STRUCT_FROM_MEMBER(struct http_loop, receiver, receiver);
