@@ -214,7 +214,7 @@ def around(body, other):
 
 
 def main():
-    parser = argparse.ArgumentParser(add_help=False, usage=__doc__)
+    parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--queries", type=int, default=4000)

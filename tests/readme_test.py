@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""readme_test.py - the sessions in README.md and the pages of docs/ for users, each page against a fresh siltd: every command must print what stands under it. A command
-followed by lines that begin with `> ` is a session in the shell: those lines are typed in a terminal (tmux).
+"""readme_test.py - the sessions in README.md and the pages of docs/ for users, each page against a fresh siltd: every command must print
+what stands under it. A command followed by lines that begin with `> ` is a session in the shell: those lines are typed in a terminal
+(tmux). And what files and programs of the project all pages name is there.
 
     tests/readme_test.py --record     writes what the shell's sessions look like now into the pages
 """
@@ -131,8 +132,33 @@ def check_tour():
     return passed, len(missing), 0
 
 
+def check_programs():
+    """Each file of script/, tests/ and bench/ that a page names is there, and may be run if it is a program."""
+    passed, wrong = 0, []
+    for path in ["README.md"] + sorted(glob.glob("docs/**/*.md", root_dir=live.ROOT, recursive=True)):
+        with open(os.path.join(live.ROOT, path), encoding="utf-8") as f:
+            names = re.findall(r"(?<![\w/.-])(?:script|tests|bench)/[\w./*-]*[\w*]", f.read())
+        for name in sorted(set(names)):
+            if re.search(r"[A-Z]{2}", name):  # tests/fuzz/corpus/TARGET.tar.gz: any of them
+                continue
+            found = glob.glob(os.path.join(live.ROOT, name))
+            if not found or any(is_program(file) and not os.access(file, os.X_OK) for file in found):
+                wrong.append("%s: %s is not there, or no program" % (path, name))
+            passed += 1
+    for text in wrong:
+        print(text)
+    return passed - len(wrong), len(wrong), 0
+
+
+def is_program(path):
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as f:
+        return f.read(2) == b"#!"
+
+
 def main():
-    counts = [check_page(page) for page in PAGES] + [check_tour()]
+    counts = [check_page(page) for page in PAGES] + [check_tour(), check_programs()]
     passed, failed, skipped = (sum(part[i] for part in counts) for i in range(3))
     print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
     return 1 if failed else 0

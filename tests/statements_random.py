@@ -146,7 +146,7 @@ class Run:
 
 
 def main():
-    parser = argparse.ArgumentParser(add_help=False, usage=__doc__)
+    parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--statements", type=int, default=2000)
