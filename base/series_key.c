@@ -18,8 +18,7 @@ static bool is_escapable(char c)
     return c == ',' || c == ' ' || c == '=';
 }
 
-/* The text without its escapes: itself when it has none. */
-static struct silt_str unescape(struct silt_str text, struct silt_arena *arena)
+struct silt_str silt_series_key_unescape(struct silt_str text, struct silt_arena *arena)
 {
     const char *slash = text.len ? memchr(text.p, '\\', text.len) : NULL;
     if (!slash)
@@ -33,6 +32,14 @@ static struct silt_str unescape(struct silt_str text, struct silt_arena *arena)
         out[len++] = text.p[i];
     }
     return (struct silt_str){out, len};
+}
+
+struct silt_str silt_series_key_measurement(struct silt_str key)
+{
+    size_t len = 0;
+    while (len < key.len && !(key.p[len] == ',' && len > 0 && key.p[len - 1] != '\\'))
+        len++;
+    return (struct silt_str){key.p, len};
 }
 
 static int compare_tags(const void *a, const void *b)
@@ -105,10 +112,10 @@ const char *silt_series_key_parse(struct silt_str text, struct silt_arena *arena
         list[count++].value = (struct silt_str){p + start, i - start};
     }
 
-    *measurement = unescape(name, arena);
+    *measurement = silt_series_key_unescape(name, arena);
     for (size_t j = 0; j < count; j++) {
-        list[j].key = unescape(list[j].key, arena);
-        list[j].value = unescape(list[j].value, arena);
+        list[j].key = silt_series_key_unescape(list[j].key, arena);
+        list[j].value = silt_series_key_unescape(list[j].value, arena);
     }
     sort_tags(list, count);
     for (size_t j = 1; j < count; j++)

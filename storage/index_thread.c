@@ -14,7 +14,6 @@
 
 #include "silt/text.h"
 
-#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,6 +71,7 @@ void index_map_measurement(struct database *database, uint32_t measurement, uint
 struct apply {
     struct silt_storage *storage;
     struct database *database;
+    struct silt_arena *arena;    /* of the record */
     struct silt_str measurement; /* of the record's last series, as its key has it: it is known to be put */
 };
 
@@ -96,36 +96,13 @@ static enum silt_status stored_measurement(struct apply *apply, struct silt_str 
     return catalog_put_measurement(apply->storage->catalog, database->id, map->stored_id, name, err);
 }
 
-/* The measurement of a canonical series key, with its escapes. */
-static struct silt_str key_measurement(struct silt_str key)
-{
-    size_t len = 0;
-    while (len < key.len && key.p[len] != ',')
-        len += key.p[len] == '\\' && len + 1 < key.len ? 2 : 1;
-    return (struct silt_str){key.p, len};
-}
-
-static struct silt_str unescaped(struct silt_str measurement, char *room)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < measurement.len; i++) {
-        char next = i + 1 < measurement.len ? measurement.p[i + 1] : '\0';
-        if (measurement.p[i] == '\\' && (next == ',' || next == ' ' || next == '='))
-            i++;
-        room[len++] = measurement.p[i];
-    }
-    return (struct silt_str){room, len};
-}
-
 static enum silt_status apply_series(struct apply *apply, const struct record_definition *definition, struct silt_error *err)
 {
-    struct silt_str escaped = key_measurement(definition->text);
+    struct silt_str escaped = silt_series_key_measurement(definition->text);
     enum silt_status rc = SILT_OK;
     if (!silt_str_equal(escaped, apply->measurement)) {
-        char *room = silt_malloc(escaped.len + 1);
         uint32_t measurement;
-        rc = stored_measurement(apply, unescaped(escaped, room), &measurement, err);
-        free(room);
+        rc = stored_measurement(apply, silt_series_key_unescape(escaped, apply->arena), &measurement, err);
         apply->measurement = escaped;
     }
     return rc == SILT_OK ? catalog_put_series(apply->storage->catalog, apply->database->id, definition->series, definition->text, err)
@@ -137,7 +114,7 @@ static enum silt_status apply_definition(void *arg, uint32_t database_id, const 
 {
     struct apply *apply = arg;
     struct catalog *catalog = apply->storage->catalog;
-    uint32_t measurement;
+    uint32_t measurement = 0;
     (void)database_id;
     if (definition->what == 'S')
         return apply_series(apply, definition, err);
@@ -154,7 +131,7 @@ static enum silt_status apply_delete(struct apply *apply, const struct record_de
     enum silt_status rc = SILT_OK;
     if (what->flags & RECORD_REMOVE)
         rc = catalog_drop_series(apply->storage->catalog, apply->database->id, what->series, err);
-    uint32_t measurement;
+    uint32_t measurement = 0;
     if (rc == SILT_OK && (what->flags & RECORD_FREE_TYPES)
         && (rc = stored_measurement(apply, what->measurement, &measurement, err)) == SILT_OK)
         rc = catalog_drop_types(apply->storage->catalog, apply->database->id, measurement, err);
@@ -181,7 +158,9 @@ static enum silt_status apply_item(struct silt_storage *storage, const struct lo
         return SILT_OK;
     enum silt_status rc;
     if (record_kind(bytes, len) == RECORD_DEFINE) {
+        apply.arena = silt_arena_create(NULL);
         rc = record_each_definition(bytes, len, apply_definition, &apply, err);
+        silt_arena_destroy(apply.arena);
     } else {
         struct record_delete what;
         rc = record_get_delete(bytes, len, &what, err);

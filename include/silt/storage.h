@@ -150,6 +150,10 @@ const char *silt_series_key_parse(struct silt_str text, struct silt_arena *arena
 /* The canonical series key of parts that are sorted by tag key. In the arena. */
 struct silt_str silt_series_key_make(struct silt_str measurement, const struct silt_tag *tags, size_t tag_count,
                                      struct silt_arena *arena);
+/* The measurement of a canonical series key, still with its escapes; borrowed from the key. */
+struct silt_str silt_series_key_measurement(struct silt_str key);
+/* A part of a key without its escapes: itself when it has none, else in the arena. */
+struct silt_str silt_series_key_unescape(struct silt_str part, struct silt_arena *arena);
 
 /* ---------------------------------------------------------------- databases, policies, shards */
 

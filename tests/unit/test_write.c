@@ -3,6 +3,7 @@
  */
 #include "silt/reader.h"
 #include "silt/storage.h"
+#include "storage/catalog.h"
 #include "storage/shard.h"
 #include "tests/run_suite.h"
 #include "tests/store_rows.h"
@@ -198,6 +199,45 @@ START_TEST(many_new_series_have_to_wait)
 }
 END_TEST
 
+static enum silt_status list_name(void *arg, uint32_t database_id, uint32_t measurement, struct silt_str name, struct silt_error *err)
+{
+    char *list = arg;
+    (void)database_id;
+    (void)measurement;
+    (void)err;
+    sprintf(list + strlen(list), "%.*s;", SILT_FMT(name));
+    return SILT_OK;
+}
+
+/* A backslash before another one stands for itself; the comma after it is escaped all the same. */
+START_TEST(names_with_backslashes_are_stored_as_they_are)
+{
+    static const struct silt_field field = {{"v", 1}, SILT_TYPE_INTEGER};
+    const struct silt_policy_change none = {0};
+    struct silt_layout layout = {SILT_STR("a\\,b"), &field, 1};
+    struct silt_str key = SILT_STR("a\\\\,b,h=x");
+    struct silt_row row = {.series = key, .series_hash = silt_hash(key.p, key.len), .time = 1};
+    union silt_value value = {.i64 = 1};
+    struct silt_batch batch = {&layout, 1, &row, 1, &value, 0};
+    struct silt_arena *arena = silt_arena_create(NULL);
+    struct silt_write_report report;
+    struct catalog *catalog;
+    char path[100], names[100] = "";
+    enum silt_status durable;
+    struct silt_error err;
+
+    must(silt_storage_create_database(storage, SILT_STR("d"), SILT_STR("p"), &none, &err), &err);
+    must(write_and_wait(storage, "d", "", &batch, arena, &report, &durable, &err), &err);
+    close_store(true);
+    snprintf(path, sizeof(path), "%s/meta.sqlite", folder);
+    must(catalog_open(path, &catalog, &err), &err);
+    must(catalog_measurements(catalog, list_name, names, &err), &err);
+    catalog_close(catalog);
+    ck_assert_str_eq(names, "a\\,b;");
+    silt_arena_destroy(arena);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("write");
@@ -207,6 +247,7 @@ int main(void)
     tcase_add_test(tc, measurements_in_turn_keep_their_order);
     tcase_add_test(tc, few_series_fill_a_generation_early);
     tcase_add_test(tc, many_new_series_have_to_wait);
+    tcase_add_test(tc, names_with_backslashes_are_stored_as_they_are);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
