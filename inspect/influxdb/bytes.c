@@ -31,6 +31,17 @@ void influx_damaged(struct influx_log *log, const char *path, uint64_t offset, c
     fprintf(stderr, "DAMAGED %s at byte %" PRIu64 ": %s\n", path, offset, text);
 }
 
+bool influx_split_key(struct silt_str key, struct silt_str *series, struct silt_str *field)
+{
+    const struct silt_str separator = SILT_STR("#!~#");
+    const char *at = memmem(key.p, key.len, separator.p, separator.len);
+    if (!at || at + separator.len == key.p + key.len)
+        return false;
+    *series = (struct silt_str){key.p, (size_t)(at - key.p)};
+    *field = (struct silt_str){at + separator.len, key.len - series->len - separator.len};
+    return true;
+}
+
 enum silt_status influx_map(const char *path, const uint8_t **bytes, size_t *len, struct silt_error *err)
 {
     struct stat st;

@@ -8,7 +8,8 @@
 
 #include "silt/base.h"
 
-#define INFLUX_SEPARATOR "#!~#" /* in a key, between the series key and the field's name */
+/* A key is a series key, #!~# and the field's name. False: it has no field. */
+bool influx_split_key(struct silt_str key, struct silt_str *series, struct silt_str *field);
 
 struct influx_bytes {
     const uint8_t *p, *end;

@@ -132,18 +132,6 @@ void influx_scan_free(struct influx_scan *scan)
     *scan = (struct influx_scan){0};
 }
 
-/* Where a key's series ends; false: it has no field. */
-static bool split(struct silt_str key, struct silt_str *series, struct silt_str *field)
-{
-    const size_t separator = strlen(INFLUX_SEPARATOR);
-    const char *at = memmem(key.p, key.len, INFLUX_SEPARATOR, separator);
-    if (!at)
-        return false;
-    *series = (struct silt_str){key.p, (size_t)(at - key.p)};
-    *field = (struct silt_str){at + separator, key.len - series->len - separator};
-    return true;
-}
-
 /* The file's next key into keys[index]; what is wrong with the index ends the file. */
 static void advance(struct influx_scan *scan, size_t index)
 {
@@ -165,7 +153,7 @@ static void advance(struct influx_scan *scan, size_t index)
             return;
         }
         scan->offsets[index] = key->next;
-        if (split(key->key, &series, &field))
+        if (influx_split_key(key->key, &series, &field))
             return;
         influx_damaged(scan->log, file->path, offset, "a key without a field: %.*s", SILT_FMT(key->key));
         before = key->key;
@@ -197,7 +185,7 @@ static bool least(struct influx_scan *scan, struct silt_str *out)
         *out = scan->keys[i].key;
         found = true;
     }
-    while (scan->wal_at < wal->count && !split(wal->keys[scan->wal_at].key, &series, &field))
+    while (scan->wal_at < wal->count && !influx_split_key(wal->keys[scan->wal_at].key, &series, &field))
         scan->wal_at++;
     if (scan->wal_at < wal->count && (!found || silt_str_compare(wal->keys[scan->wal_at].key, *out) < 0)) {
         *out = wal->keys[scan->wal_at].key;
@@ -241,7 +229,7 @@ bool influx_scan_next(struct influx_scan *scan)
         begin(scan);
     scan->field_count = 0;
     while (least(scan, &key)) {
-        split(key, &series, &name);
+        influx_split_key(key, &series, &name);
         if (scan->field_count == 0)
             scan->series = series;
         else if (!silt_str_equal(scan->series, series))

@@ -5,6 +5,8 @@
  */
 #include "inspect/influxdb/shard_types.h"
 
+#include "silt/storage.h"
+
 #include <stdlib.h>
 
 #define TYPES ((unsigned)SILT_TYPE_BOOLEAN + 1)
@@ -21,19 +23,12 @@ struct table {
     size_t count; /* a power of two, at least half of them free */
 };
 
-/* The measurement goes to the first comma that is not escaped. */
 static bool split(struct silt_str key, struct silt_str *measurement, struct silt_str *field)
 {
-    const size_t separator = strlen(INFLUX_SEPARATOR);
-    const char *at = memmem(key.p, key.len, INFLUX_SEPARATOR, separator);
-    size_t len = 0, series = at ? (size_t)(at - key.p) : 0;
-
-    if (!at || series + separator == key.len)
+    struct silt_str series;
+    if (!influx_split_key(key, &series, field))
         return false;
-    while (len < series && (key.p[len] != ',' || (len > 0 && key.p[len - 1] == '\\')))
-        len++;
-    *measurement = (struct silt_str){key.p, len};
-    *field = (struct silt_str){at + separator, key.len - series - separator};
+    *measurement = silt_series_key_measurement(series);
     return true;
 }
 

@@ -40,11 +40,11 @@ static const char *parse_lines(struct influx_tombstones *out)
     while (at < end) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
         line_end = line_end ? line_end : end;
-        size_t len = (size_t)(line_end - at);
-        if (len && !memmem(at, len, INFLUX_SEPARATOR, strlen(INFLUX_SEPARATOR)))
+        struct silt_str key = {at, (size_t)(line_end - at)}, series, field;
+        if (key.len && !influx_split_key(key, &series, &field))
             return "neither tombstones of a known version nor keys";
-        if (len)
-            add(out, &capacity, (struct silt_str){at, len}, INT64_MIN, INT64_MAX);
+        if (key.len)
+            add(out, &capacity, key, INT64_MIN, INT64_MAX);
         at = line_end + 1;
     }
     return NULL;

@@ -139,16 +139,14 @@ static union silt_value take_value(struct influx_wal *wal, enum silt_type type, 
 /* NULL, or why no write can have made such a key. */
 static const char *check_name(struct influx_wal *wal, struct silt_str name)
 {
-    struct silt_str key, measurement;
+    struct silt_str series, field, key, measurement;
     struct silt_tag *tags;
     size_t tag_count;
-    const char *separator = memmem(name.p, name.len, INFLUX_SEPARATOR, strlen(INFLUX_SEPARATOR));
 
-    if (!separator || separator + strlen(INFLUX_SEPARATOR) == name.p + name.len)
+    if (!influx_split_key(name, &series, &field))
         return "a key without a field";
     silt_arena_reset(wal->parsed);
-    return silt_series_key_parse((struct silt_str){name.p, (size_t)(separator - name.p)}, wal->parsed, &key,
-                                 &measurement, &tags, &tag_count);
+    return silt_series_key_parse(series, wal->parsed, &key, &measurement, &tags, &tag_count);
 }
 
 static const char *check_key(struct influx_wal *wal, struct silt_str name, enum silt_type type)
