@@ -19,8 +19,8 @@ import live
 sys.path.insert(0, os.path.join(live.ROOT, "tests", "shell"))
 import terminal  # noqa: E402
 
-PAGES = ("README.md", "docs/shell.md", "docs/getting-started.md", "docs/operations.md", "docs/migrating.md", "docs/http_api.md")
-
+PAGES = ("README.md", "docs/shell.md", "docs/getting-started.md", "docs/operations.md", "docs/migrating.md", "docs/http_api.md", "docs/access.md")
+SETTINGS = {"docs/access.md": {"SILT_HTTP_AUTH_ENABLED": "true"}}
 
 # What the server at http://old:8086 has, where a page speaks of one.
 OLD_LINES = """cpu,host=web1 usage=12.5,cores=8i 1577836800000000000
@@ -83,7 +83,7 @@ def check_page(page):
     if "http://old:8086" in text and not old:
         return 0, 0, len(session)
     programs = os.path.dirname(os.path.abspath(live.siltd_path()))
-    with old or contextlib.nullcontext(), live.start_siltd() as server, tempfile.TemporaryDirectory(prefix="silt-readme-") as home:
+    with old or contextlib.nullcontext(), live.start_siltd(env=SETTINGS.get(page)) as server, tempfile.TemporaryDirectory(prefix="silt-readme-") as home:
         env = dict(os.environ, SILT_PORT=str(server.port), HOME=home, LANG="C.UTF-8", PATH=programs + ":" + os.environ["PATH"])
         for command, want in session:
             if re.search(r"^> ", want, re.M):
