@@ -29,8 +29,8 @@ struct compiled {
     int64_t warm_up_need;
     bool walks_windows; /* a transformation of windows is among the fields, also one that needs no warm-up */
     size_t call_count; /* functions of functions.h, not mathematical ones */
-    /* while checking: */
     bool has_wildcard; /* or a pattern for names: what it shows follows from which series there are */
+    /* while checking: */
     bool has_distinct, has_auxiliary, only_selectors, allow_wildcard;
     const char *top_bottom;
 };
