@@ -54,14 +54,6 @@ void cleanup_deinit(struct silt_storage *storage)
 
 /* ---------------------------------------------------------------- jobs; change_lock is held */
 
-static void kick(struct silt_storage *storage)
-{
-    pthread_mutex_lock(&storage->upkeep_mutex);
-    storage->cleanup_kicks++;
-    pthread_cond_broadcast(&storage->upkeep_cond);
-    pthread_mutex_unlock(&storage->upkeep_mutex);
-}
-
 static void add_shards_locked(struct cleanup_jobs *jobs, struct shard *const *shards, size_t count)
 {
     if (count == 0)
@@ -86,13 +78,12 @@ static void suspect(struct silt_storage *storage, struct database *database, con
 static void open_job(struct silt_storage *storage, struct database *awaited_of)
 {
     struct cleanup *cleanup = &storage->cleanup;
-    storage->drops_open++;
     pthread_mutex_lock(&cleanup->lock);
-    cleanup->jobs.marked++;
+    cleanup->jobs.marked = true;
     if (awaited_of)
         awaited_of->owed = ++cleanup->jobs.ticket;
     pthread_mutex_unlock(&cleanup->lock);
-    kick(storage);
+    upkeep_kick(storage, UPKEEP_CLEANUP);
 }
 
 void cleanup_shards(struct silt_storage *storage, struct shard *const *shards, size_t count, struct database *awaited_of)
@@ -120,7 +111,7 @@ void cleanup_database(struct silt_storage *storage, struct database *database, s
     jobs->databases = silt_realloc(jobs->databases, (jobs->database_count + 1) * sizeof(*jobs->databases));
     jobs->databases[jobs->database_count++] = database;
     pthread_mutex_unlock(&storage->cleanup.lock);
-    kick(storage);
+    upkeep_kick(storage, UPKEEP_CLEANUP);
 }
 
 /* ---------------------------------------------------------------- shards; no lock is held from here on */
@@ -185,18 +176,19 @@ static enum silt_status clean_series(struct silt_storage *storage, struct databa
 }
 
 /* The mark in the catalog stays while a job is open, and when something went wrong. */
-static enum silt_status close_jobs(struct silt_storage *storage, const struct cleanup_jobs *jobs, enum silt_status rc,
-                                   struct silt_error *err)
+static enum silt_status close_jobs(struct silt_storage *storage, uint64_t marked_seq, enum silt_status rc, struct silt_error *err)
 {
     if (rc == SILT_OK) /* or the index thread would make the mark after it was taken back */
-        rc = index_apply_through(storage, jobs->marked_seq, err);
+        rc = index_apply_through(storage, marked_seq, err);
     pthread_mutex_lock(&storage->change_lock);
     if (rc != SILT_OK) {
         storage->drops_left = true;
         storage->drops_retry_ns = silt_clock_monotonic_ns() + RETRY_NS;
     }
-    storage->drops_open -= jobs->marked;
-    if (storage->drops_open == 0 && !storage->drops_left)
+    pthread_mutex_lock(&storage->cleanup.lock);
+    bool none_open = !storage->cleanup.jobs.marked; /* none since these were taken */
+    pthread_mutex_unlock(&storage->cleanup.lock);
+    if (none_open && !storage->drops_left)
         rc = catalog_set_lonely(storage->catalog, false, err);
     pthread_mutex_unlock(&storage->change_lock);
     return rc;
@@ -271,13 +263,13 @@ enum silt_status cleanup_step(struct silt_storage *storage, bool *did, struct si
     for (size_t i = 0; i < jobs.shard_count; i++)
         first_error(&rc, clean_shard(storage, jobs.shards[i], &late), err, &late);
     free_shards(jobs.shards, jobs.shard_count);
-    if (jobs.marked > 0) {
+    if (jobs.marked) {
         size_t count;
         struct database **databases = all_databases(storage, &count);
         for (size_t d = 0; d < count; d++)
             first_error(&rc, clean_series(storage, databases[d], jobs.ticket, did, &late), err, &late);
         release_databases(databases, count);
-        first_error(&rc, close_jobs(storage, &jobs, rc, &late), err, &late);
+        first_error(&rc, close_jobs(storage, jobs.marked_seq, rc, &late), err, &late);
     }
     for (size_t i = 0; i < jobs.database_count; i++)
         first_error(&rc, clean_database(storage, jobs.databases[i], &late), err, &late);

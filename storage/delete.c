@@ -69,7 +69,7 @@ static enum silt_status carry_out(struct silt_storage *storage, struct database 
     log_item_release(item);
     if (rc == SILT_OK && (what->flags & RECORD_SUSPECT))
         cleanup_series(storage, database, what->series, seq);
-    upkeep_kick(storage, true, false);
+    upkeep_kick(storage, UPKEEP_FLUSH);
     return rc;
 }
 

@@ -18,7 +18,6 @@
 /* From here on when the rows make row groups, or much of the log would have to be read at a start. */
 #define AGE_MS_MIN ((uint64_t)600 * 1000)
 #define LOG_SEGMENTS_MIN 8u
-#define LOG_SEGMENTS_MAX 32u /* what is still in memory of older ones is flushed: a start would have to read the log from there on */
 
 /* Row groups of one series. */
 static enum silt_status write_series(struct tsm_writer *writer, const struct memtable *mt, silt_series_id id,
@@ -268,7 +267,7 @@ enum silt_status flush_step(struct silt_storage *storage, bool all, bool *did, s
     enum silt_status rc = SILT_OK;
     bool flushed = false;
     size_t count = all_shards(storage, &shards), largest = 0;
-    uint64_t now_ms = silt_clock_monotonic_ns() / 1000000, old_seq = wal_seq_behind(storage->wal, LOG_SEGMENTS_MAX);
+    uint64_t now_ms = silt_clock_monotonic_ns() / 1000000, old_seq = wal_seq_behind(storage->wal, FLUSH_LOG_SEGMENTS_MAX);
     uint64_t oldish_seq = wal_seq_behind(storage->wal, LOG_SEGMENTS_MIN);
     size_t used = atomic_load_explicit(&storage->memtable_budget.used_bytes, memory_order_relaxed);
     for (size_t i = 0; i < count; i++)

@@ -29,11 +29,12 @@ void silt_storage_options_init(struct silt_storage_options *options)
 
 /* ---------------------------------------------------------------- background */
 
-void upkeep_kick(struct silt_storage *storage, bool flush, bool compact)
+void upkeep_kick(struct silt_storage *storage, unsigned work)
 {
     pthread_mutex_lock(&storage->upkeep_mutex);
-    storage->flush_kicks += flush;
-    storage->compact_kicks += compact;
+    storage->flush_kicks += (work & UPKEEP_FLUSH) != 0;
+    storage->compact_kicks += (work & UPKEEP_COMPACT) != 0;
+    storage->cleanup_kicks += (work & UPKEEP_CLEANUP) != 0;
     pthread_cond_broadcast(&storage->upkeep_cond);
     pthread_mutex_unlock(&storage->upkeep_mutex);
 }
@@ -95,7 +96,7 @@ static void *run_flusher(void *arg)
         atomic_store(&storage->flush_wanted, false);
         report("a flush failed", rc, &err, &failing);
         if (did)
-            upkeep_kick(storage, false, true);
+            upkeep_kick(storage, UPKEEP_COMPACT);
         else
             trim_log(storage);
         if (rc != SILT_OK)
@@ -290,7 +291,7 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     }
     if (options->index_bytes_max) /* what is there already is never refused */
         silt_budget_set_limit(&storage->index_budget, options->index_bytes_max);
-    upkeep_kick(storage, true, true);
+    upkeep_kick(storage, UPKEEP_FLUSH | UPKEEP_COMPACT);
     *out = storage;
     return SILT_OK;
 }

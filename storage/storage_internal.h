@@ -142,7 +142,7 @@ struct cleanup_jobs { /* cleanup.c */
     size_t shard_count;
     struct database **databases;
     size_t database_count;
-    size_t marked;       /* jobs that the mark in the catalog stands for */
+    bool marked;         /* there is one that the mark in the catalog stands for */
     uint64_t ticket;     /* of the last statement that somebody may wait for */
     uint64_t marked_seq; /* the last record that makes the mark */
 };
@@ -176,8 +176,7 @@ struct silt_storage {
 
     pthread_mutex_t change_lock;
     pthread_mutex_t folders_lock; /* notes of folders are made, or a snapshot is taken */
-    size_t drops_open;       /* under change_lock: deletes and drops whose series without points are still looked for */
-    bool drops_left;         /* under change_lock: an earlier run had some open, or a search failed */
+    bool drops_left;         /* under change_lock: an earlier run had cleanup jobs open, or a search failed */
     uint64_t drops_retry_ns; /* under change_lock: monotonic; then all series are looked at */
     pthread_rwlock_t meta_lock; /* guards this group: */
     struct database **databases; /*   in creation order */
@@ -295,11 +294,14 @@ void index_map_measurement(struct database *database, uint32_t measurement, uint
 
 /* ---------------------------------------------------------------- flush.c, compact.c */
 
+/* What is still in memory of older segments of the log is flushed: a start would have to read the log from there on. */
+#define FLUSH_LOG_SEGMENTS_MAX 32u
+
 enum silt_status flush_shard(struct silt_storage *storage, struct shard *shard, bool rotate, bool *did,
                              struct silt_error *err);
-/* Rotations and flushes that are due. */
 /* write.c: SILT_OK, or why no write is taken now. */
 enum silt_status check_writable(struct silt_storage *storage, struct silt_error *err);
+/* Rotations and flushes that are due; all: of everything. */
 enum silt_status flush_step(struct silt_storage *storage, bool all, bool *did, struct silt_error *err);
 /* All shards, those with most in memory first, as long as there is time; the log has the rest. */
 enum silt_status flush_largest(struct silt_storage *storage, uint64_t ns, struct silt_error *err);
@@ -314,7 +316,8 @@ enum silt_status commit_change(struct shard *shard, struct manifest_edit *edit, 
 enum silt_status compact_shard(struct silt_storage *storage, struct shard *shard, bool full, bool *did,
                                struct silt_error *err);
 enum silt_status compact_step(struct silt_storage *storage, bool *did, struct silt_error *err);
-void upkeep_kick(struct silt_storage *storage, bool flush, bool compact);
+enum upkeep_work { UPKEEP_FLUSH = 1, UPKEEP_COMPACT = 2, UPKEEP_CLEANUP = 4 };
+void upkeep_kick(struct silt_storage *storage, unsigned work);
 
 /* ---------------------------------------------------------------- recovery.c, reader.c, cursor.c */
 

@@ -516,7 +516,7 @@ static void want_flush(struct silt_storage *storage)
 {
     if (atomic_load_explicit(&storage->flush_wanted, memory_order_relaxed) || atomic_exchange(&storage->flush_wanted, true))
         return;
-    upkeep_kick(storage, true, false);
+    upkeep_kick(storage, UPKEEP_FLUSH);
 }
 
 /* While a generation is flushed the next one grows. Beyond the size at which it may be flushed itself writers pause, a

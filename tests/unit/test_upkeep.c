@@ -17,7 +17,7 @@
 #define SHARDS 3
 #define ROWS 60
 #define SEGMENT_BYTES ((uint64_t)16 << 10)
-#define LOG_BYTES (32 * SEGMENT_BYTES) /* as storage/flush.c has it */
+#define LOG_BYTES (FLUSH_LOG_SEGMENTS_MAX * SEGMENT_BYTES)
 
 static struct vfs *vfs;
 
