@@ -14,7 +14,7 @@ static union silt_value value_at(const struct leaf *leaf, const struct lane_colu
     }
 }
 
-/* -1, 0, 1. Strings are compared by the caller. */
+/* -1, 0, 1. Strings: those that are kept (keep_string), not places in a column. */
 static int compare_values(enum data_type type, union silt_value a, union silt_value b)
 {
     switch (type) {
