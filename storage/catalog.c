@@ -9,8 +9,10 @@
 
 #include <stdlib.h>
 
-/* As in catalog_schema. One flipped bit makes none of 1 to 3 of it, which had no checksums. */
+/* One flipped bit makes none of 1 to 3 of it, which had no checksums. */
 #define SCHEMA_VERSION 12
+#define TEXT_OF(number) #number
+#define SET_VERSION(number) "PRAGMA user_version=" TEXT_OF(number) ";"
 #define FREE_BYTES_MANY (256 << 10)
 
 /* What people define beside data. Ids give the order in which things were made. */
@@ -47,7 +49,7 @@ static const char catalog_schema[] =
     "  type INTEGER NOT NULL, PRIMARY KEY(shard_id, measurement, field)) WITHOUT ROWID;"
     SERIES_SCHEMA
     DEFINITIONS_SCHEMA
-    "PRAGMA user_version=12;"
+    SET_VERSION(SCHEMA_VERSION)
     "COMMIT;";
 
 /* Version 1 had these tables, but nothing that filled them. */
@@ -56,7 +58,7 @@ static const char catalog_from_1[] =
     "DROP TABLE IF EXISTS continuous_query; DROP TABLE IF EXISTS user; DROP TABLE IF EXISTS privilege;"
     "DROP TABLE IF EXISTS subscription;"
     DEFINITIONS_SCHEMA
-    "PRAGMA user_version=3;"
+    SET_VERSION(3)
     "COMMIT;";
 
 /* Version 2 had continuous queries with their rounded text alone. */
@@ -65,7 +67,7 @@ static const char catalog_from_2[] =
     "ALTER TABLE continuous_query ADD COLUMN exact BLOB NOT NULL DEFAULT x'';"
     "ALTER TABLE continuous_query ADD COLUMN progress BLOB NOT NULL DEFAULT x'';"
     "UPDATE continuous_query SET exact = query;"
-    "PRAGMA user_version=3;"
+    SET_VERSION(3)
     "COMMIT;";
 
 enum statement {
@@ -215,7 +217,7 @@ static enum silt_status rewrite_pages(struct catalog *catalog, struct silt_error
     enum silt_status rc = run_script(catalog, "PRAGMA journal_mode=DELETE", err);
     reserve_bytes(catalog, CATALOG_RESERVED_BYTES);
     if (rc == SILT_OK)
-        rc = run_script(catalog, "VACUUM; PRAGMA user_version=12", err);
+        rc = run_script(catalog, "VACUUM;" SET_VERSION(SCHEMA_VERSION), err);
     if (rc == SILT_OK || rc == SILT_CORRUPT)
         return rc;
     silt_log(SILT_LOG_WARN, "the catalog's file is not written anew: the next start tries again", "error=\"%s\"", err->text);
@@ -252,7 +254,7 @@ static enum silt_status pack_series(struct catalog *catalog, int64_t version, st
         rc = catalog_series_convert(catalog, err);
     catalog_series_close(catalog);
     if (rc == SILT_OK)
-        rc = run_script(catalog, version < CATALOG_CHECKED_VERSION ? "COMMIT" : "PRAGMA user_version=12; COMMIT", err);
+        rc = run_script(catalog, version < CATALOG_CHECKED_VERSION ? "COMMIT" : SET_VERSION(SCHEMA_VERSION) "COMMIT", err);
     if (rc != SILT_OK && !sqlite3_get_autocommit(catalog->db))
         sqlite3_exec(catalog->db, "ROLLBACK", NULL, NULL, NULL);
     return rc;

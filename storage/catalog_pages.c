@@ -6,7 +6,7 @@
  *
  * It stands between SQLite and its file layer, whichever is the default: pages get their checksum when they are written to the
  * main file, and are looked at when they are read from there. SQLite's log has checksums of its own, and is copied to the main file
- * through here. Pages count as checked once the file says that they all are: 8 bytes reserved, and user_version 4.
+ * through here. Pages count as checked once the file says that they all are: 8 bytes reserved, and user_version 4 or more.
  *
  * Threads: as SQLite's connections; nothing is shared between files.
  */
