@@ -9,8 +9,8 @@
  * A job that waits leaves its place to the next of the queue, and its thread is one more than there were: another is started
  * where none is idle, up to the spares. Where there are no more, the queue waits for a thread, as it would without all this.
  *
- * A loop (silt_pool_for) is a shared counter: the caller and as many helper jobs as there are threads take the next
- * index until none is left. A helper whose job comes up only after the caller found the counter used up sees a closed
+ * A loop (silt_pool_for) is a shared counter: the caller, from silt_pool_for_end on, and as many helper jobs as there are
+ * threads take the next index until none is left. A helper whose job comes up only after the caller found the counter used up sees a closed
  * loop and leaves; the last of them frees its record.
  */
 #include "silt/pool.h"
@@ -183,7 +183,7 @@ void silt_pool_wait_end(struct silt_pool *pool)
 
 /* ---------------------------------------------------------------- loops */
 
-struct loop {
+struct silt_pool_loop {
     size_t count;
     void (*fn)(void *arg, size_t index, unsigned slot);
     void *arg;
@@ -198,10 +198,10 @@ struct loop {
 
 struct helper {
     struct silt_job job;
-    struct loop *loop;
+    struct silt_pool_loop *loop;
 };
 
-static void release_loop_locked(struct loop *loop)
+static void release_loop_locked(struct silt_pool_loop *loop)
 {
     bool last = --loop->references == 0;
     pthread_mutex_unlock(&loop->lock);
@@ -212,7 +212,7 @@ static void release_loop_locked(struct loop *loop)
     }
 }
 
-static void take_items(struct loop *loop, unsigned slot)
+static void take_items(struct silt_pool_loop *loop, unsigned slot)
 {
     size_t index;
     while ((index = atomic_fetch_add_explicit(&loop->next, 1, memory_order_relaxed)) < loop->count)
@@ -222,7 +222,7 @@ static void take_items(struct loop *loop, unsigned slot)
 static void help(struct silt_job *job)
 {
     struct helper *helper = (struct helper *)job;
-    struct loop *loop = helper->loop;
+    struct silt_pool_loop *loop = helper->loop;
 
     free(helper);
     pthread_mutex_lock(&loop->lock);
@@ -238,15 +238,13 @@ static void help(struct silt_job *job)
     release_loop_locked(loop);
 }
 
-void silt_pool_for(struct silt_pool *pool, size_t count, void (*fn)(void *arg, size_t index, unsigned slot), void *arg)
+static struct silt_pool_loop *begin_loop(struct silt_pool *pool, size_t count, size_t helpers,
+                                         void (*fn)(void *arg, size_t index, unsigned slot), void *arg)
 {
-    if (!pool || count <= 1) {
-        for (size_t i = 0; i < count; i++)
-            fn(arg, i, 0);
-        return;
-    }
-    struct loop *loop = silt_calloc(1, sizeof(*loop));
-    size_t helpers = count - 1 < pool->places ? count - 1 : pool->places;
+    struct silt_pool_loop *loop = silt_calloc(1, sizeof(*loop));
+
+    if (helpers > silt_pool_threads(pool))
+        helpers = silt_pool_threads(pool);
     loop->count = count;
     loop->fn = fn;
     loop->arg = arg;
@@ -259,10 +257,31 @@ void silt_pool_for(struct silt_pool *pool, size_t count, void (*fn)(void *arg, s
         helper->loop = loop;
         silt_pool_submit(pool, &helper->job);
     }
+    return loop;
+}
+
+struct silt_pool_loop *silt_pool_for_begin(struct silt_pool *pool, size_t count,
+                                           void (*fn)(void *arg, size_t index, unsigned slot), void *arg)
+{
+    return begin_loop(pool, count, count, fn, arg);
+}
+
+void silt_pool_for_end(struct silt_pool_loop *loop)
+{
     take_items(loop, 0);
     pthread_mutex_lock(&loop->lock);
     loop->closed = true;
     while (loop->inside)
         pthread_cond_wait(&loop->done, &loop->lock);
     release_loop_locked(loop);
+}
+
+void silt_pool_for(struct silt_pool *pool, size_t count, void (*fn)(void *arg, size_t index, unsigned slot), void *arg)
+{
+    if (pool && count > 1) {
+        silt_pool_for_end(begin_loop(pool, count, count - 1, fn, arg));
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        fn(arg, i, 0);
 }

@@ -1,7 +1,7 @@
-/* cells.c - implements cells.h. */
+/* cells.c - implements cells.h and cells_internal.h. */
 #include "query/cell_value.h"
+#include "query/cells_internal.h"
 #include "query/keyed.h"
-#include "query/shard_order.h"
 
 #include <stdlib.h>
 
@@ -72,18 +72,6 @@ static enum silt_status cell_for(struct cells *cells, silt_time start, uint32_t 
 
 /* ---------------------------------------------------------------- one series */
 
-struct reduction {
-    const struct scan *scan;
-    const struct leaf *leaves;
-    size_t leaf_count;
-    bool descending;  /* of the scan, not of the answer */
-    const uint32_t *ranks; /* of shards within each group; NULL: as they stand */
-    size_t shard_count;
-    bool stops_early; /* the first value of every leaf is all that is asked */
-    silt_time min, max;
-    _Atomic uint64_t *bounds; /* per leaf, see raise_bounds(); NULL: none */
-};
-
 /*
  * max() over all of a group shows when that was, so blocks that may hold a better one have to be decoded, in every series anew
  * until its own best is found. What other series have had already tells of most blocks that they hold nothing better.
@@ -113,7 +101,7 @@ static bool is_beaten(const struct reduction *r, size_t i, const struct silt_blo
     return rank < atomic_load_explicit(&r->bounds[i], memory_order_relaxed);
 }
 
-static void raise_bounds(const struct reduction *r, const struct cells *cells)
+void cells_raise_bounds(const struct reduction *r, const struct cells *cells)
 {
     for (size_t i = 0; i < r->leaf_count; i++)
         for (size_t k = 0; has_bound(&r->leaves[i]) && k < cells->count; k++) {
@@ -227,8 +215,8 @@ static enum silt_status add_batch(const struct reduction *r, struct lane *lane, 
     return SILT_OK;
 }
 
-static enum silt_status reduce_series(const struct reduction *r, struct lane *lane, size_t index,
-                                      const struct scan_group *group, struct cells *cells, struct silt_error *err)
+enum silt_status cells_of_series(const struct reduction *r, struct lane *lane, size_t index, const struct scan_group *group,
+                                 struct cells *cells, struct silt_error *err)
 {
     struct lane_batch batch;
     enum silt_status rc;
@@ -348,9 +336,8 @@ static enum silt_status add_keys(const struct reduction *r, struct cells *group,
     return SILT_OK;
 }
 
-/* Takes the cells of one more series into the group's, keys staying in scan order. */
-static enum silt_status combine_series(const struct reduction *r, struct cells *group, const struct cells *series,
-                                       struct silt_error *err)
+enum silt_status cells_combine_series(const struct reduction *r, struct cells *group, const struct cells *series,
+                                      struct silt_error *err)
 {
     size_t same = 0, g = 0;
     enum silt_status rc;
@@ -390,9 +377,7 @@ static void sort_by_rank(struct cells *cells, const uint32_t *ranks, size_t shar
     free(held);
 }
 
-/* Shards of a window into one cell. */
-static enum silt_status combine_shards(const struct reduction *r, size_t group, struct cells *cells,
-                                       struct silt_error *err)
+enum silt_status cells_combine_shards(const struct reduction *r, size_t group, struct cells *cells, struct silt_error *err)
 {
     if (r->ranks)
         sort_by_rank(cells, r->ranks + group * r->shard_count, r->shard_count);
@@ -434,170 +419,4 @@ static enum silt_status combine_shards(const struct reduction *r, size_t group, 
                 value->value.f64 = weigh(value->value.f64, value->count) / (double)value->count;
         }
     return SILT_OK;
-}
-
-/* ---------------------------------------------------------------- spreading the work */
-
-struct worker {
-    struct lane *lane;
-    struct cells series;
-    struct silt_error err;
-    enum silt_status status;
-};
-
-struct job {
-    struct reduction reduction;
-    struct worker *workers;
-    size_t first_group;
-    struct cells *groups;    /* by group: one task is a group */
-    size_t first_series;
-    const struct scan_group *group;
-    struct cells *series;    /* by series: one task is a series of one group */
-    bool backwards;
-    _Atomic bool failed;
-};
-
-/* Of floats, sums of blocks seldom add up to the digits that InfluxDB shows. */
-static bool stats_may_do(const struct reduction *r)
-{
-    for (size_t i = 0; i < r->leaf_count; i++)
-        if (r->leaves[i].type == DATA_FLOAT && (r->leaves[i].id == FN_SUM || r->leaves[i].id == FN_MEAN))
-            return false;
-    return true;
-}
-
-static bool worker_ready(struct job *job, struct worker *worker)
-{
-    if (worker->status == SILT_OK && !worker->lane) {
-        worker->status = lane_create(job->reduction.scan, &worker->lane, &worker->err);
-        if (worker->status == SILT_OK)
-            lane_prefer_stats(worker->lane, stats_may_do(&job->reduction));
-    }
-    if (worker->status != SILT_OK)
-        atomic_store(&job->failed, true);
-    return !atomic_load(&job->failed);
-}
-
-static void reduce_group(void *arg, size_t index, unsigned slot)
-{
-    struct job *job = arg;
-    struct worker *worker = &job->workers[slot];
-    const struct scan_group *group = &job->reduction.scan->groups[job->first_group + index];
-    struct cells *into = &job->groups[index];
-
-    if (!worker_ready(job, worker))
-        return;
-    for (size_t i = 0; worker->status == SILT_OK && i < group->count; i++) {
-        /* a descending answer adds its series from the last one on */
-        size_t at = job->backwards ? group->count - 1 - i : i;
-        worker->status =
-            reduce_series(&job->reduction, worker->lane, group->first + at, group, &worker->series, &worker->err);
-        if (worker->status == SILT_OK)
-            worker->status = combine_series(&job->reduction, into, &worker->series, &worker->err);
-    }
-    if (worker->status == SILT_OK)
-        worker->status = combine_shards(&job->reduction, index, into, &worker->err);
-    if (worker->status != SILT_OK)
-        atomic_store(&job->failed, true);
-}
-
-static void reduce_one(void *arg, size_t index, unsigned slot)
-{
-    struct job *job = arg;
-    struct worker *worker = &job->workers[slot];
-
-    if (!worker_ready(job, worker))
-        return;
-    size_t at = job->backwards ? job->first_series - index : job->first_series + index;
-    worker->status = reduce_series(&job->reduction, worker->lane, at, job->group,
-                                   &job->series[index], &worker->err);
-    if (worker->status == SILT_OK && job->reduction.bounds)
-        raise_bounds(&job->reduction, &job->series[index]);
-    if (worker->status != SILT_OK)
-        atomic_store(&job->failed, true);
-}
-
-#define WAVE_SERIES 64
-
-static enum silt_status first_failure(struct job *job, unsigned workers, struct silt_error *err)
-{
-    for (unsigned i = 0; i < workers; i++)
-        if (job->workers[i].status != SILT_OK) {
-            if (err)
-                *err = job->workers[i].err;
-            return job->workers[i].status;
-        }
-    return SILT_OK;
-}
-
-enum silt_status cells_reduce(const struct scan *scan, const struct leaf *leaves, size_t leaf_count, size_t first,
-                              size_t count, silt_time min, silt_time max, struct cells *out, struct silt_error *err)
-{
-    const struct plan *plan = scan->plan;
-    struct exec *exec = plan->exec;
-    struct silt_pool *pool = exec->options->pool;
-    unsigned workers = (pool ? silt_pool_threads(pool) : 0) + 1;
-    bool all_last = plan->compiled->windows.interval == 0, all_first = all_last;
-    enum silt_status rc = SILT_OK;
-
-    for (size_t i = 0; i < leaf_count; i++) {
-        all_last = all_last && leaves[i].id == FN_LAST;
-        all_first = all_first && leaves[i].id == FN_FIRST;
-    }
-    struct job job = {
-        .reduction = {.scan = scan, .leaves = leaves, .leaf_count = leaf_count,
-                      .descending = (plan->compiled->descending && !all_first) || all_last,
-                      .stops_early = all_last || all_first, .min = min, .max = max},
-        .workers = silt_calloc(workers, sizeof(*job.workers)),
-        .first_group = first,
-        .groups = out,
-        .backwards = plan->compiled->descending,
-    };
-    uint32_t *ranks;
-    rc = shard_order_rank(scan, first, count, &ranks, &job.reduction.shard_count, err);
-    job.reduction.ranks = ranks;
-    for (unsigned i = 0; i < workers; i++)
-        cells_init(&job.workers[i].series, exec, leaf_count);
-    for (size_t i = 0; i < count; i++)
-        cells_init(&out[i], exec, leaf_count);
-
-    if (rc != SILT_OK) {
-        free(job.workers);
-        return rc;
-    }
-    if (count >= workers * 2 || workers == 1) {
-        silt_pool_for(pool, count, reduce_group, &job);
-        rc = first_failure(&job, workers, err);
-    } else {
-        struct cells wave[WAVE_SERIES];
-        for (size_t i = 0; i < WAVE_SERIES; i++)
-            cells_init(&wave[i], exec, leaf_count);
-        job.series = wave;
-        if (plan->compiled->windows.interval == 0)
-            rc = exec_alloc(exec, leaf_count, sizeof(*job.reduction.bounds), &job.reduction.bounds, err);
-        for (size_t g = 0; rc == SILT_OK && g < count; g++) {
-            job.group = &scan->groups[first + g];
-            for (size_t i = 0; job.reduction.bounds && i < leaf_count; i++)
-                atomic_init(&job.reduction.bounds[i], 0);
-            for (size_t done = 0; rc == SILT_OK && done < job.group->count;) {
-                size_t n = job.group->count - done < WAVE_SERIES ? job.group->count - done : WAVE_SERIES;
-                job.first_series = job.backwards ? job.group->first + job.group->count - 1 - done : job.group->first + done;
-                silt_pool_for(pool, n, reduce_one, &job);
-                rc = first_failure(&job, workers, err);
-                for (size_t i = 0; rc == SILT_OK && i < n; i++)
-                    rc = combine_series(&job.reduction, &out[g], &wave[i], err);
-                done += n;
-            }
-            if (rc == SILT_OK)
-                rc = combine_shards(&job.reduction, g, &out[g], err);
-        }
-        for (size_t i = 0; i < WAVE_SERIES; i++)
-            cells_free(&wave[i]);
-    }
-    for (unsigned i = 0; i < workers; i++) {
-        lane_destroy(job.workers[i].lane);
-        cells_free(&job.workers[i].series);
-    }
-    free(job.workers);
-    return rc;
 }

@@ -50,8 +50,4 @@ void cells_init(struct cells *cells, struct exec *exec, size_t leaf_count);
 void cells_clear(struct cells *cells); /* empty, memory kept */
 void cells_free(struct cells *cells);
 
-/* All groups [first, first + count) of the scan: out[i] gets one cell per window, in scan order, shards combined. */
-enum silt_status cells_reduce(const struct scan *scan, const struct leaf *leaves, size_t leaf_count, size_t first,
-                              size_t count, silt_time min, silt_time max, struct cells *out, struct silt_error *err);
-
 #endif

@@ -61,22 +61,22 @@ static bool cut_range(const struct plan *plan, uint64_t window_count, silt_time 
     return true;
 }
 
-enum silt_status first_windows_reduce(const struct scan *scan, const struct leaf *leaves, size_t leaf_count, size_t first,
+enum silt_status first_windows_reduce(struct reducer *reducer, const struct plan *plan, size_t leaf_count, size_t first,
                                       size_t count, silt_time min, silt_time max, uint64_t wanted, struct cells *out,
                                       struct silt_error *err)
 {
     for (uint64_t windows = wanted; windows > 0 && windows < UINT64_MAX / GROWTH; windows *= GROWTH) {
         silt_time part_min = min, part_max = max;
-        if (!cut_range(scan->plan, windows, &part_min, &part_max))
+        if (!cut_range(plan, windows, &part_min, &part_max))
             break;
-        enum silt_status rc = cells_reduce(scan, leaves, leaf_count, first, count, part_min, part_max, out, err);
+        reducer_begin(reducer, first, count, part_min, part_max, out);
+        enum silt_status rc = reducer_end(reducer, err);
         bool enough = true;
         for (size_t i = 0; rc == SILT_OK && enough && i < count; i++)
             enough = has_enough(&out[i], leaf_count, wanted);
         if (rc != SILT_OK || enough)
             return rc;
-        for (size_t i = 0; i < count; i++)
-            cells_free(&out[i]);
     }
-    return cells_reduce(scan, leaves, leaf_count, first, count, min, max, out, err);
+    reducer_begin(reducer, first, count, min, max, out);
+    return reducer_end(reducer, err);
 }

@@ -17,6 +17,14 @@ void points_free(struct points *points)
     points_init(points, points->exec, points->type);
 }
 
+void points_clear(struct points *points, enum data_type type)
+{
+    points->count = 0;
+    points->type = type;
+    if (points->strings)
+        silt_arena_reset(points->strings);
+}
+
 enum silt_status points_add(struct points *points, const struct point *point, struct silt_error *err)
 {
     if (points->count == points->capacity) {

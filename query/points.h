@@ -24,6 +24,7 @@ struct points {
 
 void points_init(struct points *points, struct exec *exec, enum data_type type);
 void points_free(struct points *points);
+void points_clear(struct points *points, enum data_type type); /* empty, memory kept */
 enum silt_status points_add(struct points *points, const struct point *point, struct silt_error *err);
 /* The string is copied. */
 enum silt_status points_add_copy(struct points *points, const struct point *point, struct silt_error *err);

@@ -18,10 +18,13 @@
 
 #include <stdlib.h>
 
-/* Groups whose calls are reduced together: enough to keep the threads at work, and not more values than fit a cache. */
-#define GROUPS_AT_ONCE_MIN 128
-#define GROUPS_AT_ONCE_MAX 2048
-#define VALUES_AT_ONCE ((uint64_t)1 << 18)
+/*
+ * Groups whose calls are reduced together, while rows are made of those before them: enough to keep the threads at work, and not
+ * more values than fit a cache.
+ */
+#define GROUPS_AT_ONCE_MIN 64
+#define GROUPS_AT_ONCE_MAX 512
+#define VALUES_AT_ONCE ((uint64_t)1 << 17)
 
 /* ---------------------------------------------------------------- raw rows */
 
@@ -79,11 +82,25 @@ struct evaluation {
     struct leaf_set {
         struct leaf *leaves;
         size_t leaf_count;
+        struct reducer *reducer; /* NULL: there is nothing to reduce */
+        silt_time min, max;
         const struct cells *cells; /* of the group */
     } *sets; /* by warm-up intervals: 0, 1, ... */
     size_t set_count;
+    uint64_t wanted; /* windows of a group, see first_windows.h */
     const struct scan_group *group;
     struct column_scan *columns; /* made when first needed */
+    /* Of the group; what they grew to is kept for the next one. */
+    struct points *points;  /* per call */
+    struct points **shown;  /* per call; NULL: a call over a field that does not exist */
+    struct points unfilled; /* before fill() */
+    size_t *joined;         /* per call, points that are in rows already */
+};
+
+/* Groups [first, first + count) of the scan. */
+struct wave {
+    size_t first, count;
+    struct cells *cells; /* per set, at_once each */
 };
 
 static bool is_leaf(const struct plan_call *call)
@@ -328,69 +345,90 @@ static bool starts_before_range(const struct evaluation *e)
     return false;
 }
 
-static enum silt_status call_points(struct evaluation *e, const struct plan_call *call, bool outermost,
-                                    struct points *out, struct silt_error *err)
+/* Whether windows without a point are put between those that the call gives. */
+static bool is_filled(const struct plan *plan, const struct plan_call *call, bool outermost)
+{
+    if (plan->compiled->windows.interval == 0 || plan->compiled->fill == FILL_NONE || call->function->class == CLASS_TRANSFORM)
+        return false;
+    if (!outermost && plan->compiled->fill == FILL_NULL && call->function->id != FN_COUNT)
+        return false; /* who takes these points passes over those without a value */
+    switch (call->function->id) {
+    case FN_TOP:
+    case FN_BOTTOM:
+    case FN_SAMPLE:
+    case FN_DISTINCT: return false;
+    default: return true;
+    }
+}
+
+static enum silt_status call_points(struct evaluation *e, const struct plan_call *call, bool outermost, struct points *out,
+                                    struct silt_error *err);
+
+/* The points of a call over stored values or over another call's points, before fill(). */
+static enum silt_status call_values(struct evaluation *e, const struct plan_call *call, bool outermost, struct points *out,
+                                    struct silt_error *err)
 {
     const struct plan *plan = e->plan;
     bool interval = plan->compiled->windows.interval != 0;
     bool keep_time = outermost && plan->is_selector && !interval;
-    struct points in, made;
+    struct points in;
     uint32_t *keys = NULL;
     enum silt_status rc = SILT_OK;
 
-    points_init(&in, plan->exec, call->in);
-    points_init(&made, plan->exec, call->out);
     if (!interval && !call->inner && call->function->class != CLASS_TRANSFORM && !plan->compiled->descending &&
         !call->stream->ended)
         call->stream->ended = starts_before_range(e);
     /* distinct() of all that is before 1970 gives time 0, after the range: nothing of it is counted */
     bool after = call->inner && call->function->class != CLASS_TRANSFORM && !interval &&
                  plan->compiled->windows.min == SILT_TIME_MIN && plan->compiled->windows.max < 0;
-    if (call->stream->ended || after) {
-        *out = made;
+    if (call->stream->ended || after)
         return SILT_OK;
-    }
     bool done = is_leaf(call);
     if (done) {
-        rc = leaf_points(e, call, keep_time, &made, err);
+        rc = leaf_points(e, call, keep_time, out, err);
     } else if (column_call_fits(e->scan, call, keep_time)) {
         rc = e->columns ? SILT_OK : column_scan_create(e->scan, &e->columns, err);
         if (rc == SILT_OK)
-            rc = column_call(e->columns, call, e->group, &made, &done, err);
+            rc = column_call(e->columns, call, e->group, out, &done, err);
     } else if (merged_call_fits(e->scan, call, e->group)) {
-        rc = merged_call(e->scan, call, e->group, keep_time, &made, &done, err);
+        rc = merged_call(e->scan, call, e->group, keep_time, out, &done, err);
     }
-    if (rc == SILT_OK && !done) {
-        rc = call->inner ? call_points(e, call->inner, false, &in, err) : gather(e, call, outermost, &in, &keys, err);
-        if (rc == SILT_OK && call->function->class == CLASS_TRANSFORM)
-            rc = points_transform(plan, call, &in, &made, err);
-        else if (rc == SILT_OK)
-            rc = points_window_call(plan, call, &in, keys, keep_time, &made, err);
-    }
+    if (rc != SILT_OK || done)
+        return rc;
+    points_init(&in, plan->exec, call->in);
+    rc = call->inner ? call_points(e, call->inner, false, &in, err) : gather(e, call, outermost, &in, &keys, err);
+    if (rc == SILT_OK && call->function->class == CLASS_TRANSFORM)
+        rc = points_transform(plan, call, &in, out, err);
+    else if (rc == SILT_OK)
+        rc = points_window_call(plan, call, &in, keys, keep_time, out, err);
     free(keys);
     points_free(&in);
+    return rc;
+}
 
-    bool fills = interval && plan->compiled->fill != FILL_NONE && call->function->class != CLASS_TRANSFORM;
-    if (!outermost && plan->compiled->fill == FILL_NULL && call->function->id != FN_COUNT)
-        fills = false; /* who takes these points passes over those without a value */
-    switch (call->function->id) {
-    case FN_TOP:
-    case FN_BOTTOM:
-    case FN_SAMPLE:
-    case FN_DISTINCT: fills = false; break;
-    default: break;
+/* Into out, which is empty. */
+static enum silt_status call_points(struct evaluation *e, const struct plan_call *call, bool outermost, struct points *out,
+                                    struct silt_error *err)
+{
+    const struct plan *plan = e->plan;
+    struct points inner, *made = outermost ? &e->unfilled : &inner;
+
+    if (!is_filled(plan, call, outermost))
+        return call_values(e, call, outermost, out, err);
+    if (outermost)
+        points_clear(made, call->out);
+    else
+        points_init(made, plan->exec, call->out);
+    enum silt_status rc = call_values(e, call, outermost, made, err);
+    if (rc == SILT_OK)
+        rc = points_fill(plan, call, outermost, made, out, err);
+    if (rc == SILT_OK && made->strings) { /* still pointed to */
+        silt_arena_destroy(out->strings);
+        out->strings = made->strings;
+        made->strings = NULL;
     }
-    if (rc != SILT_OK || !fills) {
-        *out = made;
-        return rc;
-    }
-    points_init(out, plan->exec, call->out);
-    rc = points_fill(plan, call, outermost, &made, out, err);
-    if (made.strings) { /* still pointed to */
-        out->strings = made.strings;
-        made.strings = NULL;
-    }
-    points_free(&made);
+    if (!outermost)
+        points_free(made);
     return rc;
 }
 
@@ -452,15 +490,16 @@ static enum silt_status read_companions(struct companion_reader *reader, const s
     return SILT_OK;
 }
 
-static enum silt_status join_group(struct row_output *output, struct companion_reader *reader,
-                                   const struct scan_group *group, struct points *const *calls, struct silt_cell *aux,
-                                   struct silt_error *err)
+static enum silt_status join_group(struct row_output *output, struct companion_reader *reader, const struct evaluation *e,
+                                   struct silt_cell *aux, struct silt_error *err)
 {
     const struct plan *plan = output->plan;
+    struct points *const *calls = e->shown;
     bool descending = plan->compiled->descending;
-    size_t *at = silt_calloc(plan->call_count, sizeof(*at));
+    size_t *at = e->joined;
     enum silt_status rc = SILT_OK;
 
+    memset(at, 0, plan->call_count * sizeof(*at));
     while (rc == SILT_OK) {
         const struct point *next = NULL;
         for (size_t i = 0; i < plan->call_count; i++) {
@@ -490,9 +529,8 @@ static enum silt_status join_group(struct row_output *output, struct companion_r
                 row_output_set(output, plan->call_count + k, aux[k], plan->slots[plan->aux[k]].type);
         }
         if (rc == SILT_OK)
-            rc = row_output_put(output, group, time, output->env, err);
+            rc = row_output_put(output, e->group, time, output->env, err);
     }
-    free(at);
     return rc;
 }
 
@@ -533,30 +571,23 @@ static enum silt_status call_group(struct row_output *output, struct evaluation 
                                    struct silt_cell *aux, struct silt_error *err)
 {
     const struct plan *plan = output->plan;
-    struct points *points = silt_calloc(plan->call_count, sizeof(*points));
-    struct points **calls = silt_calloc(plan->call_count, sizeof(*calls));
     enum silt_status rc = SILT_OK;
 
-    for (size_t i = 0; i < plan->call_count; i++)
-        points_init(&points[i], plan->exec, plan->calls[i]->out);
     for (size_t i = 0; rc == SILT_OK && i < plan->call_count; i++) {
+        struct points *points = &e->points[i];
+        points_clear(points, plan->calls[i]->out);
+        e->shown[i] = NULL;
         if (plan->calls[i]->in == DATA_UNKNOWN) {
             if (plan->calls[i]->shown != DATA_UNKNOWN) /* no points, but fill() knows what to show beside those of others */
-                calls[i] = &points[i];
+                e->shown[i] = points;
             continue;
         }
-        rc = call_points(e, plan->calls[i], true, &points[i], err);
-        limit_points(plan, &points[i]);
-        calls[i] = &points[i];
+        rc = call_points(e, plan->calls[i], true, points, err);
+        limit_points(plan, points);
+        e->shown[i] = points;
     }
     row_output_clear(output);
-    if (rc == SILT_OK)
-        rc = join_group(output, reader, e->group, calls, aux, err);
-    for (size_t i = 0; i < plan->call_count; i++)
-        points_free(&points[i]);
-    free(points);
-    free(calls);
-    return rc;
+    return rc == SILT_OK ? join_group(output, reader, e, aux, err) : rc;
 }
 
 static size_t groups_at_once(const struct evaluation *e, size_t group_count)
@@ -574,58 +605,131 @@ static size_t groups_at_once(const struct evaluation *e, size_t group_count)
     return count < group_count ? (size_t)count : group_count;
 }
 
+static enum silt_status evaluation_init(struct evaluation *e, const struct scan *scan, struct silt_error *err)
+{
+    const struct plan *plan = scan->plan;
+    struct exec *exec = plan->exec;
+    enum silt_status rc = SILT_OK;
+
+    *e = (struct evaluation){.plan = plan, .scan = scan, .wanted = first_windows_wanted(plan)};
+    e->set_count = (size_t)plan->compiled->warm_up_depth + 1;
+    e->sets = silt_arena_zalloc(exec->arena, e->set_count * sizeof(*e->sets));
+    for (size_t k = 0; k < e->set_count; k++)
+        e->sets[k].leaves = silt_arena_zalloc(exec->arena, (plan->call_count + 1) * sizeof(struct leaf));
+    e->points = silt_calloc(plan->call_count, sizeof(*e->points));
+    e->shown = silt_calloc(plan->call_count, sizeof(*e->shown));
+    e->joined = silt_calloc(plan->call_count, sizeof(*e->joined));
+    points_init(&e->unfilled, exec, DATA_UNKNOWN);
+    for (size_t i = 0; i < plan->call_count; i++) {
+        points_init(&e->points[i], exec, plan->calls[i]->out);
+        collect_leaves(e, plan->calls[i], true);
+    }
+    for (size_t k = 0; rc == SILT_OK && k < e->set_count; k++) {
+        struct leaf_set *set = &e->sets[k];
+        warm_up_read_range(plan->compiled, (uint32_t)k, &set->min, &set->max);
+        if (set->leaf_count && set->min <= set->max)
+            rc = reducer_create(scan, set->leaves, set->leaf_count, &set->reducer, err);
+    }
+    return rc;
+}
+
+static void evaluation_deinit(struct evaluation *e)
+{
+    for (size_t k = 0; k < e->set_count; k++)
+        reducer_destroy(e->sets[k].reducer);
+    for (size_t i = 0; i < e->plan->call_count; i++)
+        points_free(&e->points[i]);
+    points_free(&e->unfilled);
+    free(e->points);
+    free(e->shown);
+    free(e->joined);
+    column_scan_destroy(e->columns);
+}
+
+/* The wave behind `done` groups in the order asked for; count 0: there is none. */
+static void begin_wave(const struct evaluation *e, size_t done, size_t at_once, struct wave *wave)
+{
+    size_t left = e->scan->group_count - done;
+
+    wave->count = left < at_once ? left : at_once;
+    wave->first = e->plan->compiled->descending ? left - wave->count : done;
+    for (size_t k = 0; wave->count && !e->wanted && k < e->set_count; k++)
+        if (e->sets[k].reducer)
+            reducer_begin(e->sets[k].reducer, wave->first, wave->count, e->sets[k].min, e->sets[k].max, wave->cells + k * at_once);
+}
+
+static enum silt_status end_wave(const struct evaluation *e, size_t at_once, struct wave *wave, struct silt_error *err)
+{
+    enum silt_status rc = SILT_OK;
+
+    for (size_t k = 0; rc == SILT_OK && k < e->set_count; k++) {
+        struct leaf_set *set = &e->sets[k];
+        if (!set->reducer)
+            continue;
+        rc = e->wanted ? first_windows_reduce(set->reducer, e->plan, set->leaf_count, wave->first, wave->count, set->min, set->max,
+                                              e->wanted, wave->cells + k * at_once, err)
+                       : reducer_end(set->reducer, err);
+    }
+    return rc;
+}
+
+/* Every group's rows. While they are made of one wave, the threads of the pool reduce the next. */
+static enum silt_status run_waves(struct row_output *output, struct evaluation *e, struct companion_reader *reader,
+                                  struct silt_cell *aux, struct silt_error *err)
+{
+    size_t at_once = groups_at_once(e, e->scan->group_count), cell_count = at_once * e->set_count;
+    struct cells *cells = silt_calloc(2 * cell_count + 1, sizeof(*cells));
+    struct wave waves[2] = {{.cells = cells}, {.cells = cells + cell_count}};
+    struct wave *now = &waves[0], *next = &waves[1];
+    enum silt_status rc = SILT_OK;
+
+    for (size_t k = 0; k < e->set_count; k++)
+        for (size_t i = 0; i < at_once; i++) {
+            cells_init(&waves[0].cells[k * at_once + i], output->exec, e->sets[k].leaf_count);
+            cells_init(&waves[1].cells[k * at_once + i], output->exec, e->sets[k].leaf_count);
+        }
+    begin_wave(e, 0, at_once, now);
+    for (size_t done = 0; rc == SILT_OK && now->count;) {
+        if ((rc = end_wave(e, at_once, now, err)) != SILT_OK)
+            break;
+        done += now->count;
+        begin_wave(e, done, at_once, next);
+        for (size_t i = 0; rc == SILT_OK && i < now->count; i++) {
+            size_t index = e->plan->compiled->descending ? now->count - 1 - i : i;
+            e->group = &e->scan->groups[now->first + index];
+            for (size_t k = 0; k < e->set_count; k++)
+                e->sets[k].cells = &now->cells[k * at_once + index];
+            rc = walks(e) ? walk_group(output, e, err) : call_group(output, e, reader, aux, err);
+        }
+        struct wave *behind = now;
+        now = next;
+        next = behind;
+    }
+    for (size_t k = 0; k < e->set_count; k++)
+        if (rc != SILT_OK)
+            reducer_cancel(e->sets[k].reducer);
+    for (size_t i = 0; i < 2 * cell_count; i++)
+        cells_free(&cells[i]);
+    free(cells);
+    return rc;
+}
+
 static enum silt_status run_calls(struct row_output *output, const struct scan *scan, struct silt_error *err)
 {
     const struct plan *plan = output->plan;
-    struct exec *exec = output->exec;
-    struct evaluation e = {.plan = plan, .scan = scan};
     struct companion_reader reader = {.plan = plan, .scan = scan};
     struct silt_cell *aux = silt_calloc(plan->aux_count + 1, sizeof(*aux));
-    enum silt_status rc = SILT_OK;
+    struct evaluation e;
 
-    e.set_count = (size_t)plan->compiled->warm_up_depth + 1;
-    e.sets = silt_arena_zalloc(exec->arena, e.set_count * sizeof(*e.sets));
-    for (size_t k = 0; k < e.set_count; k++)
-        e.sets[k].leaves = silt_arena_zalloc(exec->arena, (plan->call_count + 1) * sizeof(struct leaf));
-    for (size_t i = 0; i < plan->call_count; i++)
-        collect_leaves(&e, plan->calls[i], true);
     for (size_t i = 0; i < plan->aux_count; i++)
         reader.fields = reader.fields || plan->slots[plan->aux[i]].kind == SLOT_FIELD;
-    reader.strings = silt_arena_create(&exec->budget);
-    size_t at_once = groups_at_once(&e, scan->group_count);
-    uint64_t wanted = first_windows_wanted(plan);
-    struct cells *cells = silt_calloc(at_once * e.set_count + 1, sizeof(*cells));
-
-    for (size_t done = 0; rc == SILT_OK && done < scan->group_count;) {
-        size_t count = scan->group_count - done < at_once ? scan->group_count - done : at_once;
-        size_t first = plan->compiled->descending ? scan->group_count - done - count : done;
-        for (size_t k = 0; k < e.set_count; k++)
-            for (size_t i = 0; i < count; i++)
-                cells_init(&cells[k * at_once + i], exec, e.sets[k].leaf_count);
-        for (size_t k = 0; rc == SILT_OK && k < e.set_count; k++)
-            if (e.sets[k].leaf_count) {
-                silt_time min, max;
-                warm_up_read_range(plan->compiled, (uint32_t)k, &min, &max);
-                if (min <= max)
-                    rc = first_windows_reduce(scan, e.sets[k].leaves, e.sets[k].leaf_count, first, count, min, max, wanted,
-                                              cells + k * at_once, err);
-            }
-        for (size_t i = 0; rc == SILT_OK && i < count; i++) {
-            size_t index = plan->compiled->descending ? count - 1 - i : i;
-            e.group = &scan->groups[first + index];
-            for (size_t k = 0; k < e.set_count; k++)
-                e.sets[k].cells = &cells[k * at_once + index];
-            rc = walks(&e) ? walk_group(output, &e, err) : call_group(output, &e, &reader, aux, err);
-        }
-        for (size_t k = 0; k < e.set_count; k++)
-            for (size_t i = 0; i < count; i++)
-                cells_free(&cells[k * at_once + i]);
-        done += count;
-    }
-    column_scan_destroy(e.columns);
+    reader.strings = silt_arena_create(&output->exec->budget);
+    enum silt_status rc = evaluation_init(&e, scan, err);
+    if (rc == SILT_OK)
+        rc = run_waves(output, &e, &reader, aux, err);
+    evaluation_deinit(&e);
     lane_destroy(reader.lane);
     silt_arena_destroy(reader.strings);
-    free(cells);
     free(aux);
     return rc;
 }

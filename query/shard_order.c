@@ -67,8 +67,7 @@ static size_t next_group(const struct scan *scan, uint32_t shard, size_t from, s
     return from;
 }
 
-static void follow_measurement(const struct scan *scan, struct shard_order *order, size_t from, size_t end, size_t first,
-                               size_t count, uint32_t *ranks)
+static void follow_measurement(const struct scan *scan, struct shard_order *order, size_t from, size_t end, uint32_t *ranks)
 {
     order->count = 0;
     for (size_t s = 0; s < order->shard_count; s++) {
@@ -88,16 +87,14 @@ static void follow_measurement(const struct scan *scan, struct shard_order *orde
     while (order->count) {
         uint32_t shard = shard_pop(order);
         size_t group = order->at[shard];
-        if (group >= first && group < first + count)
-            ranks[(group - first) * order->shard_count + shard] = place++;
+        ranks[group * order->shard_count + shard] = place++;
         order->at[shard] = next_group(scan, shard, group + 1, end);
         if (order->at[shard] < end) /* else it has left the heap */
             shard_push(order, shard);
     }
 }
 
-enum silt_status shard_order_rank(const struct scan *scan, size_t first, size_t count, uint32_t **ranks,
-                                  size_t *shard_count, struct silt_error *err)
+enum silt_status shard_order_rank(const struct scan *scan, uint32_t **ranks, size_t *shard_count, struct silt_error *err)
 {
     const struct plan *plan = scan->plan;
     struct exec *exec = plan->exec;
@@ -105,7 +102,7 @@ enum silt_status shard_order_rank(const struct scan *scan, size_t first, size_t 
     enum silt_status rc;
 
     *ranks = NULL;
-    if (plan->compiled->windows.interval || count == 0)
+    if (plan->compiled->windows.interval || scan->group_count == 0)
         return SILT_OK;
     size_t shards = 0;
     for (size_t i = 0; i < plan->source_count; i++) {
@@ -118,16 +115,15 @@ enum silt_status shard_order_rank(const struct scan *scan, size_t first, size_t 
     struct shard_order order = {.shard_count = shards};
     if ((rc = exec_alloc(exec, shards, sizeof(*order.heap), &order.heap, err)) != SILT_OK ||
         (rc = exec_alloc(exec, shards, sizeof(*order.at), &order.at, err)) != SILT_OK ||
-        (rc = exec_alloc(exec, count * shards, sizeof(**ranks), ranks, err)) != SILT_OK)
+        (rc = exec_alloc(exec, scan->group_count * shards, sizeof(**ranks), ranks, err)) != SILT_OK)
         return rc;
-    memset(*ranks, 0, count * shards * sizeof(**ranks));
+    memset(*ranks, 0, scan->group_count * shards * sizeof(**ranks));
     *shard_count = shards;
-    for (size_t from = 0, end; from < first + count; from = end) { /* a measurement is merged by itself */
+    for (size_t from = 0, end; from < scan->group_count; from = end) { /* a measurement is merged by itself */
         for (end = from; end < scan->group_count; end++)
             if (!silt_str_equal(scan->groups[end].name, scan->groups[from].name))
                 break;
-        if (end > first)
-            follow_measurement(scan, &order, from, end, first, count, *ranks);
+        follow_measurement(scan, &order, from, end, *ranks);
     }
     return SILT_OK;
 }

@@ -6,9 +6,8 @@
 
 #include "query/scan.h"
 
-/* (*ranks)[g * shard_count + s]: the place of shard s in group first + g. NULL: shards come in their own order. In the
- * statement's arena. */
-enum silt_status shard_order_rank(const struct scan *scan, size_t first, size_t count, uint32_t **ranks,
-                                  size_t *shard_count, struct silt_error *err);
+/* (*ranks)[g * shard_count + s]: the place of shard s in group g. NULL: shards come in their own order. In the statement's
+ * arena. */
+enum silt_status shard_order_rank(const struct scan *scan, uint32_t **ranks, size_t *shard_count, struct silt_error *err);
 
 #endif

@@ -32,4 +32,10 @@ void silt_pool_wait_end(struct silt_pool *pool);
  * in the caller alone. */
 void silt_pool_for(struct silt_pool *pool, size_t count, void (*fn)(void *arg, size_t index, unsigned slot), void *arg);
 
+/* The same in two steps: until the second the threads are at it alone, where any are free, and the caller does something
+ * else; then it works along and returns when all are done. Every loop has to be ended. */
+struct silt_pool_loop *silt_pool_for_begin(struct silt_pool *pool, size_t count,
+                                           void (*fn)(void *arg, size_t index, unsigned slot), void *arg);
+void silt_pool_for_end(struct silt_pool_loop *loop);
+
 #endif

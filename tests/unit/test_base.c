@@ -300,6 +300,29 @@ START_TEST(pool_loops_visit_each_item_once)
 }
 END_TEST
 
+/* What was begun is done by the threads, and what they leave by who ends it: two at once, and one without a pool. */
+START_TEST(pool_loops_are_begun_and_ended)
+{
+    struct silt_pool *pool = silt_pool_create(4, 0);
+    static _Atomic unsigned first[1000], second[1000];
+    for (int round = 0; round < 50; round++) {
+        struct silt_pool_loop *a = silt_pool_for_begin(pool, 1000, count_item, first);
+        struct silt_pool_loop *b = silt_pool_for_begin(pool, 1000, count_item, second);
+        silt_pool_for_end(a);
+        for (int i = 0; i < 1000; i++)
+            ck_assert_uint_eq(first[i], round + 1);
+        silt_pool_for_end(b);
+        for (int i = 0; i < 1000; i++)
+            ck_assert_uint_eq(second[i], round + 1);
+    }
+    silt_pool_for_end(silt_pool_for_begin(pool, 0, count_item, first));
+    silt_pool_destroy(pool);
+    silt_pool_for_end(silt_pool_for_begin(NULL, 1000, count_item, first));
+    for (int i = 0; i < 1000; i++)
+        ck_assert_uint_eq(first[i], 51);
+}
+END_TEST
+
 struct waiter { /* runs, waits until the gate opens, runs again */
     struct silt_job job;
     struct silt_pool *pool;
@@ -414,6 +437,7 @@ int main(void)
     tcase_add_test(tcase, long_texts_of_errors);
     tcase_add_test(tcase, arena_gives_back_what_is_large);
     tcase_add_test(tcase, pool_loops_visit_each_item_once);
+    tcase_add_test(tcase, pool_loops_are_begun_and_ended);
     tcase_add_test(tcase, pool_runs_others_while_jobs_wait);
     tcase_add_test(tcase, test_url_without_password);
     suite_add_tcase(suite, tcase);
