@@ -76,16 +76,13 @@ static void bench(size_t series_count)
     struct series_index *index = series_index_create(NULL);
     uint64_t start = silt_clock_monotonic_ns();
     for (size_t i = 0; i < series_count; i++) {
-        struct silt_str key, measurement;
+        struct series_wanted wanted = {.raw = keys[i], .raw_hash = hashes[i]};
         struct silt_tag *tags;
-        size_t tag_count;
-        silt_series_id id;
-        bool created;
         silt_arena_reset(scratch);
-        if (silt_series_key_parse(keys[i], scratch, &key, &measurement, &tags, &tag_count))
+        if (silt_series_key_parse(keys[i], scratch, &wanted.parts.key, &wanted.parts.measurement, &tags, &wanted.parts.tag_count))
             abort();
-        struct series_parts parts = {key, measurement, tags, tag_count};
-        if (series_index_resolve(index, &parts, keys[i], hashes[i], false, &id, &created, NULL) != SILT_OK)
+        wanted.parts.tags = tags;
+        if (series_index_resolve(index, &wanted, 1, false, NULL) != 1)
             abort();
     }
     double took = seconds(start);

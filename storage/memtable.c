@@ -64,12 +64,8 @@ static void *add_piece(struct memtable *mt, size_t bytes)
     piece->next = mt->pieces;
     mt->pieces = piece;
     atomic_fetch_add_explicit(&mt->bytes, bytes, memory_order_relaxed);
-    if (mt->budget) {
-        if (silt_budget_charge(mt->budget, bytes, NULL) == SILT_OK)
-            mt->charged += bytes;
-        else
-            atomic_store_explicit(&mt->over_budget, true, memory_order_relaxed);
-    }
+    if (mt->budget && silt_budget_charge(mt->budget, bytes, NULL) == SILT_OK)
+        mt->charged += bytes;
     return piece + 1;
 }
 
@@ -419,9 +415,4 @@ uint64_t memtable_rows(const struct memtable *mt)
 size_t memtable_bytes(const struct memtable *mt)
 {
     return atomic_load_explicit(&mt->bytes, memory_order_relaxed);
-}
-
-bool memtable_over_budget(const struct memtable *mt)
-{
-    return atomic_load_explicit(&mt->over_budget, memory_order_relaxed);
 }

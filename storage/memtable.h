@@ -15,7 +15,7 @@
  * visible once its chunk's count says so. Destroy when nobody uses it any more; the owner counts.
  *
  * Memory: pieces of up to 2 MiB, given back together. They are charged to the budget as far as it allows; apply itself
- * never fails for want of budget, because its rows are in the log already: check memtable_over_budget or the budget
+ * never fails for want of budget, because its rows are in the log already: check the budget
  * before logging.
  */
 #ifndef STORAGE_MEMTABLE_H
@@ -53,8 +53,6 @@ void memtable_stats(const struct memtable *mt, struct memtable_stats *out);
 size_t memtable_bytes(const struct memtable *mt);
 /* All rows that are counted show to whoever reads after this. */
 uint64_t memtable_rows(const struct memtable *mt);
-/* Pieces were taken that the budget did not cover. */
-bool memtable_over_budget(const struct memtable *mt);
 
 /* ---------------------------------------------------------------- reading */
 

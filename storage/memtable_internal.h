@@ -65,7 +65,6 @@ struct memtable {
     struct field_dict *dict;
     _Atomic uint64_t rows, values, series, bytes;
     _Atomic silt_time min, max;
-    _Atomic bool over_budget;
 
     pthread_mutex_t pool_lock; /* guards this group: */
     struct piece *pieces;

@@ -131,15 +131,6 @@ size_t series_index_lookup(struct series_index *index, const struct silt_row *ro
     return unknown;
 }
 
-silt_series_id series_index_find(struct series_index *index, struct silt_str text, uint64_t hash)
-{
-    uint64_t verify = series_hash_verify(&index->hash, text);
-    pthread_rwlock_rdlock(&index->hash_lock);
-    uint32_t id = series_hash_find(&index->hash, verify, hash);
-    pthread_rwlock_unlock(&index->hash_lock);
-    return id & SERIES_PENDING ? 0 : id;
-}
-
 /* ---------------------------------------------------------------- making */
 
 void index_set_entry(struct series_index *index, silt_series_id id, uint64_t entry)
@@ -297,8 +288,8 @@ static size_t resolve_locked(struct series_index *index, struct series_wanted *l
     return i;
 }
 
-size_t series_index_resolve_some(struct series_index *index, struct series_wanted *list, size_t count, bool pending,
-                                 struct silt_error *err)
+size_t series_index_resolve(struct series_index *index, struct series_wanted *list, size_t count, bool pending,
+                            struct silt_error *err)
 {
     size_t done = 0, most = index->limits.tag_values ? 1 : SERIES_WANTED_MAX, wanted;
     pthread_mutex_lock(&index->create_lock);
@@ -311,19 +302,6 @@ size_t series_index_resolve_some(struct series_index *index, struct series_wante
     } while (done < count);
     pthread_mutex_unlock(&index->create_lock);
     return done;
-}
-
-enum silt_status series_index_resolve(struct series_index *index, const struct series_parts *parts, struct silt_str raw,
-                                      uint64_t raw_hash, bool pending, silt_series_id *id, bool *created,
-                                      struct silt_error *err)
-{
-    struct series_wanted wanted = {.parts = *parts, .raw = raw, .raw_hash = raw_hash};
-    struct silt_error own;
-    if (series_index_resolve_some(index, &wanted, 1, pending, err ? err : &own) == 0)
-        return err ? err->status : own.status;
-    *id = wanted.id;
-    *created = wanted.created;
-    return SILT_OK;
 }
 
 void series_index_publish(struct series_index *index)

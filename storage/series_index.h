@@ -43,8 +43,6 @@ void series_index_destroy(struct series_index *index);                /* no call
 
 /* ids[i] of rows[i].series, 0 where it is not known. Returns how many are 0. */
 size_t series_index_lookup(struct series_index *index, const struct silt_row *rows, size_t count, silt_series_id *ids);
-/* One text; hash is silt_hash of it. */
-silt_series_id series_index_find(struct series_index *index, struct silt_str text, uint64_t hash);
 
 /* What silt_series_key_parse gives. */
 struct series_parts {
@@ -53,31 +51,25 @@ struct series_parts {
     size_t tag_count;
 };
 
-/*
- * The series of the canonical key, made when there is none (*created), and the raw text (hash: silt_hash of it)
- * remembered for it. With `pending` a series made here (and its texts) stays hidden from lookup and find, though not
- * from resolve, until publish: so its definition can be logged before anybody else's row with it. The caller then
- * holds a lock of its own from resolve to publish or abandon.
- * SILT_LIMIT: it would be a new one, and the budget, a limit or the number of ids is used up; err says which.
- */
-enum silt_status series_index_resolve(struct series_index *index, const struct series_parts *parts, struct silt_str raw,
-                                      uint64_t raw_hash, bool pending, silt_series_id *id, bool *created,
-                                      struct silt_error *err);
-
 struct series_wanted {
     struct series_parts parts;
-    struct silt_str raw;
+    struct silt_str raw; /* the text as sent; raw_hash: silt_hash of it */
     uint64_t raw_hash;
     silt_series_id id; /* this and the next are what comes of it */
     bool created;
 };
 #define SERIES_WANTED_MAX 16u
-/* The same for several, in their order, faster: what one touches is fetched while another is made. Gives how many were resolved; fewer than
- * count: err tells why the next one was not. */
-size_t series_index_resolve_some(struct series_index *index, struct series_wanted *list, size_t count, bool pending,
-                                 struct silt_error *err);
+/*
+ * The series of the canonical keys, in their order, made where there is none (created), and the raw texts remembered for
+ * them. Several at once are faster: what one touches is fetched while another is made. With `pending` a series made here (and
+ * its texts) stays hidden from lookup, though not from resolve, until publish: so its definition can be logged before anybody
+ * else's row with it. The caller then holds a lock of its own from resolve to publish.
+ * Gives how many were resolved. Fewer than count: the next one would be new, and the budget, a limit or the number of ids is
+ * used up (SILT_LIMIT); err says which.
+ */
+size_t series_index_resolve(struct series_index *index, struct series_wanted *list, size_t count, bool pending,
+                            struct silt_error *err);
 void series_index_publish(struct series_index *index); /* all that is pending */
-void series_index_abandon(struct series_index *index); /* remove all that is pending; the ids are lost */
 
 /* Series are gone from lookup, measurements and postings; unknown ids are passed over. */
 void series_index_remove(struct series_index *index, const silt_series_id *ids, size_t count);

@@ -164,37 +164,18 @@ static void drop_texts(struct series_index *index, struct series_text_list *list
     list->count = kept;
 }
 
-/* With create_lock. */
-static void remove_locked(struct series_index *index, const silt_series_id *ids, size_t count)
+void series_index_remove(struct series_index *index, const silt_series_id *ids, size_t count)
 {
     struct silt_arena *arena = silt_arena_create(NULL);
+    pthread_mutex_lock(&index->create_lock);
     bool done = remove_many(index, ids, count);
     for (size_t at = 0; !done && at < count; at += REMOVE_CHUNK) {
         remove_chunk(index, ids + at, count - at < REMOVE_CHUNK ? count - at : REMOVE_CHUNK, arena);
         silt_arena_reset(arena);
     }
-    silt_arena_destroy(arena);
     drop_texts(index, &index->aliases, true);
     drop_texts(index, &index->pending, false);
     (void)index_settle(index, NULL); /* gives back; nothing is asked for */
-}
-
-void series_index_remove(struct series_index *index, const silt_series_id *ids, size_t count)
-{
-    pthread_mutex_lock(&index->create_lock);
-    remove_locked(index, ids, count);
     pthread_mutex_unlock(&index->create_lock);
-}
-
-void series_index_abandon(struct series_index *index)
-{
-    pthread_mutex_lock(&index->create_lock);
-    size_t count = index->pending.count;
-    silt_series_id *ids = silt_malloc((count + 1) * sizeof(*ids));
-    for (size_t i = 0; i < count; i++)
-        ids[i] = index->pending.items[i].id;
-    remove_locked(index, ids, count);
-    silt_assert(index->pending.count == 0);
-    free(ids);
-    pthread_mutex_unlock(&index->create_lock);
+    silt_arena_destroy(arena);
 }

@@ -174,13 +174,6 @@ void tsm_writer_abort(struct tsm_writer *writer)
     destroy(writer);
 }
 
-uint64_t tsm_writer_bytes(const struct tsm_writer *writer)
-{
-    uint64_t pages = (writer->summary.series + TSM_PAGE_ENTRIES - 1) / TSM_PAGE_ENTRIES;
-    return writer->offset + writer->index.len + writer->entry.len + (writer->series ? TSM_CRC_BYTES : 0) +
-           writer->summary.series * TSM_ENTRY_BYTES + pages * (TSM_PAGE_END_BYTES + 4) + TSM_CRC_BYTES + TSM_FOOTER_BYTES;
-}
-
 /* ---------------------------------------------------------------- index entries */
 
 static void end_page(struct tsm_writer *writer)

@@ -2,7 +2,7 @@
  * tsm_write.h - sorted row groups in, one TSM file out, front to back through a VFS blob.
  *
  * Series come in rising id, the row groups of a series in rising time without overlap. Blocks leave at once; the index
- * (about 37 bytes a one-row series, 180 a full group of ten fields) is held until finish: watch tsm_writer_bytes.
+ * (about 37 bytes a one-row series, 180 a full group of ten fields) is held until finish.
  *
  * Threads: one at a time.
  */
@@ -44,8 +44,6 @@ enum silt_status tsm_writer_row_group(struct tsm_writer *writer, silt_series_id 
 /* The group's encoded blocks (checksums verified) and index entry, as they are. Its times must rise as above. */
 enum silt_status tsm_writer_copy(struct tsm_writer *writer, silt_series_id series, struct tsm_file *from,
                                  const struct tsm_group *group, struct silt_error *err);
-/* Bytes the file would have if finished now. */
-uint64_t tsm_writer_bytes(const struct tsm_writer *writer);
 /* Index, directory and footer, then commit: the file is durable. The writer is gone, whatever is returned; on an error no
  * file appears. summary may be NULL. SILT_INVALID: nothing was written. */
 enum silt_status tsm_writer_finish(struct tsm_writer *writer, struct tsm_summary *summary, struct silt_error *err);

@@ -331,7 +331,7 @@ static silt_series_id define_series(struct write *w, size_t row)
     size_t count = want_series(w, row, &end, wanted, rows);
     if (count == 0)
         return 0;
-    size_t done = series_index_resolve_some(w->database->index, wanted, count, true, &err);
+    size_t done = series_index_resolve(w->database->index, wanted, count, true, &err);
     for (size_t i = 0; i < done; i++) {
         w->ids[rows[i]] = wanted[i].id;
         if (!wanted[i].created)

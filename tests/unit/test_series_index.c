@@ -3,6 +3,7 @@
  */
 #include "silt/text.h"
 #include "storage/series_index.h"
+#include "tests/make_series.h"
 #include "tests/run_suite.h"
 
 #include <check.h>
@@ -222,7 +223,7 @@ static void compare_all(struct series_index *index, const struct model *model)
         struct silt_str key;
         struct silt_tag *tags;
         uint32_t measurement;
-        silt_series_id found = series_index_find(index, series->key, silt_hash(series->key.p, series->key.len));
+        silt_series_id found = find_series(index, series->key);
         alive += series->alive;
         if (!series->alive) { /* unless it was made anew, under another id */
             silt_series_id anew = 0;
@@ -231,7 +232,7 @@ static void compare_all(struct series_index *index, const struct model *model)
                     anew = model->series[j].id;
             ck_assert_uint_eq(found, anew);
             if (!anew)
-                ck_assert_uint_eq(series_index_find(index, series->raw, silt_hash(series->raw.p, series->raw.len)), 0);
+                ck_assert_uint_eq(find_series(index, series->raw), 0);
             ck_assert(!series_index_series(index, series->id, arena, &key, NULL, NULL, NULL));
             continue;
         }
@@ -288,11 +289,11 @@ static void add_series(struct series_index *index, struct model *model, size_t s
 {
     struct model_series *series = &model->series[model->count];
     random_series(model->arena, series, shapes);
-    uint64_t hash = silt_hash(series->raw.p, series->raw.len);
-    struct series_parts parts = {series->key, series->measurement, series->tags, series->tag_count};
-    silt_series_id before = series_index_find(index, series->raw, hash), id;
+    struct silt_error err;
+    silt_series_id before = find_series(index, series->raw);
     bool created, pending = rand() % 2, known = false;
-    ck_assert_int_eq(series_index_resolve(index, &parts, series->raw, hash, pending, &id, &created, NULL), SILT_OK);
+    silt_series_id id = make_series(index, series->raw, pending, &created, &err);
+    ck_assert_uint_ne(id, 0);
     for (size_t i = 0; i < model->count; i++)
         if (model->series[i].alive && silt_str_equal(model->series[i].key, series->key)) {
             known = true;
@@ -301,21 +302,19 @@ static void add_series(struct series_index *index, struct model *model, size_t s
     ck_assert(created == !known);
     ck_assert(before == 0 || before == id);
     if (pending) {
-        silt_series_id again;
         if (!known)
-            ck_assert_uint_eq(series_index_find(index, series->raw, hash), 0);
-        ck_assert_int_eq(series_index_resolve(index, &parts, series->raw, hash, true, &again, &created, NULL), SILT_OK);
-        ck_assert(!created && again == id);
-        if (rand() % 10 == 0) {
-            series_index_abandon(index);
-            if (!known) {
-                ck_assert_uint_eq(series_index_find(index, series->raw, hash), 0);
-                return;
-            }
+            ck_assert_uint_eq(find_series(index, series->raw), 0);
+        ck_assert_uint_eq(make_series(index, series->raw, true, &created, &err), id);
+        ck_assert(!created);
+        if (!known && rand() % 10 == 0) { /* it is gone before anybody has seen it */
+            series_index_remove(index, &id, 1);
+            series_index_publish(index);
+            ck_assert_uint_eq(find_series(index, series->raw), 0);
+            return;
         }
         series_index_publish(index);
     }
-    ck_assert_uint_eq(series_index_find(index, series->raw, hash), id);
+    ck_assert_uint_eq(find_series(index, series->raw), id);
     if (!known) {
         series->id = id;
         series->alive = true;
@@ -419,18 +418,14 @@ START_TEST(batch_lookup)
     struct silt_row *rows = silt_arena_zalloc(arena, N * sizeof(*rows));
     silt_series_id ids[N];
     for (int i = 0; i < N; i++) {
-        struct silt_str text = silt_arena_printf(arena, "cpu,host=h%d", i), key, measurement;
-        struct silt_tag *tags;
-        size_t count;
-        bool created;
+        struct silt_str text = silt_arena_printf(arena, "cpu,host=h%d", i);
+        struct silt_error err;
         rows[i].series = text;
         rows[i].series_hash = silt_hash(text.p, text.len);
         if (i % 3 == 0)
             continue;
-        ck_assert_ptr_null(silt_series_key_parse(text, arena, &key, &measurement, &tags, &count));
-        struct series_parts parts = {key, measurement, tags, count};
-        ck_assert_int_eq(series_index_resolve(index, &parts, text, rows[i].series_hash, false, &ids[i], &created, NULL),
-                         SILT_OK);
+        ids[i] = make_series(index, text, false, NULL, &err);
+        ck_assert_uint_ne(ids[i], 0);
     }
     silt_series_id found[N];
     ck_assert_uint_eq(series_index_lookup(index, rows, N, found), (N + 2) / 3);
@@ -487,20 +482,11 @@ START_TEST(budget_ends_creation)
     silt_budget_init(&budget, "index memory", 300000, NULL);
     struct series_index *index = series_index_create(&budget);
     struct silt_arena *arena = silt_arena_create(NULL);
-    enum silt_status rc = SILT_OK;
-    struct silt_error err;
+    struct silt_error err = {0};
     int made = 0;
-    for (; made < 100000 && rc == SILT_OK; made++) {
-        struct silt_str text = silt_arena_printf(arena, "cpu,host=h%d", made), key, measurement;
-        struct silt_tag *tags;
-        size_t count;
-        bool created;
-        silt_series_id id;
-        ck_assert_ptr_null(silt_series_key_parse(text, arena, &key, &measurement, &tags, &count));
-        struct series_parts parts = {key, measurement, tags, count};
-        rc = series_index_resolve(index, &parts, text, silt_hash(text.p, text.len), false, &id, &created, &err);
-    }
-    ck_assert_int_eq(rc, SILT_LIMIT);
+    while (made < 100000 && make_series(index, silt_arena_printf(arena, "cpu,host=h%d", made), false, NULL, &err))
+        made++;
+    ck_assert_int_eq(err.status, SILT_LIMIT);
     ck_assert_int_gt(made, 500);
     ck_assert_int_lt(made, 10000);
     ck_assert_uint_le(atomic_load(&budget.used_bytes), 300000);
@@ -558,17 +544,13 @@ START_TEST(removed_series_leave_nothing)
         for (int i = 0; i < ALIVE; i++) {
             silt_arena_reset(arena);
             struct silt_str text = silt_arena_printf(arena, "m,host=h%d-%0*d,zone=z%d", round * ALIVE + i, rand() % 200, 0, i % 7);
-            struct silt_str key, measurement;
-            struct silt_tag *tags;
+            struct silt_error err;
             bool created;
-            ck_assert_ptr_null(silt_series_key_parse(text, arena, &key, &measurement, &tags, &count));
-            struct series_parts parts = {key, measurement, tags, count};
             if (round > 0) { /* the one that it takes the place of, among them one by one and in pieces */
                 size_t piece = i % 100 == 0 && round % 2 ? 100 : round % 2 ? 0 : 1;
                 series_index_remove(index, ids + i, piece);
             }
-            ck_assert_int_eq(series_index_resolve(index, &parts, text, silt_hash(text.p, text.len), false, &ids[i], &created,
-                                                  NULL), SILT_OK);
+            ids[i] = make_series(index, text, false, &created, &err);
             ck_assert(created);
             if (rand() % 300 == 0)
                 series_index_reclaim(index, 512);
@@ -654,15 +636,9 @@ START_TEST(readers_beside_writers)
         struct silt_arena *arena = silt_arena_create(NULL);
         silt_series_id *ids = silt_arena_alloc(arena, 3000 * sizeof(*ids));
         for (int i = 0; i < 3000; i++) {
-            struct silt_str text = silt_arena_printf(arena, "cpu,dc=x,host=h%d", i + round * 1000), key, measurement;
-            struct silt_tag *tags;
-            size_t count;
-            bool created;
-            ck_assert_ptr_null(silt_series_key_parse(text, arena, &key, &measurement, &tags, &count));
-            struct series_parts parts = {key, measurement, tags, count};
-            ck_assert_int_eq(series_index_resolve(shared.index, &parts, text, silt_hash(text.p, text.len), i % 2,
-                                                  &ids[i], &created, NULL),
-                             SILT_OK);
+            struct silt_error err;
+            ids[i] = make_series(shared.index, silt_arena_printf(arena, "cpu,dc=x,host=h%d", i + round * 1000), i % 2, NULL, &err);
+            ck_assert_uint_ne(ids[i], 0);
             if (i % 70 == 0)
                 series_index_post(shared.index, 1 + (uint32_t)i % 100);
             if (i % 50 == 0)
