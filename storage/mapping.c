@@ -100,6 +100,15 @@ struct mapping *mapping_create(int fd, size_t bytes)
     return mapping;
 }
 
+void mapping_advise(const struct mapping *mapping, uint64_t offset, uint64_t len, int advice)
+{
+    size_t bytes = mapping ? atomic_load(&mapping->bytes) : 0;
+    if (offset >= bytes)
+        return;
+    uint64_t end = len < bytes - offset ? offset + len : bytes, first = offset & ~(uint64_t)(page_bytes - 1);
+    (void)madvise((char *)atomic_load(&mapping->start) + first, end - first, advice);
+}
+
 void mapping_destroy(struct mapping *mapping)
 {
     if (!mapping)

@@ -25,6 +25,8 @@ struct mapping {
 /* NULL: the system says no. bytes is not 0. */
 struct mapping *mapping_create(int fd, size_t bytes);
 void mapping_destroy(struct mapping *mapping); /* NULL is fine */
+/* MADV_... of the pages that [offset, offset + len) touches; a hint, which the system may decline. NULL is fine. */
+void mapping_advise(const struct mapping *mapping, uint64_t offset, uint64_t len, int advice);
 
 static inline const void *mapping_start(const struct mapping *mapping) /* NULL: of none */
 {

@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+#define SOON_BYTES_MAX ((uint64_t)1 << 20) /* of the index, read ahead at once */
+
 static uint32_t get_u32(const uint8_t *at)
 {
     uint32_t value;
@@ -64,21 +66,22 @@ void tsm_scratch_deinit(struct tsm_scratch *scratch)
 
 /* ---------------------------------------------------------------- open, close */
 
+/* Opening reads these few bytes by range, where there is a mapping too: a fault in it reads as much around its place as the device is
+ * set to read ahead, maybe megabytes, and a start opens all files there are. */
 static enum silt_status check_footer(struct tsm_file *file, struct silt_error *err)
 {
-    uint8_t room[TSM_FOOTER_BYTES];
-    const uint8_t *at;
+    uint8_t at[TSM_FOOTER_BYTES];
     uint64_t size = file->size, series, pages;
     enum silt_status rc;
     if (size < TSM_HEADER_BYTES + TSM_FOOTER_BYTES)
         return tsm_damaged(file, err, "too short for a TSM file: ends", size);
-    if ((rc = look(file, 0, TSM_HEADER_BYTES, room, &at, err)) != SILT_OK)
+    if ((rc = vfs_blob_read(file->blob, 0, at, TSM_HEADER_BYTES, err)) != SILT_OK)
         return rc;
     if (memcmp(at, TSM_MAGIC, 8) != 0 || get_u32(at + 28) != silt_crc32c(0, at, 28) || get_u32(at + 24) != 0)
         return tsm_damaged(file, err, "no TSM header", 0);
     file->summary.file_id = get_u64(at + 8);
     file->summary.epoch = get_u64(at + 16);
-    if ((rc = look(file, size - TSM_FOOTER_BYTES, TSM_FOOTER_BYTES, room, &at, err)) != SILT_OK)
+    if ((rc = vfs_blob_read(file->blob, size - TSM_FOOTER_BYTES, at, TSM_FOOTER_BYTES, err)) != SILT_OK)
         return rc;
     if (memcmp(at + 120, TSM_MAGIC_END, 8) != 0 || get_u32(at + 116) != silt_crc32c(0, at, 116) ||
         get_u64(at) != file->summary.file_id || get_u64(at + 8) != file->summary.epoch)
@@ -108,9 +111,8 @@ static enum silt_status check_footer(struct tsm_file *file, struct silt_error *e
 static enum silt_status read_top(struct tsm_file *file, struct silt_error *err)
 {
     size_t len = file->page_count * 4 + TSM_CRC_BYTES;
-    uint8_t *room = silt_malloc(len);
-    const uint8_t *at;
-    enum silt_status rc = look(file, file->top_offset, len, room, &at, err);
+    uint8_t *at = silt_malloc(len);
+    enum silt_status rc = vfs_blob_read(file->blob, file->top_offset, at, len, err);
     if (rc == SILT_OK && get_u32(at + len - 4) != silt_crc32c(0, at, len - 4))
         rc = tsm_damaged(file, err, "checksum of the directory top", file->top_offset);
     if (rc == SILT_OK) {
@@ -121,7 +123,7 @@ static enum silt_status read_top(struct tsm_file *file, struct silt_error *err)
             if (file->firsts[i] <= file->firsts[i - 1])
                 rc = tsm_damaged(file, err, "order of the directory top", file->top_offset);
     }
-    free(room);
+    free(at);
     return rc;
 }
 
@@ -134,11 +136,10 @@ enum silt_status tsm_open(struct vfs *vfs, const char *name, struct tsm_file **o
         goto fail;
     file->size = vfs_blob_bytes(file->blob);
     file->map = vfs_blob_map(file->blob, &file->faults);
-    uint32_t faults = tsm_faults(file);
-    if ((rc = check_footer(file, err)) == SILT_OK)
-        rc = read_top(file, err);
-    if ((rc = tsm_seen(file, faults, rc, err)) != SILT_OK)
+    if ((rc = check_footer(file, err)) != SILT_OK || (rc = read_top(file, err)) != SILT_OK)
         goto fail;
+    /* Of the index, what lies around an entry is read by read_ahead alone. */
+    vfs_blob_scattered(file->blob, file->index_offset, file->top_offset - file->index_offset);
     *out = file;
     return SILT_OK;
 fail:
@@ -176,6 +177,12 @@ static unsigned page_entries(const struct tsm_file *file, uint64_t page)
     return left < TSM_PAGE_ENTRIES ? (unsigned)left : TSM_PAGE_ENTRIES;
 }
 
+/* The index entries that a directory page names: of series next to each other, which queries mostly want together. */
+static void read_ahead(struct tsm_file *file, uint64_t start, uint64_t end)
+{
+    vfs_blob_soon(file->blob, file->index_offset + start, end - start < SOON_BYTES_MAX ? end - start : SOON_BYTES_MAX);
+}
+
 static enum silt_status read_page(struct tsm_file *file, uint64_t page, uint8_t *room, const uint8_t **out,
                                   struct silt_error *err)
 {
@@ -199,7 +206,8 @@ static enum silt_status read_page(struct tsm_file *file, uint64_t page, uint8_t 
     }
     if (get_u32(*out) != file->firsts[page])
         return tsm_damaged(file, err, "a directory page that is not the one named in the top", offset);
-    atomic_store_explicit(&file->page_checked[page], true, memory_order_relaxed);
+    if (!atomic_exchange_explicit(&file->page_checked[page], true, memory_order_relaxed))
+        read_ahead(file, get_u64(*out + 4), get_u64(at));
     return SILT_OK;
 }
 

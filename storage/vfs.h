@@ -50,6 +50,10 @@ struct vfs_ops {
     /* The whole blob in memory until blob_close, or NULL: then read. What is looked at while *faults rises may be zeros that stand
      * for what could not be read. */
     const void *(*blob_map)(struct vfs_blob *blob, const _Atomic uint32_t **faults);
+    /* Hints about the map, either may be NULL. Scattered: looks go here and there in that range, so what lies around them is not to be
+     * read. Soon: that range is going to be looked at, and is read meanwhile. */
+    void (*blob_scattered)(struct vfs_blob *blob, uint64_t offset, uint64_t len);
+    void (*blob_soon)(struct vfs_blob *blob, uint64_t offset, uint64_t len);
     void (*blob_close)(struct vfs_blob *blob);
     /* The same blob once more, for who reads all of it once: its reads leave the page cache as it is, if they begin at multiples of
      * 4096 in the blob and in memory. To be closed before the other. NULL, as the operation may be: read the one there is. */
@@ -134,6 +138,16 @@ static inline enum silt_status vfs_blob_read(struct vfs_blob *blob, uint64_t off
 static inline const void *vfs_blob_map(struct vfs_blob *blob, const _Atomic uint32_t **faults)
 {
     return blob->vfs->ops->blob_map(blob, faults);
+}
+static inline void vfs_blob_scattered(struct vfs_blob *blob, uint64_t offset, uint64_t len)
+{
+    if (blob->vfs->ops->blob_scattered)
+        blob->vfs->ops->blob_scattered(blob, offset, len);
+}
+static inline void vfs_blob_soon(struct vfs_blob *blob, uint64_t offset, uint64_t len)
+{
+    if (blob->vfs->ops->blob_soon)
+        blob->vfs->ops->blob_soon(blob, offset, len);
 }
 static inline struct vfs_blob *vfs_blob_once(struct vfs_blob *blob)
 {

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define WRITER_BUFFER_BYTES ((size_t)256 << 10)
@@ -218,6 +219,16 @@ const void *posix_blob_map(struct vfs_blob *base, const _Atomic uint32_t **fault
     if (blob->mapping)
         *faults = &blob->mapping->faults;
     return mapping_start(blob->mapping);
+}
+
+void posix_blob_scattered(struct vfs_blob *base, uint64_t offset, uint64_t len)
+{
+    mapping_advise(((struct posix_blob *)base)->mapping, offset, len, MADV_RANDOM);
+}
+
+void posix_blob_soon(struct vfs_blob *base, uint64_t offset, uint64_t len)
+{
+    mapping_advise(((struct posix_blob *)base)->mapping, offset, len, MADV_WILLNEED);
 }
 
 void posix_blob_close(struct vfs_blob *base)

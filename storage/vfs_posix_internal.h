@@ -60,6 +60,8 @@ uint64_t posix_blob_bytes(struct vfs_blob *base);
 enum silt_status posix_blob_read(struct vfs_blob *base, uint64_t offset, void *out, size_t len, struct silt_error *err);
 struct vfs_blob *posix_blob_once(struct vfs_blob *base);
 const void *posix_blob_map(struct vfs_blob *base, const _Atomic uint32_t **faults);
+void posix_blob_scattered(struct vfs_blob *base, uint64_t offset, uint64_t len);
+void posix_blob_soon(struct vfs_blob *base, uint64_t offset, uint64_t len);
 void posix_blob_close(struct vfs_blob *base);
 
 /* vfs_posix_segment.c */
