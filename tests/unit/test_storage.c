@@ -59,7 +59,7 @@ struct point {
 
 struct model {
     struct point *points[SERIES]; /* by time */
-    size_t count[SERIES];
+    size_t count[SERIES], room[SERIES];
 };
 
 static struct point *model_at(struct model *m, unsigned series, silt_time time)
@@ -74,7 +74,10 @@ static struct point *model_at(struct model *m, unsigned series, silt_time time)
     }
     if (low < m->count[series] && m->points[series][low].time == time)
         return &m->points[series][low];
-    m->points[series] = realloc(m->points[series], (m->count[series] + 1) * sizeof(struct point));
+    if (m->count[series] == m->room[series]) {
+        m->room[series] = 2 * m->room[series] + 1;
+        m->points[series] = silt_realloc(m->points[series], m->room[series] * sizeof(struct point));
+    }
     memmove(m->points[series] + low + 1, m->points[series] + low, (m->count[series] - low) * sizeof(struct point));
     m->count[series]++;
     m->points[series][low] = (struct point){.time = time};
