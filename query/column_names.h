@@ -18,7 +18,7 @@ struct column_names;
 /* count_max: names that will be in it. */
 struct column_names *column_names_create(size_t count_max, struct silt_arena *arena);
 /* Taken from now on; it may be already. The text is borrowed. */
-void column_names_take(struct column_names *names, struct silt_str name);
+void column_names_take(struct column_names *names, struct silt_str name, struct silt_arena *arena);
 /* The name, or the first of name_1, name_2, ... that is not taken; it is from now on. */
 struct silt_str column_names_choose(struct column_names *names, struct silt_str name, struct silt_arena *arena);
 

@@ -77,10 +77,9 @@ static void add_operands(struct part *part, const struct plan *plan, const struc
 
 static bool source_has(const struct plan_source *source, const struct part *part)
 {
-    for (size_t i = 0; i < source->field_count; i++)
-        for (size_t k = 0; k < part->field_count; k++)
-            if (silt_str_equal(source->fields[i].name, part->fields[k].name))
-                return true;
+    for (size_t i = 0; i < part->field_count; i++)
+        if (plan_source_has_field(source, part->fields[i].name))
+            return true;
     return false;
 }
 

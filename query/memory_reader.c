@@ -33,6 +33,7 @@ struct silt_cursor {
     size_t chunk, next; /* where it stands: chunks and rows of the chunk passed, from the end when descending */
 
     const struct memory_chunk *batch; /* where its rows are */
+    uint32_t *places; /* per field of the table: its column there, plus 1 */
     uint32_t batch_count;
     bool as_it_lies; /* all of the chunk; else those that `picks` tells */
     bool whole;      /* nothing is missing between them */
@@ -104,7 +105,7 @@ static enum silt_status fields(struct silt_reader *base, struct silt_str measure
 {
     struct memory_reader *reader = reader_of(base);
     const struct memory_table *table = reader->table;
-    uint8_t *seen = silt_arena_zalloc(arena, table->field_count + 1);
+    uint8_t *seen = silt_arena_zalloc(arena, table->fields.count + 1);
     size_t n = 0;
 
     for (size_t i = 0; i < table->series_count; i++) {
@@ -121,11 +122,11 @@ static enum silt_status fields(struct silt_reader *base, struct silt_str measure
                 seen[series->constants[c].field] |= (uint8_t)(1u << SILT_TYPE_STRING);
         }
     }
-    *out = silt_arena_alloc(arena, (table->field_count * 5 + 1) * sizeof(**out));
-    for (size_t i = 0; i < table->field_count; i++)
+    *out = silt_arena_alloc(arena, (table->fields.count * 5 + 1) * sizeof(**out));
+    for (size_t i = 0; i < table->fields.count; i++)
         for (unsigned type = SILT_TYPE_FLOAT; type <= SILT_TYPE_BOOLEAN; type++)
             if (seen[i] & (1u << type))
-                (*out)[n++] = (struct silt_field){table->fields[i], (enum silt_type)type};
+                (*out)[n++] = (struct silt_field){table->fields.names[i], (enum silt_type)type};
     if (n > 1)
         qsort(*out, n, sizeof(**out), by_name_then_type);
     *count = n;
@@ -293,6 +294,7 @@ static enum silt_status cursor_create(struct silt_reader *base, struct silt_budg
     cursor->reader = reader_of(base);
     cursor->picks = silt_calloc(cursor->reader->batch_rows, sizeof(*cursor->picks));
     cursor->times = silt_calloc(cursor->reader->batch_rows, sizeof(*cursor->times));
+    cursor->places = silt_calloc(cursor->reader->table->fields.count + 1, sizeof(*cursor->places));
     *out = cursor;
     return SILT_OK;
 }
@@ -314,11 +316,8 @@ static enum silt_status cursor_seek(struct silt_cursor *cursor, struct silt_str 
     }
     cursor->field_count = field_count;
     for (size_t i = 0; i < field_count; i++) {
-        cursor->fields[i] = MEMORY_NO_FIELD;
+        cursor->fields[i] = name_index_find(&table->fields, wanted[i].name);
         cursor->types[i] = wanted[i].type;
-        for (size_t k = 0; k < table->field_count; k++)
-            if (silt_str_equal(table->fields[k], wanted[i].name))
-                cursor->fields[i] = (uint32_t)k;
     }
     cursor->min = min;
     cursor->max = max;
@@ -335,16 +334,24 @@ static const struct memory_chunk *chunk_at(const struct silt_cursor *cursor)
     return &series->chunks[cursor->descending ? series->chunk_count - 1 - cursor->chunk : cursor->chunk];
 }
 
-/* The column that the field has in the chunk; NULL: none of this type. */
-static const struct memory_column *column_of(const struct silt_cursor *cursor, const struct memory_chunk *chunk,
-                                             size_t index)
+static void enter_chunk(struct silt_cursor *cursor, const struct memory_chunk *chunk)
 {
-    for (size_t i = 0; i < chunk->column_count; i++) {
-        const struct memory_column *column = &chunk->columns[(index + i) % chunk->column_count]; /* often the index-th */
-        if (column->field == cursor->fields[index])
-            return cursor->types[index] == SILT_TYPE_NONE || cursor->types[index] == column->type ? column : NULL;
-    }
-    return NULL;
+    if (cursor->batch == chunk)
+        return;
+    for (size_t i = 0; cursor->batch && i < cursor->batch->column_count; i++)
+        cursor->places[cursor->batch->columns[i].field] = 0;
+    for (size_t i = 0; i < chunk->column_count; i++)
+        cursor->places[chunk->columns[i].field] = (uint32_t)i + 1;
+    cursor->batch = chunk;
+}
+
+/* The column that the field has in the chunk of the batch; NULL: none of this type. */
+static const struct memory_column *column_of(const struct silt_cursor *cursor, size_t index)
+{
+    uint32_t place = cursor->fields[index] == MEMORY_NO_FIELD ? 0 : cursor->places[cursor->fields[index]];
+    const struct memory_column *column = place ? &cursor->batch->columns[place - 1] : NULL;
+
+    return column && (cursor->types[index] == SILT_TYPE_NONE || cursor->types[index] == column->type) ? column : NULL;
 }
 
 static const struct silt_str *constant_of(const struct silt_cursor *cursor, size_t index)
@@ -355,14 +362,16 @@ static const struct silt_str *constant_of(const struct silt_cursor *cursor, size
     return NULL;
 }
 
-static bool row_shows(const struct silt_cursor *cursor, const struct memory_chunk *chunk, size_t row)
+static bool row_shows(const struct silt_cursor *cursor, size_t row)
 {
+    const struct memory_chunk *chunk = cursor->batch;
+
     if (chunk->times[row] < cursor->min || chunk->times[row] > cursor->max)
         return false;
     if (cursor->reader->owned) /* a subquery's row is there for its tags as well */
         return true;
     for (size_t i = 0; i < cursor->field_count; i++) {
-        const struct memory_column *column = column_of(cursor, chunk, i);
+        const struct memory_column *column = column_of(cursor, i);
         if (column && memory_has(column, row))
             return true;
     }
@@ -374,7 +383,7 @@ static void pick_rows(struct silt_cursor *cursor, const struct memory_chunk *chu
 {
     size_t room = cursor->reader->batch_rows;
 
-    cursor->batch = chunk;
+    enter_chunk(cursor, chunk);
     cursor->batch_count = 0;
     cursor->whole = true;
     cursor->as_it_lies = cursor->reader->owned && !cursor->descending && cursor->next == 0 && chunk->count <= room &&
@@ -385,7 +394,7 @@ static void pick_rows(struct silt_cursor *cursor, const struct memory_chunk *chu
     }
     for (; cursor->next < chunk->count && cursor->batch_count < room; cursor->next++) {
         size_t row = cursor->descending ? chunk->count - 1 - cursor->next : cursor->next;
-        if (row_shows(cursor, chunk, row)) {
+        if (row_shows(cursor, row)) {
             cursor->times[cursor->batch_count] = chunk->times[row];
             cursor->picks[cursor->batch_count++] = (uint16_t)row;
         } else if (cursor->batch_count) {
@@ -456,7 +465,7 @@ static void pick_column(const struct silt_cursor *cursor, const struct memory_co
 static enum silt_status cursor_column(struct silt_cursor *cursor, size_t index, struct silt_column *out,
                                       struct silt_error *err)
 {
-    const struct memory_column *column = column_of(cursor, cursor->batch, index);
+    const struct memory_column *column = column_of(cursor, index);
     const struct silt_str *constant = column ? NULL : constant_of(cursor, index);
 
     *out = (struct silt_column){.type = SILT_TYPE_NONE};
@@ -539,6 +548,7 @@ static void cursor_destroy(struct silt_cursor *cursor)
         free(cursor->columns[i]);
     free(cursor->columns);
     free(cursor->fields);
+    free(cursor->places);
     free(cursor->types);
     free(cursor->picks);
     free(cursor->times);

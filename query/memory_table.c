@@ -89,13 +89,9 @@ uint32_t memory_table_series(struct memory_table *table, struct silt_str measure
 
 uint32_t memory_table_field(struct memory_table *table, struct silt_str name)
 {
-    for (size_t i = 0; i < table->field_count; i++)
-        if (silt_str_equal(table->fields[i], name))
-            return (uint32_t)i;
-    table->fields = silt_arena_grow(table->arena, table->fields, &table->field_capacity, table->field_count + 1,
-                                    sizeof(*table->fields));
-    table->fields[table->field_count] = silt_arena_str(table->arena, name);
-    return (uint32_t)table->field_count++;
+    uint32_t field = name_index_find(&table->fields, name);
+
+    return field != NAME_NONE ? field : name_index_add(&table->fields, silt_arena_str(table->arena, name), table->arena);
 }
 
 void memory_table_constant(struct memory_table *table, uint32_t series_index, uint32_t field, struct silt_str value)

@@ -17,12 +17,13 @@
 #ifndef QUERY_MEMORY_TABLE_H
 #define QUERY_MEMORY_TABLE_H
 
+#include "query/name_index.h"
 #include "silt/query.h"
 #include "silt/reader.h"
 #include "silt/text.h"
 
 #define MEMORY_CHUNK_ROWS 4096
-#define MEMORY_NO_FIELD UINT32_MAX
+#define MEMORY_NO_FIELD NAME_NONE
 
 struct memory_column {
     uint32_t field;
@@ -65,8 +66,7 @@ struct memory_table {
     struct silt_arena *arena;
     struct memory_series *series;
     size_t series_count, series_capacity;
-    struct silt_str *fields;
-    size_t field_count, field_capacity;
+    struct name_index fields;
     uint32_t *index; /* by hash of the key: series + 1 */
     size_t index_capacity;
 };

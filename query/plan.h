@@ -12,6 +12,7 @@
 #include "query/compile.h"
 #include "query/eval.h"
 #include "query/functions.h"
+#include "query/name_index.h"
 #include "silt/reader.h"
 
 struct call_error {
@@ -27,7 +28,7 @@ struct plan_source {
     struct plan *pending; /* a subquery that has not run: its schema is known, its rows and measurements are not */
     bool in_memory; /* rows of a subquery: times may repeat, a series is one cursor */
     struct silt_str name;
-    struct silt_field *fields;
+    struct silt_field *fields; /* by name */
     size_t field_count;
     struct silt_str *tag_keys;
     size_t tag_key_count;
@@ -35,8 +36,7 @@ struct plan_source {
     bool in_sequence; /* a subquery whose rows stand group by group, not by time */
     const struct windows *by_window; /* a subquery whose rows stand window by window, in each group by group */
     bool *tag_columns; /* of a subquery: per field, whether it shows a tag; NULL: none does */
-    const struct silt_str *columns; /* of a subquery that has run: their names, those without a value too */
-    size_t column_count;
+    struct name_index columns; /* of a subquery that has run: their names, those without a value too */
 };
 
 /* SLOT_NOTHING: a name that is nothing here; shown, it is what fill() says */
@@ -47,6 +47,8 @@ struct slot {
     struct silt_str name;
     enum data_type type;  /* FIELD: the type that is shown, others are cast or missing */
     uint32_t reader_field; /* FIELD: index into plan->reader_fields */
+    uint32_t same_name;    /* but for TAG_TEST: the slot before it of this name, plus 1 */
+    uint32_t aux;          /* its place in plan->aux, plus 1 */
     bool or_tag;           /* FIELD: a column of a subquery; for other sources the tag of that name */
     enum data_type asked;  /* FIELD: a cast that a subquery's column does not follow, but other sources' fields do */
     /* TAG_TEST: name op (value | regex | other tag) */
@@ -64,6 +66,7 @@ struct plan_call {
     struct plan_call *inner; /* NULL: over the slot */
     uint32_t warm; /* intervals read before the range, see warm_up_range() */
     uint32_t slot;
+    uint32_t leaf; /* of class REDUCE over the slot, while running: its place among those of its warm */
     enum data_type in, out;  /* DATA_UNKNOWN in: no such field, gives nothing */
     enum data_type shown;    /* of the column; DATA_UNKNOWN: nothing to show, not even what fill() says */
     uint32_t dimension_slots[16]; /* top, bottom: the names in the middle */
@@ -105,8 +108,12 @@ struct plan {
 
     struct slot *slots;
     size_t slot_count, slot_capacity;
+    struct name_index slot_names; /* and of each the newest slot, plus 1 */
+    uint32_t *slots_of_name;
+    size_t slots_of_name_capacity;
     struct silt_field *reader_fields; /* names to ask of cursors, any type */
     size_t reader_field_count, reader_field_capacity;
+    struct name_index reader_names;
     struct plan_call **calls; /* distinct, outermost */
     size_t call_count, call_capacity;
     uint32_t *aux; /* slots that outputs show, sorted by name then type */
@@ -127,6 +134,11 @@ enum silt_status plan_make(struct exec *exec, const struct compiled *compiled, c
                            size_t extra_dimension_count, struct plan **out, struct silt_error *err);
 void plan_destroy(struct plan *plan); /* releases the readers; NULL is fine */
 
+/* In the order in which InfluxDB numbers its types. */
+int plan_type_order(enum data_type type);
+/* The source's fields of this name, one for each type: the first; *end: behind the last. */
+size_t plan_source_fields(const struct plan_source *source, struct silt_str name, size_t *end);
+bool plan_source_has_field(const struct plan_source *source, struct silt_str name);
 /* The type of a name over all sources: the highest of float, integer, unsigned, string, boolean, tag. */
 enum data_type plan_type_of(const struct plan *plan, struct silt_str name);
 bool data_type_is_number(enum data_type type);
@@ -140,6 +152,8 @@ enum silt_status plan_check_type(const struct plan *plan, const struct expr *exp
 bool plan_is_column(const struct plan *plan, struct silt_str name);
 /* Whether a subquery has it, as a column or as a tag. */
 bool plan_is_in_subquery(const struct plan *plan, struct silt_str name);
+/* plan_outputs.c: what columns show, and what has to be read and computed for that. */
+enum silt_status plan_make_outputs(struct plan *plan, struct silt_error *err);
 /* Used by the parts of planning. slot_of_ref: -1: a name that is nothing here. */
 uint32_t plan_add_slot(struct plan *plan, const struct slot *slot);
 int64_t plan_slot_of_ref(struct plan *plan, const struct expr *ref);

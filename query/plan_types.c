@@ -6,12 +6,34 @@ enum data_type plan_field_type(const struct plan_source *source, size_t field)
     return source->tag_columns && source->tag_columns[field] ? DATA_TAG : data_type_of(source->fields[field].type);
 }
 
+size_t plan_source_fields(const struct plan_source *source, struct silt_str name, size_t *end)
+{
+    size_t low = 0, high = source->field_count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (silt_str_compare(source->fields[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (*end = low; *end < source->field_count && silt_str_equal(source->fields[*end].name, name);)
+        ++*end;
+    return low;
+}
+
+bool plan_source_has_field(const struct plan_source *source, struct silt_str name)
+{
+    size_t end;
+
+    return plan_source_fields(source, name, &end) < end;
+}
+
 bool plan_is_column(const struct plan *plan, struct silt_str name)
 {
     for (size_t i = 0; i < plan->source_count; i++)
-        for (size_t k = 0; plan->sources[i].pending && k < plan->sources[i].field_count; k++)
-            if (silt_str_equal(plan->sources[i].fields[k].name, name))
-                return true;
+        if (plan->sources[i].pending && plan_source_has_field(&plan->sources[i], name))
+            return true;
     return false;
 }
 
@@ -33,8 +55,9 @@ enum data_type plan_type_of(const struct plan *plan, struct silt_str name)
         return DATA_TAG;
     for (size_t i = 0; i < plan->source_count; i++) {
         const struct plan_source *source = &plan->sources[i];
-        for (size_t k = 0; k < source->field_count; k++)
-            if (silt_str_equal(source->fields[k].name, name) && data_type_rank(plan_field_type(source, k)) > data_type_rank(best))
+        size_t end;
+        for (size_t k = plan_source_fields(source, name, &end); k < end; k++)
+            if (data_type_rank(plan_field_type(source, k)) > data_type_rank(best))
                 best = plan_field_type(source, k);
         if (best == DATA_UNKNOWN)
             for (size_t k = 0; k < source->tag_key_count; k++)

@@ -9,18 +9,10 @@
 
 struct binder {
     struct exec *exec;
-    const struct field_names *fields;
+    const struct name_index *fields;
 };
 
-static bool is_field(const struct field_names *names, struct silt_str name)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (silt_str_equal(names->items[i], name))
-            return true;
-    return false;
-}
-
-enum silt_status field_names_add(struct field_names *names, const struct schema_view *view, struct silt_str measurement,
+enum silt_status field_names_add(struct name_index *names, const struct schema_view *view, struct silt_str measurement,
                                  struct silt_error *err)
 {
     struct silt_arena *arena = view->exec->arena;
@@ -28,12 +20,8 @@ enum silt_status field_names_add(struct field_names *names, const struct schema_
     size_t count;
     enum silt_status rc = schema_fields(view, measurement, &fields, &count, err);
 
-    for (size_t i = 0; rc == SILT_OK && i < count; i++) {
-        if (is_field(names, fields[i].name))
-            continue;
-        names->items = silt_arena_grow(arena, names->items, &names->capacity, names->count + 1, sizeof(*names->items));
-        names->items[names->count++] = fields[i].name;
-    }
+    for (size_t i = 0; rc == SILT_OK && i < count; i++)
+        name_index_add(names, fields[i].name, arena);
     return rc == SILT_OK && silt_arena_exceeded(arena) ? silt_fail(err, SILT_LIMIT, "query memory limit exceeded") : rc;
 }
 
@@ -48,7 +36,7 @@ static bool of_tag(const struct binder *b, const struct expr *ref)
 {
     if (silt_str_equal(ref->ref.name, SILT_STR("_name")) || ref->ref.type == DATA_TAG)
         return true;
-    return ref->ref.type == DATA_UNKNOWN && !is_field(b->fields, ref->ref.name);
+    return ref->ref.type == DATA_UNKNOWN && name_index_find(b->fields, ref->ref.name) == NAME_NONE;
 }
 
 static bool can_pass(const struct binder *b, const struct expr *expr)
@@ -114,7 +102,7 @@ static struct silt_tag_filter *only_present(struct exec *exec, const struct silt
     return both;
 }
 
-enum silt_status row_filter(struct exec *exec, const struct expr *condition, bool values, const struct field_names *fields,
+enum silt_status row_filter(struct exec *exec, const struct expr *condition, bool values, const struct name_index *fields,
                             struct silt_tag_filter **out, struct silt_error *err)
 {
     struct binder binder = {exec, fields};

@@ -109,14 +109,6 @@ static bool is_own_tag(const struct plan_source *source, struct silt_str name)
     return false;
 }
 
-static bool is_column(const struct plan_source *source, struct silt_str name)
-{
-    for (size_t i = 0; i < source->column_count; i++)
-        if (silt_str_equal(source->columns[i], name))
-            return true;
-    return false;
-}
-
 static void find_types(struct lane *lane, uint32_t source_index)
 {
     const struct plan *plan = lane->scan->plan;
@@ -125,12 +117,12 @@ static void find_types(struct lane *lane, uint32_t source_index)
     lane->source_seen = source_index + 1;
     for (size_t i = 0; i < plan->slot_count; i++) {
         bool one_type = plan->slots[i].kind == SLOT_FIELD;
-        for (size_t k = 0; one_type && k < source->field_count; k++)
-            if (silt_str_equal(source->fields[k].name, plan->slots[i].name))
-                one_type = data_type_of(source->fields[k].type) == plan->slots[i].type;
+        size_t end;
+        for (size_t k = plan_source_fields(source, plan->slots[i].name, &end); one_type && k < end; k++)
+            one_type = data_type_of(source->fields[k].type) == plan->slots[i].type;
         lane->columns[i].one_type = one_type;
         lane->columns[i].no_column = source->in_memory && plan->slots[i].kind == SLOT_FIELD &&
-                                     !is_column(source, plan->slots[i].name) && !is_own_tag(source, plan->slots[i].name);
+                                     name_index_find(&source->columns, plan->slots[i].name) == NAME_NONE && !is_own_tag(source, plan->slots[i].name);
     }
 }
 

@@ -84,6 +84,7 @@ struct evaluation {
         size_t leaf_count;
         struct reducer *reducer; /* NULL: there is nothing to reduce */
         silt_time min, max;
+        uint32_t *of_slot, *same_slot; /* per slot its newest leaf, per leaf the one before it of its slot, each plus 1 */
         const struct cells *cells; /* of the group */
     } *sets; /* by warm-up intervals: 0, 1, ... */
     size_t set_count;
@@ -108,7 +109,7 @@ static bool is_leaf(const struct plan_call *call)
     return call->function->class == CLASS_REDUCE && !call->inner;
 }
 
-static void collect_leaves(struct evaluation *e, const struct plan_call *call, bool outermost)
+static void collect_leaves(struct evaluation *e, struct plan_call *call, bool outermost)
 {
     if (call->in == DATA_UNKNOWN)
         return;
@@ -118,9 +119,14 @@ static void collect_leaves(struct evaluation *e, const struct plan_call *call, b
         return;
     }
     struct leaf_set *set = &e->sets[call->warm];
-    for (size_t i = 0; i < set->leaf_count; i++)
-        if (set->leaves[i].id == call->function->id && set->leaves[i].slot == call->slot)
+    for (uint32_t i = set->of_slot[call->slot]; i; i = set->same_slot[i - 1])
+        if (set->leaves[i - 1].id == call->function->id) {
+            call->leaf = i - 1;
             return;
+        }
+    call->leaf = (uint32_t)set->leaf_count;
+    set->same_slot[call->leaf] = set->of_slot[call->slot];
+    set->of_slot[call->slot] = call->leaf + 1;
     set->leaves[set->leaf_count++] = (struct leaf){
         .id = call->function->id,
         .slot = call->slot,
@@ -211,14 +217,12 @@ static enum silt_status leaf_points(struct evaluation *e, const struct plan_call
                                     struct points *out, struct silt_error *err)
 {
     const struct leaf_set *set = &e->sets[call->warm];
-    size_t index = 0;
+    size_t index = call->leaf;
     enum silt_status rc;
 
     if (e->plan->compiled->windows.interval == 0 && may_share_times(e) &&
         (call->function->id == FN_FIRST || call->function->id == FN_LAST))
         return end_point(e, call, keep_time, out, err);
-    while (set->leaves[index].id != call->function->id || set->leaves[index].slot != call->slot)
-        index++;
     for (size_t i = 0; i < set->cells->count; i++) {
         const struct cell_value *value = &set->cells->values[i * set->leaf_count + index];
         if (value->count == 0)
@@ -614,8 +618,11 @@ static enum silt_status evaluation_init(struct evaluation *e, const struct scan 
     *e = (struct evaluation){.plan = plan, .scan = scan, .wanted = first_windows_wanted(plan)};
     e->set_count = (size_t)plan->compiled->warm_up_depth + 1;
     e->sets = silt_arena_zalloc(exec->arena, e->set_count * sizeof(*e->sets));
-    for (size_t k = 0; k < e->set_count; k++)
+    for (size_t k = 0; k < e->set_count; k++) {
         e->sets[k].leaves = silt_arena_zalloc(exec->arena, (plan->call_count + 1) * sizeof(struct leaf));
+        e->sets[k].same_slot = silt_arena_zalloc(exec->arena, (plan->call_count + 1) * sizeof(uint32_t));
+        e->sets[k].of_slot = silt_arena_zalloc(exec->arena, (plan->slot_count + 1) * sizeof(uint32_t));
+    }
     e->points = silt_calloc(plan->call_count, sizeof(*e->points));
     e->shown = silt_calloc(plan->call_count, sizeof(*e->shown));
     e->joined = silt_calloc(plan->call_count, sizeof(*e->joined));
@@ -763,9 +770,9 @@ static bool error_shows(const struct plan *plan, const struct scan *scan, const 
             left_out = group->shards[i] == 0;
         for (size_t i = group->first; !left_out && i < group->first + group->count; i++) {
             const struct plan_source *source = &plan->sources[scan->series[i].source];
-            for (size_t k = 0; k < source->field_count; k++)
-                if (silt_str_equal(source->fields[k].name, error->field) &&
-                    data_type_of(source->fields[k].type) == error->type &&
+            size_t end;
+            for (size_t k = plan_source_fields(source, error->field, &end); k < end; k++)
+                if (data_type_of(source->fields[k].type) == error->type &&
                     (source->in_memory || series_in_shards(source->reader, scan->series[i].id)))
                     return true;
         }

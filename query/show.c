@@ -332,7 +332,7 @@ static enum silt_status places_open(struct show *show, struct place_list *places
         return series && !only_equalities(show->condition.rest)
                    ? silt_fail(show->err, SILT_INVALID, "invalid tag comparison operator")
                    : show_filter(show);
-    struct field_names fields = {0};
+    struct name_index fields = {0};
     for (size_t i = 0; i < places->measurement_count; i++)
         if ((rc = field_names_add(&fields, &places->measurements[i].place->view, places->measurements[i].name, show->err)) !=
             SILT_OK)

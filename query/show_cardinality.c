@@ -444,7 +444,7 @@ enum silt_status show_cardinality(struct exec *exec, const struct statement *sta
     if (rc == SILT_NOT_FOUND && whole) { /* an unknown database holds nothing */
         rc = put_number(&c, SILT_STR(""), NULL, estimate_column, 0);
     } else if (rc == SILT_OK && condition.min <= 0 && condition.max >= 0) { /* the rows are all at time 0 */
-        struct field_names fields = {0};
+        struct name_index fields = {0};
         for (size_t i = 0; rc == SILT_OK && condition.rest && i < c.counted_count; i++)
             rc = field_names_add(&fields, &c.counted[i].place->view, c.counted[i].name, err);
         if (rc == SILT_OK)

@@ -76,6 +76,48 @@ static enum silt_status add_matching(struct plan *plan, struct silt_reader *read
     return rc;
 }
 
+struct subquery_field {
+    struct silt_str name;
+    enum data_type type;
+};
+
+static int by_field_name(const void *a, const void *b)
+{
+    const struct subquery_field *x = a, *y = b;
+
+    return silt_str_compare(x->name, y->name);
+}
+
+static enum silt_status subquery_fields(struct exec *exec, const struct plan *inner, struct plan_source *source,
+                                        struct silt_error *err)
+{
+    struct name_index names = {0};
+    struct subquery_field *found;
+    size_t room = inner->field_count + 1, count = 0;
+    enum silt_status rc;
+
+    if ((rc = exec_alloc(exec, room, sizeof(*found), &found, err)) != SILT_OK ||
+        (rc = exec_alloc(exec, room, sizeof(*source->fields), &source->fields, err)) != SILT_OK ||
+        (rc = exec_alloc(exec, room, sizeof(*source->tag_columns), &source->tag_columns, err)) != SILT_OK)
+        return rc;
+    for (size_t i = 0; i < inner->field_count; i++) {
+        if (inner->field_is_argument[i]) /* can be read, but is not among what it shows */
+            continue;
+        if (name_index_add(&names, inner->names[i], exec->arena) == count) /* of columns of one name the first is meant */
+            found[count++] = (struct subquery_field){inner->names[i], plan_outer_type(inner, i)};
+    }
+    if (inner->compiled->names_time)
+        found[count++] = (struct subquery_field){inner->compiled->time_name, DATA_UNKNOWN};
+    if (count > 1)
+        qsort(found, count, sizeof(*found), by_field_name);
+    for (size_t i = 0; i < count; i++) {
+        source->fields[i] = (struct silt_field){.name = found[i].name, .type = stored_type(found[i].type)};
+        source->tag_columns[i] = found[i].type == DATA_TAG;
+    }
+    source->field_count = count;
+    return SILT_OK;
+}
+
 /* Its columns are fields, the tags that it groups by itself are tags; what it is asked to group by besides shows not. */
 static enum silt_status add_subquery(struct plan *plan, const struct compiled *compiled, struct silt_error *err)
 {
@@ -84,26 +126,11 @@ static enum silt_status add_subquery(struct plan *plan, const struct compiled *c
     enum silt_status rc = plan_make(plan->exec, compiled, plan->dimensions, plan->dimension_count, &inner, err);
 
     if (rc == SILT_OK)
-        rc = exec_alloc(plan->exec, inner->field_count + 2, sizeof(*source.fields), &source.fields, err);
+        rc = subquery_fields(plan->exec, inner, &source, err);
     if (rc != SILT_OK) {
         plan_destroy(inner);
         return rc;
     }
-    source.tag_columns = silt_arena_zalloc(plan->exec->arena, (inner->field_count + 2) * sizeof(*source.tag_columns));
-    for (size_t i = 0; i < inner->field_count; i++) {
-        if (inner->field_is_argument[i]) /* can be read, but is not among what it shows */
-            continue;
-        bool again = false; /* of columns of one name the first is meant */
-        for (size_t k = 0; k < source.field_count; k++)
-            again = again || silt_str_equal(source.fields[k].name, inner->names[i]);
-        if (again)
-            continue;
-        enum data_type type = plan_outer_type(inner, i);
-        source.tag_columns[source.field_count] = type == DATA_TAG;
-        source.fields[source.field_count++] = (struct silt_field){.name = inner->names[i], .type = stored_type(type)};
-    }
-    if (compiled->names_time)
-        source.fields[source.field_count++] = (struct silt_field){.name = compiled->time_name, .type = SILT_TYPE_NONE};
     source.tag_keys = inner->own_dimensions;
     source.tag_key_count = inner->own_dimension_count;
     source.pending = inner;
@@ -169,9 +196,8 @@ enum silt_status sources_check(struct exec *exec, const struct select *select, s
 
 static bool has_name(const struct plan_source *source, struct silt_str name)
 {
-    for (size_t i = 0; i < source->field_count; i++)
-        if (silt_str_equal(source->fields[i].name, name))
-            return true;
+    if (plan_source_has_field(source, name))
+        return true;
     for (size_t i = 0; i < source->tag_key_count; i++)
         if (silt_str_equal(source->tag_keys[i], name))
             return true;
@@ -236,13 +262,15 @@ enum silt_status plan_run_subqueries(struct plan *plan, struct silt_error *err)
         if (is_wanted(plan, i) && (rc = add_dimensions(inner, plan, err)) == SILT_OK &&
             (rc = subquery_run(inner, &reader, err)) == SILT_OK) {
             size_t first = plan->source_count;
+            struct name_index columns = {0};
+            for (size_t k = 0; k < inner->field_count; k++)
+                name_index_add(&columns, inner->names[k], plan->exec->arena);
             add_reader(plan, reader);
             rc = add_matching(plan, reader, true, NULL, err);
             for (size_t k = first; k < plan->source_count; k++) {
                 plan->sources[k].tag_keys = inner->own_dimensions;
                 plan->sources[k].tag_key_count = inner->own_dimension_count;
-                plan->sources[k].columns = inner->names;
-                plan->sources[k].column_count = inner->field_count;
+                plan->sources[k].columns = columns;
                 plan->sources[k].order = plan->sources[i].order;
                 plan->sources[k].in_sequence = gives_in_sequence(inner);
                 if (inner->compiled->top_bottom && inner->compiled->windows.interval)

@@ -10,7 +10,8 @@
 struct capture {
     struct silt_sink sink;
     struct memory_table *table;
-    uint32_t *fields; /* per column after time */
+    uint32_t *fields; /* per column after time: the table's */
+    struct name_index names; /* of columns */
     const struct plan *plan;
     size_t column_count;
     uint32_t series;
@@ -23,21 +24,13 @@ static struct capture *capture_of(struct silt_sink *sink)
     return (struct capture *)sink;
 }
 
-/* Of columns of one name the first is meant. */
-static bool hidden(const struct plan *plan, size_t field)
-{
-    for (size_t i = 0; i < field; i++)
-        if (silt_str_equal(plan->names[i], plan->names[field]))
-            return true;
-    return false;
-}
-
 /* A tag that it is grouped by itself, and that no column hides. */
-static bool shows_as_field(const struct plan *plan, struct silt_str tag)
+static bool shows_as_field(const struct capture *capture, struct silt_str tag)
 {
-    for (size_t i = 0; i < plan->field_count; i++)
-        if (silt_str_equal(plan->names[i], tag))
-            return false;
+    const struct plan *plan = capture->plan;
+
+    if (name_index_find(&capture->names, tag) != NAME_NONE)
+        return false;
     for (size_t i = 0; i < plan->own_dimension_count; i++)
         if (silt_str_equal(plan->own_dimensions[i], tag))
             return true;
@@ -49,13 +42,9 @@ static enum silt_status capture_series(struct silt_sink *sink, const struct silt
     struct capture *capture = capture_of(sink);
 
     capture->series = memory_table_series(capture->table, head->name, head->tags, head->tag_count);
-    for (size_t i = 1; i < head->column_count; i++)
-        capture->fields[i - 1] = hidden(capture->plan, i - 1)
-                                     ? MEMORY_NO_FIELD
-                                     : memory_table_field(capture->table, capture->plan->names[i - 1]);
     capture->column_count = head->column_count;
     for (size_t i = 0; i < head->tag_count; i++)
-        if (shows_as_field(capture->plan, head->tags[i].key))
+        if (shows_as_field(capture, head->tags[i].key))
             memory_table_constant(capture->table, capture->series,
                                   memory_table_field(capture->table, head->tags[i].key), head->tags[i].value);
     return SILT_OK;
@@ -77,10 +66,16 @@ enum silt_status subquery_run(struct plan *plan, struct silt_reader **out, struc
     struct silt_sink *sink = exec->sink;
     enum silt_status rc = exec_alloc(exec, plan->column_count + 1, sizeof(*capture.fields), &capture.fields, err);
 
+    if (rc != SILT_OK)
+        return rc;
     capture.table = memory_table_create(&exec->budget);
+    for (size_t i = 0; i < plan->field_count; i++) { /* of columns of one name the first is meant */
+        size_t known = capture.names.count;
+        bool shown = name_index_add(&capture.names, plan->names[i], exec->arena) == known;
+        capture.fields[i] = shown ? memory_table_field(capture.table, plan->names[i]) : MEMORY_NO_FIELD;
+    }
     exec->sink = &capture.sink;
-    if (rc == SILT_OK)
-        rc = plan_run(plan, err);
+    rc = plan_run(plan, err);
     exec->sink = sink;
     if (exec->sink_failed && capture.status != SILT_OK) /* that was no client who left */
         exec->sink_failed = false;

@@ -25,8 +25,8 @@ START_TEST(first_free)
                                             {"v_2", "v_2_1"}, {"v", "v_4"}, {"", ""},     {"", "_1"}};
     const size_t count = sizeof(wanted) / sizeof(wanted[0]);
     struct column_names *names = column_names_create(count + 1, arena);
-    column_names_take(names, SILT_STR("v_1"));
-    column_names_take(names, SILT_STR("v_1"));
+    column_names_take(names, SILT_STR("v_1"), arena);
+    column_names_take(names, SILT_STR("v_1"), arena);
     for (size_t i = 0; i < count; i++) {
         struct silt_str got = column_names_choose(names, silt_str_from(wanted[i][0]), arena);
         ck_assert_msg(silt_str_equal(got, silt_str_from(wanted[i][1])), "%zu: %.*s", i, SILT_FMT(got));

@@ -2,7 +2,7 @@
  * test_select.c - the cases of tests/query against the fake reader, which needs no storage.
  *
  * Every case runs with batches of one row, of a few and of many, alone and with worker threads: none of that may show
- * in an answer.
+ * in an answer. And statements over so many fields that a step for every two of them would not end in time.
  */
 #include <check.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "tests/fake_reader.h"
 #include "tests/run_suite.h"
 
-static const char *const files[] = {"select", "group", "functions", "floats"};
+static const char *const files[] = {"select", "group", "functions", "floats", "many_names"};
 static const uint32_t batch_sizes[] = {1, 3, 4096};
 
 static char *read_file(const char *name)
@@ -84,12 +84,57 @@ START_TEST(test_cases)
 }
 END_TEST
 
+#define WIDE_ROWS 320
+#define WIDE_ROW_FIELDS 64 /* which is what the fake reader takes */
+
+static size_t count_of(const char *text, const char *part)
+{
+    size_t count = 0;
+
+    while ((text = strstr(text, part)) != NULL) {
+        text += strlen(part);
+        count++;
+    }
+    return count;
+}
+
+START_TEST(test_many_fields)
+{
+    static const struct {
+        const char *query, *column;
+    } asked[] = {
+        {"SELECT mean(*) FROM m", "\"mean_f"},
+        {"SELECT * FROM m LIMIT 1", "\"f"},
+        {"SELECT max(*) FROM (SELECT * FROM m)", "\"max_f"},
+        {"SELECT * FROM (SELECT first(*) FROM m)", "\"first_f"},
+    };
+    struct fake_source *fake = fake_source_create(SILT_STR("record"), 4096);
+    struct silt_buffer lines = {0};
+
+    for (unsigned row = 0; row < WIDE_ROWS; row++) {
+        for (unsigned i = 0; i < WIDE_ROW_FIELDS; i++)
+            silt_buffer_printf(&lines, "%sf%u=%u", i ? "," : "m ", row * WIDE_ROW_FIELDS + i, i);
+        silt_buffer_printf(&lines, " %u\n", row + 1);
+    }
+    silt_buffer_char(&lines, 0);
+    fake_source_write(fake, lines.p);
+    silt_buffer_free(&lines);
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        struct silt_buffer got = fake_query(fake, asked[i].query, NULL);
+        ck_assert_msg(count_of(got.p, asked[i].column) == WIDE_ROWS * WIDE_ROW_FIELDS, "%s: %.200s", asked[i].query, got.p);
+        silt_buffer_free(&got);
+    }
+    fake_source_destroy(fake);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("select");
     TCase *tcase = tcase_create("cases");
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, test_cases, 0, sizeof(files) / sizeof(files[0]));
+    tcase_add_test(tcase, test_many_fields);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
