@@ -4,6 +4,7 @@
 #include "inspect/inspect.h"
 
 #include "storage/record.h"
+#include "storage/shard.h"
 #include "storage/tombstone.h"
 #include "storage/tsm_read.h"
 #include "storage/wal.h"
@@ -230,12 +231,20 @@ static enum silt_status dump_wal(const struct inspect_store *store, const char *
 
 static enum silt_status dump_manifest(const struct inspect_store *store, const char *name, struct silt_error *err)
 {
-    char folder[VFS_NAME_BYTES_MAX], min[SILT_TIME_TEXT_MAX + 1], max[SILT_TIME_TEXT_MAX + 1];
+    char folder[VFS_NAME_BYTES_MAX], shards[VFS_NAME_BYTES_MAX], min[SILT_TIME_TEXT_MAX + 1], max[SILT_TIME_TEXT_MAX + 1];
     struct manifest manifest;
+    struct silt_str kept = SILT_STR("");
     snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(name, '/') - name), name);
-    enum silt_status rc = manifest_load(store->vfs, folder, UINT64_MAX, &manifest, err);
+    for (size_t s = 0; s < store->shard_count; s++) {
+        shard_folder(store->shards[s].id, shards);
+        if (strcmp(shards, folder) == 0)
+            kept = catalog_manifest_of(&store->manifests, store->shards[s].id);
+    }
+    enum silt_status rc = manifest_load_kept(store->vfs, folder, MANIFEST_READER, kept, &manifest, err);
     if (rc != SILT_OK)
         return rc;
+    if (manifest.version == 0 && manifest.kept)
+        printf("in meta.sqlite: ");
     printf("manifest, version %" PRIu64 ": flushed up to record %" PRIu64 ", next file %" PRIu64 ", tombstones %" PRIu64 "\n",
            manifest.version, manifest.flushed_seq, manifest.next_file_id, manifest.tombstone_id);
     for (size_t i = 0; i < manifest.file_count; i++) {

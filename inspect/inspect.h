@@ -53,6 +53,7 @@ struct inspect_store {
     size_t shard_count;
     uint64_t *folders; /* numbers of shards that have had a folder, rising */
     size_t folder_count;
+    struct catalog_manifests manifests; /* of shards at rest */
 };
 
 /* SILT_NOT_FOUND: no data directory. SILT_BUSY: a server runs on it. */

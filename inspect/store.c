@@ -120,6 +120,8 @@ enum silt_status inspect_open(const char *directory, struct inspect_store *out, 
     if (rc == SILT_OK)
         rc = catalog_folders(out->catalog, add_folder, out, err);
     if (rc == SILT_OK)
+        rc = catalog_load_manifests(out->catalog, &out->manifests, err);
+    if (rc == SILT_OK)
         rc = catalog_measurements(out->catalog, add_measurement, out, err);
     if (rc == SILT_OK)
         rc = catalog_fields(out->catalog, add_field, out, err);
@@ -139,6 +141,7 @@ void inspect_close(struct inspect_store *store)
     free(store->policies);
     free(store->shards);
     free(store->folders);
+    catalog_free_manifests(&store->manifests);
     catalog_close(store->catalog);
     silt_arena_destroy(store->arena);
     vfs_close(store->vfs);
@@ -186,7 +189,7 @@ enum silt_status inspect_manifest(const struct inspect_store *store, const struc
 {
     char folder[VFS_NAME_BYTES_MAX];
     shard_folder(shard->id, folder);
-    enum silt_status rc = manifest_load(store->vfs, folder, MANIFEST_READER, out, err);
+    enum silt_status rc = manifest_load_kept(store->vfs, folder, MANIFEST_READER, catalog_manifest_of(&store->manifests, shard->id), out, err);
     bool had = store->folder_count && bsearch(&shard->id, store->folders, store->folder_count, sizeof(*store->folders), by_number);
     if (rc == SILT_OK && had && (rc = manifest_expect(out, err)) != SILT_OK)
         manifest_deinit(out);

@@ -12,6 +12,7 @@
 #define STORAGE_CATALOG_H
 
 #include "silt/base.h"
+#include "silt/text.h"
 #include "storage/vfs.h"
 
 #include <roaring/roaring.h>
@@ -104,6 +105,25 @@ enum silt_status catalog_put_folders(struct catalog *catalog, const uint64_t *sh
 typedef enum silt_status (*catalog_folder_fn)(void *arg, uint64_t shard_id, struct silt_error *err);
 /* By id; some may be of shards that were dropped. */
 enum silt_status catalog_folders(struct catalog *catalog, catalog_folder_fn each, void *arg, struct silt_error *err);
+/* Manifests of shards at rest (catalog_folders.c), as manifest_encode gives them; in place of the ones before. One transaction. */
+struct catalog_manifest {
+    uint64_t shard_id;
+    void *bytes;
+    size_t len;
+};
+enum silt_status catalog_put_manifests(struct catalog *catalog, const struct catalog_manifest *manifests, size_t count,
+                                       struct silt_error *err);
+enum silt_status catalog_drop_manifests(struct catalog *catalog, const uint64_t *shard_ids, size_t count, struct silt_error *err);
+/* All of them, in memory. */
+struct catalog_manifests {
+    uint64_t *shard_ids; /* rising */
+    size_t *ends;        /* in bytes */
+    size_t count;
+    struct silt_buffer bytes;
+};
+enum silt_status catalog_load_manifests(struct catalog *catalog, struct catalog_manifests *out, struct silt_error *err);
+struct silt_str catalog_manifest_of(const struct catalog_manifests *manifests, uint64_t shard_id); /* empty: none */
+void catalog_free_manifests(struct catalog_manifests *manifests);
 /* The mark: series may be without points, because of a delete or because shards were dropped. */
 enum silt_status catalog_set_lonely(struct catalog *catalog, bool lonely, struct silt_error *err);
 enum silt_status catalog_lonely(struct catalog *catalog, bool *lonely, struct silt_error *err);

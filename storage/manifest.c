@@ -98,25 +98,11 @@ static enum silt_status check_never_written(struct vfs *vfs, const char *folder,
     return rc == SILT_NOT_FOUND ? SILT_OK : rc;
 }
 
-enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epoch, struct manifest *out,
-                               struct silt_error *err)
+/* Whole, and not a later owner's. */
+static enum silt_status take(struct manifest *out, const char *name, const void *bytes, size_t len, struct silt_error *err)
 {
-    char name[VFS_NAME_BYTES_MAX];
-    void *bytes = NULL;
-    size_t len;
-
-    *out = (struct manifest){.vfs = vfs, .epoch = epoch, .next_file_id = 1};
-    enum silt_status rc = register_name(folder, name, err);
-    if (rc != SILT_OK)
-        return rc;
-    snprintf(out->folder, sizeof(out->folder), "%s", folder);
-    rc = vfs->ops->register_read(vfs, name, &bytes, &len, &out->version, err);
-    if (rc == SILT_NOT_FOUND)
-        return check_never_written(vfs, folder, name, err);
-    if (rc != SILT_OK)
-        return rc;
-    rc = decode(out, name, bytes, len, err);
-    free(bytes);
+    uint64_t epoch = out->epoch;
+    enum silt_status rc = decode(out, name, bytes, len, err);
     if (rc == SILT_OK && out->epoch > epoch)
         rc = silt_fail(err, SILT_CONFLICT, "%s: belongs to a later owner (epoch %llu, ours %llu)", name,
                        (unsigned long long)out->epoch, (unsigned long long)epoch);
@@ -126,9 +112,37 @@ enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epo
     return rc;
 }
 
+enum silt_status manifest_load_kept(struct vfs *vfs, const char *folder, uint64_t epoch, struct silt_str kept, struct manifest *out,
+                                    struct silt_error *err)
+{
+    char name[VFS_NAME_BYTES_MAX];
+    void *bytes = NULL;
+    size_t len;
+
+    *out = (struct manifest){.vfs = vfs, .epoch = epoch, .next_file_id = 1, .kept = kept.len > 0};
+    enum silt_status rc = register_name(folder, name, err);
+    if (rc != SILT_OK)
+        return rc;
+    snprintf(out->folder, sizeof(out->folder), "%s", folder);
+    rc = vfs->ops->register_read(vfs, name, &bytes, &len, &out->version, err);
+    if (rc == SILT_NOT_FOUND)
+        return out->kept ? take(out, name, kept.p, kept.len, err) : check_never_written(vfs, folder, name, err);
+    if (rc != SILT_OK)
+        return rc;
+    rc = take(out, name, bytes, len, err);
+    free(bytes);
+    return rc;
+}
+
+enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epoch, struct manifest *out,
+                               struct silt_error *err)
+{
+    return manifest_load_kept(vfs, folder, epoch, SILT_STR(""), out, err);
+}
+
 enum silt_status manifest_expect(const struct manifest *manifest, struct silt_error *err)
 {
-    return manifest->version != 0 ? SILT_OK
+    return manifest_is_stored(manifest) ? SILT_OK
                                   : silt_fail(err, SILT_CORRUPT, "%s/MANIFEST: missing, with all files that it told of: was the folder removed?", manifest->folder);
 }
 
@@ -195,7 +209,7 @@ static struct manifest_file *edited_files(const struct manifest *manifest, const
     return files;
 }
 
-static void *encode(const struct manifest *manifest, size_t *len)
+void *manifest_encode(const struct manifest *manifest, size_t *len)
 {
     *len = sizeof(struct disk_head) + manifest->file_count * sizeof(struct disk_file) + 4;
     unsigned char *bytes = silt_calloc(1, *len);
@@ -217,8 +231,8 @@ static void *encode(const struct manifest *manifest, size_t *len)
     return bytes;
 }
 
-/* After a change that failed: the register has the version before it or the one that it would have made. Any other is not ours,
- * and the swap will say so. */
+/* After a change that failed: the register has the version before it or the one that it would have made, and one that was to be
+ * given up may be gone. Any other is not ours, and the swap will say so. */
 static enum silt_status find_out(struct manifest *manifest, const char *name, struct silt_error *err)
 {
     void *bytes;
@@ -230,7 +244,7 @@ static enum silt_status find_out(struct manifest *manifest, const char *name, st
     if (rc != SILT_OK && rc != SILT_NOT_FOUND)
         return rc;
     free(rc == SILT_OK ? bytes : NULL);
-    if (version == manifest->version + 1)
+    if (version == manifest->version + 1 || (version == 0 && manifest->kept))
         manifest->version = version;
     return SILT_OK;
 }
@@ -251,7 +265,7 @@ enum silt_status manifest_apply(struct manifest *manifest, const struct manifest
         after.tombstone_id = edit->tombstone_id;
     for (size_t i = 0; i < after.file_count; i++) /* else it could be written, but never loaded again */
         silt_assert(after.files[i].file_id < after.next_file_id);
-    void *bytes = encode(&after, &len);
+    void *bytes = manifest_encode(&after, &len);
     rc = manifest->vfs->ops->register_swap(manifest->vfs, name, manifest->version, bytes, len, err);
     free(bytes);
     manifest->unsure = rc != SILT_OK;
@@ -278,7 +292,20 @@ enum silt_status manifest_settle(struct manifest *manifest, struct silt_error *e
 enum silt_status manifest_begin(struct manifest *manifest, struct silt_error *err)
 {
     struct manifest_edit nothing = {0};
-    return manifest->version == 0 ? manifest_apply(manifest, &nothing, err) : SILT_OK;
+    return manifest_is_stored(manifest) ? SILT_OK : manifest_apply(manifest, &nothing, err);
+}
+
+/* That it is gone need not be durable: it says what the catalog says until the next change, which is. */
+enum silt_status manifest_leave(struct manifest *manifest, struct silt_error *err)
+{
+    char name[VFS_NAME_BYTES_MAX];
+    silt_assert(manifest->kept && !manifest->unsure);
+    manifest_register_name(manifest, name);
+    enum silt_status rc = manifest->vfs->ops->register_remove(manifest->vfs, name, err);
+    manifest->unsure = rc != SILT_OK;
+    if (rc == SILT_OK)
+        manifest->version = 0;
+    return rc;
 }
 
 void manifest_register_name(const struct manifest *manifest, char *name)

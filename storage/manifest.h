@@ -2,7 +2,8 @@
  * manifest.h - which TSM files of a shard live: the only truth about it, changed in one durable step.
  *
  * A manifest is a register of the file layer, rewritten whole by compare-and-swap: with a bounded number of files per
- * shard it is a few hundred bytes. Format: docs/format/manifest.md.
+ * shard it is a few hundred bytes. Format: docs/format/manifest.md. A shard at rest needs no file of its own for that, which would
+ * take a block of the disk: the catalog keeps its manifest (folders.c) until it changes again.
  *
  * Threads: one at a time (the shard's upkeep lock).
  */
@@ -10,6 +11,7 @@
 #define STORAGE_MANIFEST_H
 
 #include "silt/base.h"
+#include "silt/text.h"
 #include "storage/vfs.h"
 
 /* Epoch of who only reads: every owner's manifest will do, and nothing is written or removed. */
@@ -26,7 +28,8 @@ struct manifest_file {
 struct manifest {
     struct vfs *vfs;
     char folder[VFS_NAME_BYTES_MAX]; /* of the shard */
-    uint64_t version;                /* of the register; 0: never written */
+    uint64_t version;                /* of the register; 0: there is none */
+    bool kept;                       /* the catalog has one: this, if there is no register, else one that does not count any more */
     bool unsure;                     /* a change failed: the register may have it all the same */
     uint64_t epoch;
     uint64_t next_file_id;           /* from 1; ids handed out but not in the manifest are orphans */
@@ -40,6 +43,14 @@ struct manifest {
  * manifest_deinit. */
 enum silt_status manifest_load(struct vfs *vfs, const char *folder, uint64_t epoch, struct manifest *out,
                                struct silt_error *err);
+/* The same; `kept` is the manifest that the catalog has, or empty: it counts where there is no register. */
+enum silt_status manifest_load_kept(struct vfs *vfs, const char *folder, uint64_t epoch, struct silt_str kept, struct manifest *out,
+                                    struct silt_error *err);
+/* One of this shard is stored, in its register or in the catalog. */
+static inline bool manifest_is_stored(const struct manifest *manifest)
+{
+    return manifest->version != 0 || manifest->kept;
+}
 /* Of a shard that had one: SILT_CORRUPT when none was read. */
 enum silt_status manifest_expect(const struct manifest *manifest, struct silt_error *err);
 void manifest_deinit(struct manifest *manifest);
@@ -62,6 +73,10 @@ enum silt_status manifest_apply(struct manifest *manifest, const struct manifest
 
 /* The register says what stands here, after a change that failed too. */
 enum silt_status manifest_settle(struct manifest *manifest, struct silt_error *err);
+/* As it is stored; malloc'd. */
+void *manifest_encode(const struct manifest *manifest, size_t *len);
+/* The catalog keeps what manifest_encode gives, durably: the register is given up, the next change makes it anew. */
+enum silt_status manifest_leave(struct manifest *manifest, struct silt_error *err);
 /* To be called before the folder's first file: an empty one, unless it was written before. */
 enum silt_status manifest_begin(struct manifest *manifest, struct silt_error *err);
 

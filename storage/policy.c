@@ -508,7 +508,7 @@ static enum silt_status make_shards(struct silt_storage *storage, struct databas
     bool created = rc == SILT_OK;
     while (rc == SILT_OK && opened < count) {
         rc = shard_open(database, storage->vfs, storage->wal, &storage->memtable_budget, storage->pieces, storage->epoch,
-                        ids[opened], policy->id, ranges[opened].start, ranges[opened].end, &shards[opened], err);
+                        ids[opened], policy->id, ranges[opened].start, ranges[opened].end, SILT_STR(""), &shards[opened], err);
         opened += rc == SILT_OK;
     }
     if (created && opened < count) {

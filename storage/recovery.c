@@ -32,6 +32,7 @@ struct loaded { /* of one database, while loading */
 struct recovery {
     struct silt_storage *storage;
     struct loaded *loaded; /* as storage->databases */
+    struct catalog_manifests manifests;
     uint64_t applied_seq;
     struct silt_arena *arena;
     uint64_t rows, records;
@@ -89,7 +90,8 @@ static enum silt_status load_shard(void *arg, const struct catalog_shard *row, s
         return silt_fail(err, SILT_CORRUPT, "catalog: shard %" PRIu64 " of no policy", row->id);
     struct shard *shard;
     enum silt_status rc = shard_open(database, storage->vfs, storage->wal, &storage->memtable_budget, storage->pieces, storage->epoch,
-                                     row->id, row->policy_id, row->start, row->end, &shard, err);
+                                     row->id, row->policy_id, row->start, row->end,
+                                     catalog_manifest_of(&r->manifests, row->id), &shard, err);
     if (rc == SILT_OK)
         policy_add_shard(storage, policy, shard);
     return rc;
@@ -173,7 +175,10 @@ static enum silt_status load_catalog(struct recovery *r, struct silt_error *err)
     if (rc == SILT_OK)
         rc = users_load(storage, err);
     if (rc == SILT_OK)
+        rc = catalog_load_manifests(catalog, &r->manifests, err);
+    if (rc == SILT_OK)
         rc = catalog_shards(catalog, load_shard, r, err);
+    catalog_free_manifests(&r->manifests);
     if (rc == SILT_OK)
         rc = folders_check(storage, err);
     if (rc == SILT_OK)

@@ -311,7 +311,7 @@ static enum silt_status load_tombstones(struct shard *shard, struct tombstone **
 
 enum silt_status shard_open(struct database *owner, struct vfs *vfs, struct wal *wal, struct silt_budget *memory,
                             struct piece_pool *pieces, uint64_t epoch, uint64_t id, uint32_t policy_id, silt_time start, silt_time end,
-                            struct shard **out, struct silt_error *err)
+                            struct silt_str kept_manifest, struct shard **out, struct silt_error *err)
 {
     struct shard *shard = silt_calloc(1, sizeof(*shard));
     char folder[VFS_NAME_BYTES_MAX];
@@ -342,7 +342,7 @@ enum silt_status shard_open(struct database *owner, struct vfs *vfs, struct wal 
     shard->active = generation_create(shard);
     shard->version->generations[shard->version->generation_count++] = shard->active;
 
-    enum silt_status rc = manifest_load(vfs, folder, epoch, &shard->manifest, err);
+    enum silt_status rc = manifest_load_kept(vfs, folder, epoch, kept_manifest, &shard->manifest, err);
     if (rc == SILT_OK && epoch != MANIFEST_READER)
         rc = manifest_sweep(&shard->manifest, NULL, err);
     if (rc == SILT_OK)

@@ -103,10 +103,11 @@ struct shard { /* counted: the catalog's lists, readers, upkeep */
     struct shard_counters counters;
 };
 
-/* A shard as the catalog names it: reads its manifest, opens its files, removes orphans. May wait. */
+/* A shard as the catalog names it: reads its manifest (kept_manifest: what the catalog has of it, or empty), opens its files,
+ * removes orphans. May wait. */
 enum silt_status shard_open(struct database *owner, struct vfs *vfs, struct wal *wal, struct silt_budget *memory,
                             struct piece_pool *pieces, uint64_t epoch, uint64_t id, uint32_t policy_id, silt_time start, silt_time end,
-                            struct shard **out, struct silt_error *err);
+                            struct silt_str kept_manifest, struct shard **out, struct silt_error *err);
 struct shard *shard_acquire(struct shard *shard);
 void shard_release(struct shard *shard); /* NULL is fine */
 void shard_folder(uint64_t id, char *name); /* VFS_NAME_BYTES_MAX */

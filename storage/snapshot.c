@@ -44,25 +44,21 @@ static struct source *add(struct silt_snapshot *snapshot, enum silt_backup_kind 
     return source;
 }
 
-/* With manifest_lock: what the register says is what the version has. */
+/* With manifest_lock: what the manifest says is what the version has. */
 static enum silt_status pin_shard(struct silt_snapshot *snapshot, struct shard *shard, struct silt_error *err)
 {
     struct manifest *manifest = &shard->manifest;
     struct vfs_blob *tombstones = NULL;
     char name[VFS_NAME_BYTES_MAX];
-    uint64_t version_number;
     size_t len;
-    void *bytes;
 
-    if (manifest->version == 0 || atomic_load(&shard->dropped)) /* nothing of it is in files, or it is on its way out */
+    if (!manifest_is_stored(manifest) || atomic_load(&shard->dropped)) /* nothing of it is in files, or it is on its way out */
         return SILT_OK;
     enum silt_status rc = manifest_settle(manifest, err);
     if (rc != SILT_OK)
         return rc;
     manifest_register_name(manifest, name);
-    rc = shard->vfs->ops->register_read(shard->vfs, name, &bytes, &len, &version_number, err);
-    if (rc != SILT_OK)
-        return rc;
+    void *bytes = manifest_encode(manifest, &len); /* a register here too where the catalog keeps it: a copy of it counts less */
     add(snapshot, SILT_BACKUP_REGISTER, name, len)->bytes = bytes;
     if (manifest->tombstone_id) {
         manifest_tombstone_name(manifest, manifest->tombstone_id, name);

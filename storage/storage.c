@@ -17,6 +17,8 @@
 #define SOFT_BYTES_DEFAULT ((size_t)1 << 30)
 #define FILES_MIN_DEFAULT 6u
 #define REST_MS_DEFAULT 600000u
+#define MANIFESTS_MIN_DEFAULT 8u /* fewer are not worth a transaction at every stop */
+#define REST_AFTER_MERGE 2 /* times compact_rest_ms: a shard at rest is merged first, which changes its manifest */
 #define CLOSE_FLUSH_NS ((uint64_t)15 * 1000000000) /* thousands of small groups would keep a stop waiting for minutes */
 
 void silt_storage_options_init(struct silt_storage_options *options)
@@ -81,7 +83,7 @@ static void *run_flusher(void *arg)
 {
     struct silt_storage *storage = arg;
     uint64_t seen = 0, trimmed_ns = 0;
-    bool failing = false;
+    bool failing = false, keep_failing = false;
     while (wait_for_work(storage, &storage->flush_kicks, &seen, TICK_MS)) {
         struct silt_error err;
         bool did = false;
@@ -95,6 +97,9 @@ static void *run_flusher(void *arg)
         enum silt_status rc = flush_step(storage, full, &did, &err);
         atomic_store(&storage->flush_wanted, false);
         report("a flush failed", rc, &err, &failing);
+        if (rc == SILT_OK && !did)
+            report("manifests stay in files", folders_keep(storage, REST_AFTER_MERGE * storage->options.compact_rest_ms, &err), &err,
+                   &keep_failing);
         if (did)
             upkeep_kick(storage, UPKEEP_COMPACT);
         else
@@ -250,6 +255,8 @@ enum silt_status silt_storage_open(const struct silt_storage_options *options, s
     silt_budget_init(&storage->index_budget, "series index memory", SIZE_MAX, &storage->root);
     if (storage->options.compact_files_min == 0)
         storage->options.compact_files_min = FILES_MIN_DEFAULT;
+    if (storage->options.manifests_min == 0)
+        storage->options.manifests_min = MANIFESTS_MIN_DEFAULT;
     if (storage->options.compact_rest_ms == 0)
         storage->options.compact_rest_ms = REST_MS_DEFAULT;
     if (storage->options.retention_interval_ms == 0)
@@ -310,6 +317,16 @@ static void seal_log(struct silt_storage *storage)
         silt_log(SILT_LOG_WARN, "the log ends without a seal", "error=\"%s\"", err.text);
 }
 
+/* What a start reads goes into the catalog. On a full disk it stays in files. */
+static enum silt_status note_manifests(struct silt_storage *storage, struct silt_error *err)
+{
+    enum silt_status rc = folders_note(storage, err);
+    if (rc != SILT_OK)
+        return rc;
+    rc = folders_keep(storage, 0, err);
+    return rc == SILT_NO_SPACE ? SILT_OK : rc;
+}
+
 enum silt_status silt_storage_close(struct silt_storage *storage, bool flush, struct silt_error *err)
 {
     enum silt_status rc = SILT_OK;
@@ -319,7 +336,7 @@ enum silt_status silt_storage_close(struct silt_storage *storage, bool flush, st
     if (flush)
         rc = flush_largest(storage, CLOSE_FLUSH_NS, err);
     if (flush && rc == SILT_OK)
-        rc = folders_note(storage, err);
+        rc = note_manifests(storage, err);
     if (flush && rc == SILT_OK)
         rc = index_drain(storage, err);
     if (flush && rc == SILT_OK)
@@ -356,6 +373,8 @@ enum silt_status silt_storage_step(struct silt_storage *storage, bool *did, stru
         rc = flush_step(storage, false, did, err);
     if (rc == SILT_OK)
         rc = compact_step(storage, did, err);
+    if (rc == SILT_OK)
+        rc = folders_keep(storage, REST_AFTER_MERGE * storage->options.compact_rest_ms, err);
     if (rc == SILT_OK)
         trim_log(storage);
     return rc;

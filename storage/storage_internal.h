@@ -234,8 +234,10 @@ enum silt_status retention_step(struct silt_storage *storage, bool *did, struct 
 
 /* ---------------------------------------------------------------- folders.c */
 
-/* Shards that have got their first manifest. May wait; no lock held. */
+/* Shards that have got their first manifest, or one of their own again. May wait; no lock held. */
 enum silt_status folders_note(struct silt_storage *storage, struct silt_error *err);
+/* Manifests of shards without a write for so long move into the catalog, if they are enough. The same. */
+enum silt_status folders_keep(struct silt_storage *storage, uint64_t idle_ms, struct silt_error *err);
 /* SILT_CORRUPT: one that was noted is gone. While the store is opened. */
 enum silt_status folders_check(struct silt_storage *storage, struct silt_error *err);
 

@@ -62,4 +62,23 @@ static inline void reading_end(struct reading *r)
     silt_arena_destroy(r->arena);
 }
 
+/* Of measurement m and its integer v. */
+static inline size_t row_count(void)
+{
+    struct silt_error err;
+    struct reading r = reading_begin("m");
+    struct silt_field field = {SILT_STR("v"), SILT_TYPE_INTEGER};
+    size_t count = 0;
+    for (size_t i = 0; i < r.set.count; i++) {
+        struct silt_rows rows;
+        must(r.reader->ops->cursor_seek(r.cursor, SILT_STR("m"), r.set.ids[i], &field, 1, SILT_TIME_MIN, SILT_TIME_MAX, false, &err), &err);
+        do {
+            must(r.reader->ops->cursor_next(r.cursor, &rows, &err), &err);
+            count += rows.count;
+        } while (rows.count > 0);
+    }
+    reading_end(&r);
+    return count;
+}
+
 #endif

@@ -36,6 +36,7 @@ struct silt_storage_options {
     uint64_t wal_segment_bytes;        /* 0: default, 64 MiB; small ones make starts cheap where there is little to log */
     uint32_t compact_files_min;        /* that a shard's memory gave, at the least, to be merged; 0: default 6 */
     uint64_t compact_rest_ms;          /* without a write, until a shard counts as at rest; 0: default, ten minutes */
+    uint32_t manifests_min;            /* of shards at rest, to give up their files together; 0: default 8 */
     bool retention_off;                /* shard groups stay however old they are */
     uint64_t retention_interval_ms;    /* between two looks for shard groups whose time is over; 0: default, half an hour */
     bool read_only;                    /* to look into a directory: no threads, no new log, nothing is removed; writes must not come */

@@ -29,6 +29,7 @@ DAMAGE = {"the checksum of a log record is not looked at", "a block's checksum i
 # So rare a meeting of threads and a crash that the simulation saw it once, and never again: a unit test makes it happen.
 UNIT_TESTS = {"a merge does not wait for the deletes that it carries out": "test_upkeep",
               # Of series without points, which the model does not know, nothing else tells.
+              "a manifest that has a file again stays in the catalog": "test_kept_manifests",
               "a delete over a range leaves no mark in the catalog": "test_cleanup",
               "a replayed delete does not have its series looked for": "test_cleanup"}
 
@@ -81,6 +82,14 @@ MUTATIONS = [
      "if (memcmp((unsigned char *)out + len - CHECK_BYTES, check, CHECK_BYTES) == 0)", "if (true)"),
     ("a folder is noted before it has a manifest", "storage/folders.c", "!shards[i]->folder_noted && has_manifest(shards[i])",
      "!shards[i]->folder_noted && (has_manifest(shards[i]) || true)"),
+    ("a manifest's file goes before the catalog has it", "storage/folders.c",
+     "rc = catalog_put_manifests(storage->catalog, rows, found, err);\n        for (size_t i = 0; i < found && rc == SILT_OK; i++)\n"
+     "            rc = leave(&leaving[i], err);",
+     "for (size_t i = 0; i < found && rc == SILT_OK; i++)\n            rc = leave(&leaving[i], err);\n"
+     "        rc = rc == SILT_OK ? catalog_put_manifests(storage->catalog, rows, found, err) : rc;"),
+    ("the catalog's manifest counts more than the file", "storage/manifest.c",
+     "if (rc == SILT_NOT_FOUND)\n        return out->kept", "if (rc == SILT_NOT_FOUND || out->kept)\n        return out->kept"),
+    ("a manifest that has a file again stays in the catalog", "storage/folders.c", "if (has_old_row(shards[i]))", "if (false)"),
     ("a delete over a range leaves no mark in the catalog", "storage/index_thread.c",
      "rc = catalog_put_lonely(apply->storage->catalog, err);", "(void)err;"),
     ("a replayed delete does not have its series looked for", "storage/recovery.c", "if (what.flags & RECORD_SUSPECT)", "if (false)"),

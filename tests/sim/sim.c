@@ -102,6 +102,7 @@ enum silt_status open_store(struct sim *sim, struct silt_error *err)
     options.background_off = !sim->background;
     options.retention_interval_ms = 60000;
     options.compact_files_min = 3;
+    options.manifests_min = 1;
     options.wal_segment_bytes = 8 << 10;
     options.now = sim_now;
     options.now_arg = sim;

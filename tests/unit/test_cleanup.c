@@ -83,24 +83,6 @@ static uint64_t series_count(void)
     return stats.series_count;
 }
 
-static size_t row_count(void)
-{
-    struct silt_error err;
-    struct reading r = reading_begin("m");
-    struct silt_field field = {SILT_STR("v"), SILT_TYPE_INTEGER};
-    size_t count = 0;
-    for (size_t i = 0; i < r.set.count; i++) {
-        struct silt_rows rows;
-        must(r.reader->ops->cursor_seek(r.cursor, SILT_STR("m"), r.set.ids[i], &field, 1, SILT_TIME_MIN, SILT_TIME_MAX, false, &err), &err);
-        do {
-            must(r.reader->ops->cursor_next(r.cursor, &rows, &err), &err);
-            count += rows.count;
-        } while (rows.count > 0);
-    }
-    reading_end(&r);
-    return count;
-}
-
 static bool is_marked(void)
 {
     struct catalog *catalog;

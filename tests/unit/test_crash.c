@@ -39,6 +39,7 @@ static enum silt_status open_store(struct run *run, struct silt_error *err)
     options.vfs = run->vfs;
     options.background_off = true;
     options.compact_files_min = 3;
+    options.manifests_min = 1;
     options.wal_segment_bytes = 2 << 10; /* a run goes through several */
     return silt_storage_open(&options, &run->storage, err);
 }

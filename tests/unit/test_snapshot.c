@@ -83,7 +83,7 @@ START_TEST(a_reading_that_fails_is_an_error)
             break;
     }
     fault_vfs_fail_read_at(vfs, 0);
-    ck_assert_int_gt(failed, 5); /* the manifest, the catalog's header and pages, the data */
+    ck_assert_int_gt(failed, 5); /* the catalog's header and pages, the data */
     must(take_and_read(&err), &err);
     ck_assert_uint_eq(copies(), 0);
 }
