@@ -10,7 +10,7 @@
 #define HEADER_BYTES 100
 #define PAGE_BYTES_MAX ((size_t)64 << 10)
 
-static enum silt_status hold_checkpoints(struct catalog *catalog, struct silt_error *err)
+static enum silt_status hold_checkpoints(struct catalog *catalog, bool *checked, struct silt_error *err)
 {
     enum silt_status rc = SILT_OK;
 
@@ -19,6 +19,7 @@ static enum silt_status hold_checkpoints(struct catalog *catalog, struct silt_er
         rc = catalog_fail(catalog, "checkpoint", err);
     else
         sqlite3_wal_autocheckpoint(catalog->db, 0);
+    *checked = catalog_pages_checked(catalog->db);
     pthread_mutex_unlock(&catalog->lock);
     return rc;
 }
@@ -30,8 +31,9 @@ static void allow_checkpoints(struct catalog *catalog)
     pthread_mutex_unlock(&catalog->lock);
 }
 
-/* Through SQLite's file layer, page by page: each is looked at on its way. */
-static enum silt_status copy_pages(sqlite3 *db, struct vfs_blob_writer *to, struct silt_error *err)
+/* Through SQLite's file layer, page by page: each is looked at on its way.
+ * checked: they have checksums, whatever a damaged first page says. */
+static enum silt_status copy_pages(sqlite3 *db, bool checked, struct vfs_blob_writer *to, struct silt_error *err)
 {
     sqlite3_file *file = NULL;
     sqlite3_int64 bytes = 0;
@@ -44,7 +46,7 @@ static enum silt_status copy_pages(sqlite3 *db, struct vfs_blob_writer *to, stru
     if (code == SQLITE_OK)
         code = file->pMethods->xRead(file, header, HEADER_BYTES, 0);
     int page_bytes = code == SQLITE_OK ? header[16] << 8 | header[17] : 0; /* the largest, 64 KiB, stands there as 1: it is never ours */
-    if (code == SQLITE_OK && page_bytes < 512)
+    if (code == SQLITE_OK && (page_bytes < 512 || (checked && !catalog_pages_checked(db))))
         code = SQLITE_IOERR_DATA;
     for (sqlite3_int64 at = 0; code == SQLITE_OK && rc == SILT_OK && at < bytes; at += page_bytes) {
         code = file->pMethods->xRead(file, page, page_bytes, at);
@@ -57,11 +59,11 @@ static enum silt_status copy_pages(sqlite3 *db, struct vfs_blob_writer *to, stru
 }
 
 /* A connection of its own: SQLite reads with the other meanwhile. It keeps the descriptor, for the sake of its locks, for the next copy. */
-static enum silt_status copy_file(struct catalog *catalog, struct vfs_blob_writer *to, struct silt_error *err)
+static enum silt_status copy_file(struct catalog *catalog, bool checked, struct vfs_blob_writer *to, struct silt_error *err)
 {
     sqlite3 *db = NULL;
     int code = sqlite3_open_v2(sqlite3_db_filename(catalog->db, "main"), &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, catalog_vfs());
-    enum silt_status rc = code == SQLITE_OK ? copy_pages(db, to, err)
+    enum silt_status rc = code == SQLITE_OK ? copy_pages(db, checked, to, err)
                                             : silt_fail(err, SILT_IO, "the catalog cannot be opened: %s", sqlite3_errstr(code));
     sqlite3_close(db);
     return rc;
@@ -70,9 +72,10 @@ static enum silt_status copy_file(struct catalog *catalog, struct vfs_blob_write
 enum silt_status catalog_copy(struct catalog *catalog, struct vfs_blob_writer *to, struct silt_error *err)
 {
     pthread_mutex_lock(&catalog->copy_lock);
-    enum silt_status rc = hold_checkpoints(catalog, err);
+    bool checked;
+    enum silt_status rc = hold_checkpoints(catalog, &checked, err);
     if (rc == SILT_OK) {
-        rc = copy_file(catalog, to, err);
+        rc = copy_file(catalog, checked, to, err);
         allow_checkpoints(catalog);
     }
     pthread_mutex_unlock(&catalog->copy_lock);

@@ -53,6 +53,8 @@ enum silt_status catalog_series_drop_leftover(struct catalog *catalog, struct si
 #define CATALOG_RESERVED_BYTES 8
 #define CATALOG_CHECKED_VERSION 4 /* from this schema on every page has a checksum */
 const char *catalog_vfs(void);
+/* Whether the connection's pages are looked at, as far as it has read what the file says of itself. */
+bool catalog_pages_checked(sqlite3 *db);
 
 static inline struct silt_str catalog_column_text(sqlite3_stmt *statement, int index)
 {

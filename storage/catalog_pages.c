@@ -249,3 +249,9 @@ const char *catalog_vfs(void)
     pthread_once(&once, register_once);
     return CHECKED_NAME;
 }
+
+bool catalog_pages_checked(sqlite3 *db)
+{
+    sqlite3_file *file = NULL;
+    return sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK && ((struct checked_file *)file)->checked;
+}

@@ -378,6 +378,44 @@ START_TEST(every_flipped_bit_is_found)
 }
 END_TEST
 
+static void expect_copy(struct catalog *catalog, struct vfs *to, enum silt_status expected, long offset, int bit)
+{
+    struct silt_error err;
+    struct vfs_blob_writer *writer;
+    ck_assert_int_eq(vfs_blob_create(to, "copy", &writer, &err), SILT_OK);
+    enum silt_status rc = catalog_copy(catalog, writer, &err);
+    vfs_blob_abort(writer);
+    ck_assert_msg(rc == expected, "bit %d of byte %ld: %s", bit, offset, silt_status_name(rc));
+}
+
+/* In the file, after it was opened. */
+START_TEST(a_copy_finds_flipped_bits)
+{
+    struct silt_error err;
+    struct catalog *catalog = reopen(NULL);
+    struct vfs *to;
+    struct stat st;
+    uint32_t db;
+    char room[] = "/tmp/silt-catalog-copy-XXXXXX", command[64];
+    ck_assert_ptr_nonnull(mkdtemp(room));
+    ck_assert_int_eq(vfs_posix_open(room, &to, &err), SILT_OK);
+    ck_assert_int_eq(catalog_create_database(catalog, SILT_STR("a"), NULL, &db, &err), SILT_OK);
+    expect_copy(catalog, to, SILT_OK, -1, -1); /* what SQLite's log had is in the file now */
+    ck_assert_int_eq(stat(path, &st), 0);
+    for (long offset = 0; offset < st.st_size; offset += offset < 100 ? 1 : 997)
+        for (int bit = 0; bit < 8; bit++) {
+            flip(offset, bit);
+            expect_copy(catalog, to, SILT_CORRUPT, offset, bit);
+            flip(offset, bit);
+        }
+    expect_copy(catalog, to, SILT_OK, -1, -1);
+    vfs_close(to);
+    catalog_close(catalog);
+    snprintf(command, sizeof(command), "rm -r %s", room);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 /* So many series of database 1 as versions up to 4 had them. */
 static void put_rows(sqlite3 *db, unsigned count)
 {
@@ -677,6 +715,7 @@ int main(void)
     tcase_add_test(tcase, what_was_committed_survives_a_killed_process);
     tcase_add_test(tcase, databases_of_other_programs_and_later_versions_are_refused);
     tcase_add_test(tcase, every_flipped_bit_is_found);
+    tcase_add_test(tcase, a_copy_finds_flipped_bits);
     tcase_add_test(tcase, an_older_file_gets_checksums);
     tcase_add_test(tcase, rows_of_an_older_file_become_blocks);
     tcase_add_test(tcase, a_crash_while_an_older_file_is_taken_over);
