@@ -1,4 +1,6 @@
 """Clients that ask for much and read little or nothing hold up nobody but themselves, and no more memory than is allowed."""
+import http.client
+import json
 import threading
 import time
 import unittest
@@ -43,7 +45,7 @@ def read_answer(s):
 
 def running(server):
     rows = server.query_json("SHOW QUERIES")["results"][0]["series"][0]["values"]
-    return sum("SELECT" in row[1] for row in rows)
+    return [row[0] for row in rows if "SELECT" in row[1]]
 
 
 def wait(done, seconds=60):
@@ -59,7 +61,7 @@ class Stalled(unittest.TestCase):
         with start(SILT_HTTP_STALL_TIMEOUT="1h") as server:
             before = server.memory()
             readers = ask(server, 64)
-            self.assertTrue(wait(lambda: running(server) == 64), "all run, each waiting for its client")
+            self.assertTrue(wait(lambda: len(running(server)) == 64), "all run, each waiting for its client")
             ended = threading.Event()
 
             def crawl():
@@ -78,7 +80,7 @@ class Stalled(unittest.TestCase):
                 self.assertEqual(answer["results"][0]["series"][0]["values"][0][1], i + 1)
                 slowest = max(slowest, time.monotonic() - begin)
             self.assertLess(slowest, 10)
-            self.assertEqual(running(server), 64)
+            self.assertEqual(len(running(server)), 64)
             self.assertLess(server.memory() - before, 64 * (16 << 20))
             ended.set()
             crawler.join()
@@ -87,21 +89,38 @@ class Stalled(unittest.TestCase):
             self.assertTrue(read_answer(readers[0]), "who reads on gets all of it")
             for s in readers[:32]:
                 s.close()
-            self.assertTrue(wait(lambda: running(server) == 0), "a client that left is noticed")
+            self.assertTrue(wait(lambda: not running(server)), "a client that left is noticed")
+
+    def test_killed(self):
+        """KILL QUERY frees the worker, however patient the server; the client, when it reads again, gets a whole document with the error."""
+        with start(SILT_HTTP_STALL_TIMEOUT="1h") as server:
+            for extra in (b"", b"&chunked=true&chunk_size=100"):
+                s = wire.connect(server.port, receive_buffer=65536)
+                s.sendall(QUERY.replace(b" HTTP", extra + b" HTTP"))
+                self.assertTrue(wait(lambda: running(server)))
+                time.sleep(0.3)  # by now it waits for its client
+                self.assertEqual(server.query_json("KILL QUERY %d" % running(server)[0]), {"results": [{"statement_id": 0}]})
+                self.assertTrue(wait(lambda: not running(server)))
+                response = http.client.HTTPResponse(s)
+                response.begin()
+                self.assertEqual(response.status, 200)
+                last = json.loads(response.read().strip().split(b"\n")[-1])
+                self.assertEqual(last["results"][-1]["error"], "query interrupted")
+                s.close()
 
     def test_too_many(self):
         """Beyond query.max-stalled the answers that wait the longest are broken off, and the workers are free again."""
         with start(SILT_QUERY_WORKERS="2", SILT_QUERY_MAX_STALLED="3") as server:
             readers = ask(server, 9)
             self.assertEqual(server.request("GET", "/query", {"q": "SHOW DATABASES"}, timeout=60).status, 200)
-            self.assertTrue(wait(lambda: running(server) <= 5))
+            self.assertTrue(wait(lambda: len(running(server)) <= 5))
             with open(server.log_path) as log:
                 self.assertIn("an answer was broken off", log.read())
             whole = [read_answer(s) for s in readers]
             self.assertIn(sum(whole), range(1, 6))
             for s in readers:
                 s.close()
-            self.assertTrue(wait(lambda: running(server) == 0))
+            self.assertTrue(wait(lambda: not running(server)))
 
     def test_memory(self):
         """They leave others their memory, too: half of what all queries may take."""
@@ -119,7 +138,7 @@ class Stalled(unittest.TestCase):
         """A server that is told to stop does not wait for such clients for ever."""
         server = start(SILT_SERVER_STOP_TIMEOUT="1s")
         readers = ask(server, 20)
-        self.assertTrue(wait(lambda: running(server) == 20))
+        self.assertTrue(wait(lambda: len(running(server)) == 20))
         self.assertEqual(server.stop(), 0)
         for s in readers:
             s.close()
