@@ -46,6 +46,8 @@ enum silt_status data_file_open(struct shard *shard, const struct manifest_file 
     file->facts = *facts;
     manifest_file_name(&shard->manifest, facts->file_id, file->name);
     enum silt_status rc = tsm_open(shard->vfs, file->name, &file->tsm, err);
+    if (rc == SILT_NOT_FOUND)
+        rc = silt_fail(err, SILT_CORRUPT, "%s: missing, and the manifest names it: was it removed?", file->name);
     if (rc != SILT_OK) {
         free(file);
         return rc;

@@ -136,7 +136,7 @@ def tsm_cases(folder, stopped, before):
     os.rename(path, os.path.join(folder, "away.tsm"))
     os.makedirs(os.path.join(case.data, "quarantine", "x"))
     shutil.copy(os.path.join(folder, "away.tsm"), os.path.join(case.data, "quarantine", "x"))
-    rows = case.repaired(os.path.basename(path), r"lost: \d+ rows")
+    rows = case.repaired(os.path.basename(path), r"lost: \d+ rows", stops=os.path.relpath(path, case.data) + ": missing")
     check("a missing file: the rest", rows <= before, len(rows - before))
 
 
@@ -192,6 +192,32 @@ def shard_cases(folder, stopped, before):
         f.write(b"nonsense")
     rows = case.repaired(r"REPAIRED shards/1/MANIFEST: rebuilt", r"0 of them is told")
     check(case.name + ": no point lost", keys_of(rows) == keys_of(before), (len(rows), len(before)))
+
+
+def kept_manifest_cases(folder):
+    """Shards at rest have no manifest of their own: the catalog keeps it."""
+    week, shards = 7 * 86400, 10
+    home = os.path.join(folder, "weeks")
+    os.makedirs(home)
+    server = live.start_siltd(home)
+    server.query("CREATE DATABASE d WITH DURATION INF SHARD DURATION 7d")
+    lines = ["m0,host=h%d user=1.5,total=%di,note=\"n\" %d" % (host, at, at * week) for at in range(shards) for host in range(HOSTS)]
+    assert server.write("\n".join(lines), db="d", precision="s").status == 204
+    before = points(server)
+    assert server.stop() == 0
+    source = os.path.join(home, "data")
+    check("shards at rest: no manifests in folders", not glob.glob(os.path.join(source, "shards/*/MANIFEST")), os.listdir(source))
+    status, out, err = inspect("verify", source)
+    check("shards at rest: verified", status == 0 and "files    %d with" % shards in out, (status, out, err))
+    status, out, err = inspect("dump", source, "shards/3/MANIFEST")
+    check("shards at rest: the catalog's manifest is shown", status == 0 and out.startswith("in meta.sqlite: manifest") and "%d rows" % HOSTS in out,
+          (status, out, err))
+    for what, keeps, harm in (("gone", False, lambda case: shutil.rmtree(os.path.join(case.data, "shards", "3"))),
+                              ("damaged", True, lambda case: flip(case.files("shards/3/*.tsm")[0], 9))):
+        case = Case(folder, "a shard at rest that is " + what, source)
+        harm(case)
+        rows = case.repaired(r"REPAIRED shards/3/0+1.tsm: ", r"lost: %d rows" % HOSTS, stops="shards/3/0000000000000001.tsm", keeps=keeps)
+        check(case.name + ": the others are there", rows < before and len(before - rows) == HOSTS, (len(before), len(rows)))
 
 
 def tombstone_case(folder, source, before):
@@ -327,6 +353,7 @@ def main():
         tsm_cases(folder, stopped, before)
         running_case(folder, stopped, before)
         shard_cases(folder, stopped, before)
+        kept_manifest_cases(folder)
         tombstone_case(folder, deleted, after)
         log_cases(folder, killed, before)
         many_segments(folder)
