@@ -96,17 +96,23 @@ size_t series_hash_lookup(const struct series_hash *hash, const struct silt_row 
     return unknown;
 }
 
-static void resize(struct series_hash *hash, struct series_hash_part *part, uint32_t slot_count)
+/* Of the slots that it has, the first `filled` hold what stays. */
+static void refill(struct series_hash *hash, struct series_hash_part *part, uint32_t filled, uint32_t slot_count)
 {
     struct series_slot *old = part->slots;
     uint32_t old_count = part->mask + 1;
     part->slots = silt_calloc(slot_count, sizeof(*old));
     part->mask = slot_count - 1;
-    for (uint32_t i = 0; i < old_count; i++)
+    for (uint32_t i = 0; i < filled; i++)
         if (old[i].id)
             *probe(part, old[i].verify, old[i].tag) = old[i];
     hash->bytes += ((size_t)slot_count - old_count) * sizeof(*old);
     free(old);
+}
+
+static void resize(struct series_hash *hash, struct series_hash_part *part, uint32_t slot_count)
+{
+    refill(hash, part, part->mask + 1, slot_count);
 }
 
 void series_hash_reserve(struct series_hash *hash, size_t texts)
@@ -162,18 +168,18 @@ void series_hash_remove(struct series_hash *hash, uint64_t verify, uint64_t text
 void series_hash_sweep(struct series_hash *hash, unsigned part_number, const uint64_t *set, uint32_t first, uint32_t last)
 {
     struct series_hash_part *part = &hash->parts[part_number];
-    uint32_t used = part->used;
-    for (uint32_t i = 0; i <= part->mask; i++) {
-        uint32_t at = (part->slots[i].id & ~SERIES_PENDING) - first; /* of an empty slot, or a lower id: far above */
-        if (at <= last - first && part->slots[i].id && (set[at / 64] >> at % 64 & 1)) {
-            part->slots[i].id = 0;
-            part->used--;
-        }
+    struct series_slot *slots = part->slots;
+    uint32_t count = part->mask + 1, span = last - first, kept = 0;
+    for (uint32_t i = 0; i < count; i++) { /* what stays moves to the front; that a slot is empty, as every other, is no branch */
+        uint32_t id = slots[i].id, at = (id & ~SERIES_PENDING) - first; /* of an empty slot, or a lower id: far above */
+        uint32_t seen = at <= span ? at : 0;
+        bool goes = (at <= span) & (set[seen / 64] >> seen % 64);
+        if ((id != 0) & !goes)
+            slots[kept++] = slots[i];
     }
-    if (part->used == used)
-        return;
-    uint32_t slot_count = part->mask + 1;
+    part->used = kept;
+    uint32_t slot_count = count;
     while (slot_count > PART_SLOTS_MIN && part->used < slot_count / 8)
         slot_count /= 2;
-    resize(hash, part, slot_count); /* of the same size too: those that stay are found over the gaps no more */
+    refill(hash, part, kept, slot_count);
 }

@@ -52,7 +52,7 @@ uint32_t series_hash_find(const struct series_hash *hash, uint64_t verify, uint6
 void series_hash_insert(struct series_hash *hash, uint64_t verify, uint64_t text_hash, uint32_t id);
 /* Give a text another id (to clear SERIES_PENDING); it must be there. */
 void series_hash_replace(struct series_hash *hash, uint64_t verify, uint64_t text_hash, uint32_t id);
-/* Every text whose id is in the set leaves a part: bit i stands for id first + i, up to last. */
+/* Every text whose id is in the set leaves a part: bit i stands for id first + i, up to last; first is not 0. */
 void series_hash_sweep(struct series_hash *hash, unsigned part, const uint64_t *set, uint32_t first, uint32_t last);
 /* Missing is fine. */
 void series_hash_remove(struct series_hash *hash, uint64_t verify, uint64_t text_hash);

@@ -624,7 +624,7 @@ static void posting_cut(series_posting *posting, const roaring_bitmap_t *gone, s
     }
 }
 
-void body_remove_many(struct series_body *body, const roaring_bitmap_t *gone, const struct id_table *ids)
+void body_remove_many(struct series_body *body, const roaring_bitmap_t *gone)
 {
     for (uint32_t i = 0; i < string_set_count(&body->key_names); i++) {
         struct tag_key *key = body_key(body, i);
@@ -636,25 +636,26 @@ void body_remove_many(struct series_body *body, const roaring_bitmap_t *gone, co
         for (size_t code = 0; code < key->postings_capacity; code++)
             posting_cut(&key->postings[code], gone, body->bytes);
     }
-    roaring_uint32_iterator_t *at = roaring_create_iterator(gone);
-    silt_assert(at);
-    for (; at->has_value; roaring_advance_uint32_iterator(at)) {
-        uint32_t record = (uint32_t)id_table_get(ids, at->current_value), shape_index;
-        retire(body, record);
-        if (at->current_value < body->posted_below)
-            continue; /* the rest is in no posting yet */
-        read_varint(heap_at(&body->heap, record), &shape_index);
-        const struct tag_shape *shape = body_shape(body, shape_index);
-        for (uint32_t i = 0; i < shape->key_count; i++)
-            shape->keys[i]->series_count--;
-        body->unposted--;
-    }
-    roaring_free_uint32_iterator(at);
     uint32_t count = (uint32_t)roaring_bitmap_get_cardinality(gone);
     roaring_bitmap_andnot_inplace(body->all, gone);
     *body->bytes -= count * BITMAP_ID_BYTES;
     body->series_count -= count;
     body->removals++;
+}
+
+void body_retire_many(struct series_body *body, const silt_series_id *ids, const uint32_t *records, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        uint32_t shape_index;
+        retire(body, records[k]);
+        if (ids[k] < body->posted_below)
+            continue; /* the rest is in no posting yet */
+        read_varint(heap_at(&body->heap, records[k]), &shape_index);
+        const struct tag_shape *shape = body_shape(body, shape_index);
+        for (uint32_t i = 0; i < shape->key_count; i++)
+            shape->keys[i]->series_count--;
+        body->unposted--;
+    }
 }
 
 uint32_t body_reclaim(struct series_body *body, uint32_t most)

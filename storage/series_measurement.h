@@ -201,8 +201,9 @@ void body_prefetch(const struct series_body *body, const struct silt_tag *tags, 
 uint32_t body_add(struct series_body *body, silt_series_id id, const struct silt_tag *tags, size_t tag_count, bool reuse);
 /* Take a series out of bitmaps and counts. With the index's lock. */
 void body_remove(struct series_body *body, silt_series_id id, uint32_t record);
-/* The same for all ids of a set; each is of this body, and ids still has their records. */
-void body_remove_many(struct series_body *body, const roaring_bitmap_t *gone, const struct id_table *ids);
+/* The same for all ids of a set, each of this body, in two calls: the bitmaps at once, what is counted and kept by record bit by bit. */
+void body_remove_many(struct series_body *body, const roaring_bitmap_t *gone);
+void body_retire_many(struct series_body *body, const silt_series_id *ids, const uint32_t *records, size_t count);
 /* Up to `most` of the retired records, and the values that nobody has any more; returns how many. All series are in the postings, and
  * nobody holds the body. With the index's lock. */
 uint32_t body_reclaim(struct series_body *body, uint32_t most);

@@ -76,6 +76,24 @@ static uint32_t measurement_of(const struct series_index *index, silt_series_id 
     return (uint32_t)(id_table_get(&index->ids, id) >> 32);
 }
 
+/* A measurement that has no body any more went with all its records. With index->lock. */
+static void take_entries(struct series_index *index, const silt_series_id *ids, size_t count)
+{
+    uint32_t records[REMOVE_CHUNK];
+    for (size_t i = 0; i < count;) {
+        uint32_t measurement = measurement_of(index, ids[i]), n = 0;
+        for (uint64_t entry; n < REMOVE_CHUNK && i + n < count && (entry = id_table_get(&index->ids, ids[i + n])) != 0
+                             && (uint32_t)(entry >> 32) == measurement; n++) {
+            records[n] = (uint32_t)entry;
+            index_set_entry(index, ids[i + n], 0);
+        }
+        struct series_body *body = n > 0 ? index_measurement(index, measurement)->body : NULL;
+        if (body)
+            body_retire_many(body, ids + i, records, n);
+        i += n > 0 ? n : 1; /* one that is given twice has no entry the second time */
+    }
+}
+
 static void take_from_bodies(struct series_index *index, const silt_series_id *ids, size_t count)
 {
     uint32_t measurements = string_set_count(&index->names), released = 0;
@@ -105,15 +123,18 @@ static void take_from_bodies(struct series_index *index, const silt_series_id *i
             measurement->body = NULL;
             index->measurement_count--;
         } else {
-            body_remove_many(body, gone[m], &index->ids);
-            index_put_in(index, body);
+            body_remove_many(body, gone[m]);
         }
         atomic_fetch_sub_explicit(&index->series_count, leaving, memory_order_relaxed);
+    }
+    take_entries(index, ids, count);
+    for (uint32_t m = 1; m <= measurements; m++) {
+        if (!gone[m])
+            continue;
+        if (index_measurement(index, m)->body)
+            index_put_in(index, index_measurement(index, m)->body);
         roaring_bitmap_free(gone[m]);
     }
-    for (size_t i = 0; i < count; i++)
-        if (id_table_get(&index->ids, ids[i]))
-            index_set_entry(index, ids[i], 0);
     pthread_rwlock_unlock(&index->lock);
     for (uint32_t i = 0; i < released; i++)
         body_release(bodies[i]);
