@@ -59,14 +59,14 @@ static enum silt_status drop_measurement(struct silt_admin *admin, struct silt_s
 static enum silt_status drop_series(struct silt_admin *admin, struct silt_str database,
                                     const struct silt_series_choice *choices, size_t count, struct silt_error *err)
 {
-    return silt_storage_drop_series_from(storage_of(admin), database, choices, count, err);
+    return silt_storage_drop_series(storage_of(admin), database, choices, count, err);
 }
 
 static enum silt_status delete_points(struct silt_admin *admin, struct silt_str database,
                                       const struct silt_series_choice *choices, size_t count, silt_time min,
                                       silt_time max, struct silt_error *err)
 {
-    return silt_storage_delete_from(storage_of(admin), database, choices, count, min, max, err);
+    return silt_storage_delete(storage_of(admin), database, choices, count, min, max, err);
 }
 
 static enum silt_status kill_query(struct silt_admin *admin, uint64_t id, struct silt_error *err)

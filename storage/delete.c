@@ -144,17 +144,9 @@ static enum silt_status delete_series(struct silt_storage *storage, struct silt_
     return rc;
 }
 
-enum silt_status silt_storage_delete(struct silt_storage *storage, struct silt_str database, struct silt_str measurement,
-                                     const struct silt_tag_filter *filter, silt_time min, silt_time max,
+enum silt_status silt_storage_delete(struct silt_storage *storage, struct silt_str database,
+                                     const struct silt_series_choice *choices, size_t count, silt_time min, silt_time max,
                                      struct silt_error *err)
-{
-    const struct silt_series_choice choice = {measurement, filter};
-    return silt_storage_delete_from(storage, database, &choice, 1, min, max, err);
-}
-
-enum silt_status silt_storage_delete_from(struct silt_storage *storage, struct silt_str database,
-                                          const struct silt_series_choice *choices, size_t count, silt_time min,
-                                          silt_time max, struct silt_error *err)
 {
     if (min > max)
         return SILT_OK;
@@ -162,16 +154,7 @@ enum silt_status silt_storage_delete_from(struct silt_storage *storage, struct s
 }
 
 enum silt_status silt_storage_drop_series(struct silt_storage *storage, struct silt_str database,
-                                          struct silt_str measurement, const struct silt_tag_filter *filter,
-                                          struct silt_error *err)
-{
-    const struct silt_series_choice choice = {measurement, filter};
-    return silt_storage_drop_series_from(storage, database, &choice, 1, err);
-}
-
-enum silt_status silt_storage_drop_series_from(struct silt_storage *storage, struct silt_str database,
-                                               const struct silt_series_choice *choices, size_t count,
-                                               struct silt_error *err)
+                                          const struct silt_series_choice *choices, size_t count, struct silt_error *err)
 {
     return delete_series(storage, database, choices, count, SILT_STR(""), RECORD_HIDE, INT64_MIN, INT64_MAX, err);
 }

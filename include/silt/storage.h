@@ -191,26 +191,18 @@ enum silt_status silt_storage_drop_shard(struct silt_storage *storage, uint64_t 
 
 struct silt_tag_filter; /* reader.h */
 
-/* DELETE: points of the matching series in [min, max], in every policy of the database. measurement empty: all;
- * filter NULL: every series. A series left without points leaves the index. Durable on return. May wait. */
-enum silt_status silt_storage_delete(struct silt_storage *storage, struct silt_str database, struct silt_str measurement,
-                                     const struct silt_tag_filter *filter, silt_time min, silt_time max,
-                                     struct silt_error *err);
-/* DROP SERIES: all points and the series themselves; field types stay. */
-enum silt_status silt_storage_drop_series(struct silt_storage *storage, struct silt_str database,
-                                          struct silt_str measurement, const struct silt_tag_filter *filter,
-                                          struct silt_error *err);
-/* Both for many measurements at once, as one change: the cost is that of one. */
 struct silt_series_choice {
     struct silt_str measurement;          /* empty: all */
     const struct silt_tag_filter *filter; /* NULL: every series */
 };
-enum silt_status silt_storage_delete_from(struct silt_storage *storage, struct silt_str database,
-                                          const struct silt_series_choice *choices, size_t count, silt_time min,
-                                          silt_time max, struct silt_error *err);
-enum silt_status silt_storage_drop_series_from(struct silt_storage *storage, struct silt_str database,
-                                               const struct silt_series_choice *choices, size_t count,
-                                               struct silt_error *err);
+/* DELETE: points of the chosen series in [min, max], in every policy of the database, as one change: the cost of many choices is
+ * that of one. A series left without points leaves the index. Durable on return. May wait. */
+enum silt_status silt_storage_delete(struct silt_storage *storage, struct silt_str database,
+                                     const struct silt_series_choice *choices, size_t count, silt_time min, silt_time max,
+                                     struct silt_error *err);
+/* DROP SERIES: all points and the series themselves; field types stay. Else the same. */
+enum silt_status silt_storage_drop_series(struct silt_storage *storage, struct silt_str database,
+                                          const struct silt_series_choice *choices, size_t count, struct silt_error *err);
 /* DROP MEASUREMENT: with its field types. Missing is fine. */
 enum silt_status silt_storage_drop_measurement(struct silt_storage *storage, struct silt_str database,
                                                struct silt_str measurement, struct silt_error *err);

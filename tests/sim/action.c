@@ -115,7 +115,8 @@ static void act_delete(struct sim *sim, unsigned database, bool series)
     struct silt_error err;
     snprintf(value, sizeof(value), "s%d", host < 0 ? 0 : host);
     struct silt_tag_filter filter = {.op = SILT_TAG_EQ, .key = SILT_STR("h"), .value = silt_str_from(value)};
-    struct silt_str name = measurement < 0 ? SILT_STR("") : silt_str_from(measurements[measurement]);
+    const struct silt_series_choice choice = {measurement < 0 ? SILT_STR("") : silt_str_from(measurements[measurement]),
+                                              host < 0 ? NULL : &filter};
     if (host < 0)
         host = -1;
     if (!series) {
@@ -123,8 +124,8 @@ static void act_delete(struct sim *sim, unsigned database, bool series)
         max = min + (int64_t)below(sim, 20) * NS_PER_S + (below(sim, 4) ? 0 : 8 * DAY);
     }
     enum silt_status rc =
-        series ? silt_storage_drop_series(sim->storage, silt_str_from(databases[database]), name, host < 0 ? NULL : &filter, &err)
-               : silt_storage_delete(sim->storage, silt_str_from(databases[database]), name, host < 0 ? NULL : &filter, min, max, &err);
+        series ? silt_storage_drop_series(sim->storage, silt_str_from(databases[database]), &choice, 1, &err)
+               : silt_storage_delete(sim->storage, silt_str_from(databases[database]), &choice, 1, min, max, &err);
     forget(sim, database, measurement, host, min, max, rc == SILT_OK);
     judge(sim, rc, &err);
 }

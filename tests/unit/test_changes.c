@@ -63,7 +63,7 @@ START_TEST(rejections)
              "invalid field name: input field \"time\" on measurement \"m\" is invalid");
     /* Another shard may have another type; DROP SERIES keeps the types, DROP MEASUREMENT does not. */
     ck_assert_uint_eq(write_line("m,a=b", "v", SILT_TYPE_INTEGER, 5 * WEEK_NS, "", arena).written, 1);
-    must(silt_storage_drop_series(storage, SILT_STR("d"), SILT_STR("m"), NULL, &err), &err);
+    must(silt_storage_drop_series(storage, SILT_STR("d"), &(struct silt_series_choice){SILT_STR("m"), NULL}, 1, &err), &err);
     rejected(write_line("m,a=b", "v", SILT_TYPE_INTEGER, 2, "", arena), SILT_REJECT_CONFLICT,
              "field type conflict: input field \"v\" on measurement \"m\" is type integer, already exists as type float");
     must(silt_storage_drop_measurement(storage, SILT_STR("d"), SILT_STR("m"), &err), &err);
@@ -112,7 +112,7 @@ START_TEST(deletes_over_many_measurements_are_one_change)
         ck_assert_uint_eq(write_line(series.p, "v", SILT_TYPE_FLOAT, 1 + i % 2, "", arena).written, 1);
     }
     silt_storage_stats(storage, &before);
-    must(silt_storage_delete_from(storage, SILT_STR("d"), choices, MANY - 100, 2, 2, &err), &err);
+    must(silt_storage_delete(storage, SILT_STR("d"), choices, MANY - 100, 2, 2, &err), &err);
     silt_storage_stats(storage, &after);
     ck_assert_uint_le(after.wal_syncs - before.wal_syncs, 4);
     must(silt_storage_step(storage, &did, &err), &err);
@@ -120,9 +120,9 @@ START_TEST(deletes_over_many_measurements_are_one_change)
     close_store(false);
     open_store();
     ck_assert_uint_eq(measurement_count(), MANY - 100);
-    must(silt_storage_drop_series_from(storage, SILT_STR("d"), choices + 100, MANY - 100, &err), &err);
+    must(silt_storage_drop_series(storage, SILT_STR("d"), choices + 100, MANY - 100, &err), &err);
     ck_assert_uint_eq(measurement_count(), 50);
-    must(silt_storage_delete_from(storage, SILT_STR("d"), NULL, 0, 0, 10, &err), &err);
+    must(silt_storage_delete(storage, SILT_STR("d"), NULL, 0, 0, 10, &err), &err);
     must(silt_storage_step(storage, &did, &err), &err);
     close_store(true);
     open_store();
@@ -149,7 +149,7 @@ START_TEST(series_dropped_under_a_reader_has_no_key)
     size_t count;
     reader->ops->series_tags(reader, set.ids[0], arena, &key, &tags, &count);
     ck_assert_uint_eq(count, 1);
-    must(silt_storage_drop_series(storage, SILT_STR("d"), SILT_STR("m"), NULL, &err), &err);
+    must(silt_storage_drop_series(storage, SILT_STR("d"), &(struct silt_series_choice){SILT_STR("m"), NULL}, 1, &err), &err);
     reader->ops->series_tags(reader, set.ids[0], arena, &key, &tags, &count);
     ck_assert_ptr_null(key.p);
     ck_assert_uint_eq(count, 0);

@@ -60,7 +60,8 @@ static void write_series(unsigned from, unsigned to, int first, int last)
 static void delete_range(int first, int last)
 {
     struct silt_error err;
-    must(silt_storage_delete(storage, SILT_STR("d"), SILT_STR("m"), NULL, first * SECOND, last * SECOND, &err), &err);
+    must(silt_storage_delete(storage, SILT_STR("d"), &(struct silt_series_choice){SILT_STR("m"), NULL}, 1,
+                             first * SECOND, last * SECOND, &err), &err);
 }
 
 static void flush(void)

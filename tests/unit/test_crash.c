@@ -79,8 +79,8 @@ static void delete_batch(struct run *run, int b)
     run->deletes[b] = UNKNOWN;
     bool good = true;
     for (int shard = 0; shard < 2; shard++)
-        good = silt_storage_delete(run->storage, SILT_STR("d"), SILT_STR("m"), NULL, shard * WEEK_NS + b * 1000,
-                                   shard * WEEK_NS + b * 1000 + 999, &err) == SILT_OK && good;
+        good = silt_storage_delete(run->storage, SILT_STR("d"), &(struct silt_series_choice){SILT_STR("m"), NULL}, 1,
+                                   shard * WEEK_NS + b * 1000, shard * WEEK_NS + b * 1000 + 999, &err) == SILT_OK && good;
     if (good)
         run->deletes[b] = ACKNOWLEDGED;
 }

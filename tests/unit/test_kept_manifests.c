@@ -197,7 +197,7 @@ START_TEST(merges_and_deletes_find_it)
     ck_assert(has_file(1));
     close_store(true);
     open_store();
-    must(silt_storage_delete(storage, SILT_STR("d"), SILT_STR("m"), NULL, 2, 2, &err), &err);
+    must(silt_storage_delete(storage, SILT_STR("d"), &(struct silt_series_choice){SILT_STR("m"), NULL}, 1, 2, 2, &err), &err);
     close_store(true);
     ck_assert(!has_file(1));
     open_store();

@@ -420,7 +420,8 @@ START_TEST(overlapping_groups)
     must(silt_storage_compact_all(storage, &err), &err);
     ck_assert_uint_eq(rows_of("m,s=a", 0, 6), 480);
     /* A delete across them, and one of the narrow groups dropped. */
-    must(silt_storage_delete(storage, SILT_STR("d"), SILT_STR("m"), NULL, BASE + HOUR / 2, BASE + HOUR * 3 / 2 - 1, &err), &err);
+    must(silt_storage_delete(storage, SILT_STR("d"), &(struct silt_series_choice){SILT_STR("m"), NULL}, 1,
+                             BASE + HOUR / 2, BASE + HOUR * 3 / 2 - 1, &err), &err);
     ck_assert_uint_eq(rows_of("m,s=a", 0, 6), 420);
     for (int i = 0; i < 4; i++)
         if (list[i].start == BASE + 5 * HOUR)

@@ -510,10 +510,11 @@ START_TEST(random_steps)
             silt_time min = whole ? SILT_TIME_MIN : base + (silt_time)(rng() % 50000);
             silt_time max = whole ? SILT_TIME_MAX : min + (silt_time)(rng() % 60000);
             if (whole && rng() % 2)
-                must(silt_storage_drop_series(storage, SILT_STR("d"), SILT_STR("m"), all ? NULL : &filter, &err), &err);
+                must(silt_storage_drop_series(storage, SILT_STR("d"), &(struct silt_series_choice){SILT_STR("m"), all ? NULL : &filter}, 1,
+                                              &err), &err);
             else
-                must(silt_storage_delete(storage, SILT_STR("d"), rng() % 2 ? SILT_STR("m") : SILT_STR(""),
-                                         all ? NULL : &filter, min, max, &err), &err);
+                must(silt_storage_delete(storage, SILT_STR("d"), &(struct silt_series_choice){rng() % 2 ? SILT_STR("m") : SILT_STR(""), all ? NULL : &filter},
+                                         1, min, max, &err), &err);
             for (unsigned s = 0; s < SERIES; s++)
                 if (all || s == series)
                     model_delete(&m, s, min, max);
@@ -607,7 +608,7 @@ static void *disturb(void *arg)
         if (k % 3 == 0)
             must(silt_storage_flush(storage, &err), &err);
         if (k % 4 == 1)
-            must(silt_storage_delete(storage, SILT_STR("d"), SILT_STR("other"), NULL, 0, 100, &err), &err);
+            must(silt_storage_delete(storage, SILT_STR("d"), &(struct silt_series_choice){SILT_STR("other"), NULL}, 1, 0, 100, &err), &err);
         if (k % 5 == 2)
             write_int("other,a=b", k, k);
         if (k % 7 == 3)

@@ -181,7 +181,7 @@ static void delete_series(const char *name, silt_time min, silt_time max)
     struct silt_tag_filter filter = {.op = SILT_TAG_EQ, .key = SILT_STR("a"), .value = silt_str_from(name)};
     struct silt_error err;
 
-    must(silt_storage_delete(storage, SILT_STR("d"), SILT_STR("m"), &filter, min, max, &err), &err);
+    must(silt_storage_delete(storage, SILT_STR("d"), &(struct silt_series_choice){SILT_STR("m"), &filter}, 1, min, max, &err), &err);
 }
 
 /* Room comes back while the shard is in use, as soon as more goes than stays. */
@@ -229,7 +229,8 @@ START_TEST(a_delete_that_may_not_last_is_not_merged_in)
     size_t before = files();
     ck_assert_uint_eq(before, 2);
     fault_vfs_fail_below(vfs, "wal/"); /* for good: the log does not go on before the merge is asked for */
-    ck_assert_int_eq(silt_storage_delete(storage, SILT_STR("d"), SILT_STR("m"), &filter, SILT_TIME_MIN, SILT_TIME_MAX, &err), SILT_IO);
+    ck_assert_int_eq(silt_storage_delete(storage, SILT_STR("d"), &(struct silt_series_choice){SILT_STR("m"), &filter}, 1, SILT_TIME_MIN,
+                                         SILT_TIME_MAX, &err), SILT_IO);
     ck_assert_int_eq(compact_step(storage, &did, &err), SILT_IO);
     ck_assert_uint_eq(files(), before);
     silt_storage_close(storage, false, &err);
