@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-struct tsm_file { /* immutable once open, but for page_checked */
+struct tsm_file { /* immutable once open, but for what is noted of pages */
     char *name;
     struct vfs_blob *blob;
     const uint8_t *map; /* the whole file, or NULL: read by range */
@@ -20,6 +20,7 @@ struct tsm_file { /* immutable once open, but for page_checked */
     uint64_t page_count;
     silt_series_id *firsts;    /* of each directory page */
     _Atomic bool *page_checked; /* its CRC was right; only for mapped files */
+    _Atomic bool *page_ahead;   /* its index entries were asked for */
 };
 
 /* To be asked before a look at the map, for tsm_seen behind it. */

@@ -119,6 +119,7 @@ static enum silt_status read_top(struct tsm_file *file, struct silt_error *err)
         file->firsts = silt_malloc(len);
         memcpy(file->firsts, at, len - 4);
         file->page_checked = silt_calloc(file->page_count, sizeof(*file->page_checked));
+        file->page_ahead = silt_calloc(file->page_count, sizeof(*file->page_ahead));
         for (uint64_t i = 1; i < file->page_count && rc == SILT_OK; i++)
             if (file->firsts[i] <= file->firsts[i - 1])
                 rc = tsm_damaged(file, err, "order of the directory top", file->top_offset);
@@ -155,6 +156,7 @@ void tsm_close(struct tsm_file *file)
         vfs_blob_close(file->blob);
     free(file->firsts);
     free(file->page_checked);
+    free(file->page_ahead);
     free(file->name);
     free(file);
 }
@@ -175,12 +177,6 @@ static unsigned page_entries(const struct tsm_file *file, uint64_t page)
 {
     uint64_t left = file->summary.series - page * TSM_PAGE_ENTRIES;
     return left < TSM_PAGE_ENTRIES ? (unsigned)left : TSM_PAGE_ENTRIES;
-}
-
-/* The index entries that a directory page names: of series next to each other, which queries mostly want together. */
-static void read_ahead(struct tsm_file *file, uint64_t start, uint64_t end)
-{
-    vfs_blob_soon(file->blob, file->index_offset + start, end - start < SOON_BYTES_MAX ? end - start : SOON_BYTES_MAX);
 }
 
 static enum silt_status read_page(struct tsm_file *file, uint64_t page, uint8_t *room, const uint8_t **out,
@@ -206,9 +202,19 @@ static enum silt_status read_page(struct tsm_file *file, uint64_t page, uint8_t 
     }
     if (get_u32(*out) != file->firsts[page])
         return tsm_damaged(file, err, "a directory page that is not the one named in the top", offset);
-    if (!atomic_exchange_explicit(&file->page_checked[page], true, memory_order_relaxed))
-        read_ahead(file, get_u64(*out + 4), get_u64(at));
+    atomic_store_explicit(&file->page_checked[page], true, memory_order_relaxed);
     return SILT_OK;
+}
+
+/* The index entries that a directory page names, before the first of them is looked at: of series next to each other, which queries
+ * mostly want together. */
+static void read_ahead(struct tsm_file *file, uint64_t number, const uint8_t *page)
+{
+    if (atomic_load_explicit(&file->page_ahead[number], memory_order_relaxed))
+        return;
+    uint64_t start = get_u64(page + 4), end = get_u64(page + (size_t)page_entries(file, number) * TSM_ENTRY_BYTES);
+    vfs_blob_soon(file->blob, file->index_offset + start, end - start < SOON_BYTES_MAX ? end - start : SOON_BYTES_MAX);
+    atomic_store_explicit(&file->page_ahead[number], true, memory_order_relaxed);
 }
 
 enum silt_status tsm_page_range(struct tsm_file *file, uint64_t page, uint64_t *start, uint64_t *end,
@@ -263,6 +269,7 @@ static enum silt_status find(struct tsm_file *file, silt_series_id series, bool 
     const uint8_t *entry = page + (size_t)a * TSM_ENTRY_BYTES;
     if (get_u32(entry) != series)
         return SILT_OK;
+    read_ahead(file, low, page);
     *found = true;
     *start = get_u64(entry + 4);
     *end = get_u64(a + 1 < count ? entry + TSM_ENTRY_BYTES + 4 : entry + TSM_ENTRY_BYTES);
@@ -532,7 +539,8 @@ enum silt_status tsm_each_span(struct tsm_file *file, tsm_span_fn each, void *ar
     uint32_t faults = tsm_faults(file);
     enum silt_status rc = SILT_OK;
     for (uint64_t number = 0; number < file->page_count && rc == SILT_OK; number++) {
-        rc = read_page(file, number, page_room, &page, err);
+        if ((rc = read_page(file, number, page_room, &page, err)) == SILT_OK)
+            read_ahead(file, number, page);
         for (unsigned i = 0, count = page_entries(file, number); rc == SILT_OK && i < count; i++, page += TSM_ENTRY_BYTES) {
             silt_series_id series = get_u32(page);
             uint64_t start = get_u64(page + 4), end = get_u64(i + 1 < count ? page + TSM_ENTRY_BYTES + 4 : page + TSM_ENTRY_BYTES);
