@@ -1,6 +1,6 @@
 /*
- * merge_internal.h - what merge.c (which rows come next), merge_joined.c (row groups that overlap as one batch) and
- * merge_columns.c (handing them out) share.
+ * merge_internal.h - what merge_sources.c (what is read), merge.c (which rows come next), merge_joined.c (row groups that
+ * overlap as one batch) and merge_columns.c (handing them out) share.
  */
 #ifndef STORAGE_MERGE_INTERNAL_H
 #define STORAGE_MERGE_INTERNAL_H
@@ -29,6 +29,7 @@ struct stored_column { /* a column of a row group, decoded */
 
 struct run {
     struct tsm_file *file; /* NULL: memtable */
+    struct tsm_place place; /* of the last series that was found */
     struct item *items;
     size_t item_count, at; /* falling in descending order */
     bool done;
@@ -68,7 +69,8 @@ struct merge {
     silt_time min, max;
     bool descending;
     struct field_ref *fields;
-    size_t field_count, field_room;
+    uint32_t *wanted; /* their ids, rising, each once */
+    size_t field_count, field_room, wanted_count;
     struct run **runs; /* oldest first; those behind run_count keep their buffers */
     size_t run_count, run_room;
     struct shown_column *shown;
@@ -105,6 +107,8 @@ static inline size_t merge_element_bytes(enum silt_type type)
     return type == SILT_TYPE_STRING ? sizeof(struct silt_str) : type == SILT_TYPE_BOOLEAN ? 1 : 8;
 }
 
+/* The index of a field in the group's; -1: it is not there. */
+int merge_find_field(const struct tsm_group *group, const struct field_ref *want);
 /* The first of rows begin..end that is not before `time`. */
 uint32_t merge_lower_bound(const silt_time *times, uint32_t begin, uint32_t end, silt_time time);
 /* Past the run's head item. */

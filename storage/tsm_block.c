@@ -68,6 +68,12 @@ static bool are_times_of(const struct tsm_times *kept, const struct tsm_group *g
            && (group->times_bytes == 0 || memcmp(kept->block, block, group->times_bytes) == 0);
 }
 
+void tsm_expect_times(const struct tsm_file *file, const struct tsm_group *group)
+{
+    if (file->map && group->times_bytes)
+        __builtin_prefetch(file->map + group->offset);
+}
+
 enum silt_status tsm_recall_times(struct tsm_file *file, const struct tsm_group *group, struct tsm_scratch *scratch,
                                   struct tsm_times *kept, size_t count, size_t spare, size_t *which, bool *decoded,
                                   struct silt_error *err)

@@ -245,34 +245,56 @@ static uint64_t page_of(const struct tsm_file *file, silt_series_id series)
     return low;
 }
 
+static bool is_of_page(const struct tsm_file *file, uint64_t page, silt_series_id series)
+{
+    return page < file->page_count && file->firsts[page] <= series && (page + 1 == file->page_count || series < file->firsts[page + 1]);
+}
+
+static silt_series_id series_in(const uint8_t *page, unsigned entry)
+{
+    return get_u32(page + (size_t)entry * TSM_ENTRY_BYTES);
+}
+
+/* The last entry of a page that is not behind the series; `near` most likely is the one before it. */
+static unsigned entry_of(const uint8_t *page, unsigned count, silt_series_id series, unsigned near)
+{
+    if (near + 1 < count && series_in(page, near + 1) == series)
+        return near + 1;
+    unsigned a = 0, b = count;
+    while (b - a > 1) {
+        unsigned middle = (a + b) / 2;
+        if (series_in(page, middle) <= series)
+            a = middle;
+        else
+            b = middle;
+    }
+    return a;
+}
+
 /* *found false: no such series. Else where its index entry is. */
-static enum silt_status find(struct tsm_file *file, silt_series_id series, bool *found, uint64_t *start, uint64_t *end,
-                             struct silt_error *err)
+static enum silt_status find(struct tsm_file *file, silt_series_id series, struct tsm_place *place, bool *found, uint64_t *start,
+                             uint64_t *end, struct silt_error *err)
 {
     uint8_t room[TSM_PAGE_BYTES];
     const uint8_t *page;
     *found = false;
     if (series < file->firsts[0])
         return SILT_OK;
-    uint64_t low = page_of(file, series);
-    enum silt_status rc = read_page(file, low, room, &page, err);
+    bool is_near = place && place->file == file && is_of_page(file, place->page, series);
+    uint64_t number = is_near ? place->page : page_of(file, series);
+    enum silt_status rc = read_page(file, number, room, &page, err);
     if (rc != SILT_OK)
         return rc;
-    unsigned count = page_entries(file, low), a = 0, b = count;
-    while (b - a > 1) {
-        unsigned middle = (a + b) / 2;
-        if (get_u32(page + (size_t)middle * TSM_ENTRY_BYTES) <= series)
-            a = middle;
-        else
-            b = middle;
-    }
-    const uint8_t *entry = page + (size_t)a * TSM_ENTRY_BYTES;
+    unsigned count = page_entries(file, number), at = entry_of(page, count, series, is_near ? place->entry : count);
+    const uint8_t *entry = page + (size_t)at * TSM_ENTRY_BYTES;
     if (get_u32(entry) != series)
         return SILT_OK;
-    read_ahead(file, low, page);
+    read_ahead(file, number, page);
     *found = true;
     *start = get_u64(entry + 4);
-    *end = get_u64(a + 1 < count ? entry + TSM_ENTRY_BYTES + 4 : entry + TSM_ENTRY_BYTES);
+    *end = get_u64(at + 1 < count ? entry + TSM_ENTRY_BYTES + 4 : entry + TSM_ENTRY_BYTES);
+    if (place)
+        *place = (struct tsm_place){file, number, at};
     return SILT_OK;
 }
 
@@ -280,7 +302,7 @@ enum silt_status tsm_has_series(struct tsm_file *file, silt_series_id series, bo
 {
     uint64_t start, end;
     uint32_t faults = tsm_faults(file);
-    return tsm_seen(file, faults, find(file, series, has, &start, &end, err), err);
+    return tsm_seen(file, faults, find(file, series, NULL, has, &start, &end, err), err);
 }
 
 enum silt_status tsm_series_ids(struct tsm_file *file, silt_series_id *out, struct silt_error *err)
@@ -324,31 +346,41 @@ static bool next_head(struct encode_cursor *cursor, uint64_t last, bool first, s
     return true;
 }
 
-static bool parse_field(struct encode_cursor *cursor, uint32_t rows, uint64_t *offset, struct tsm_field *previous,
-                        struct tsm_field *field)
+/* What a field's entry begins with. */
+struct field_head {
+    unsigned bits;
+    uint32_t id, count;
+};
+
+/* The cursor goes behind it. *head: that of the field before, zeros if there is none. */
+static bool next_field_head(struct encode_cursor *cursor, uint32_t rows, struct field_head *head)
 {
     if (cursor->end - cursor->at < 2)
         return false;
-    unsigned head = *cursor->at++;
-    uint64_t id = 1, count = rows, block_bytes = 0;
-    if (!(head & TSM_HEAD_NEXT))
-        id = encode_get_varint(cursor);
-    id += previous ? previous->field_id : 0;
-    if (head & TSM_HEAD_GAPS)
-        count = encode_get_varint(cursor);
-    if (!cursor->at || id > UINT32_MAX || count < 1 || count > rows || (head & TSM_HEAD_GAPS && count == rows))
+    unsigned bits = *cursor->at++, type = bits & TSM_HEAD_TYPE;
+    uint64_t id = (bits & TSM_HEAD_NEXT ? 1 : encode_get_varint(cursor)) + head->id;
+    uint64_t count = bits & TSM_HEAD_GAPS ? encode_get_varint(cursor) : rows;
+    if (!cursor->at || id > UINT32_MAX || id < head->id || count < 1 || count > rows || (bits & TSM_HEAD_GAPS && count == rows))
         return false;
-    *field = (struct tsm_field){.field_id = (uint32_t)id,
-                                .type = head & TSM_HEAD_TYPE,
-                                .gaps = head & TSM_HEAD_GAPS,
-                                .lone = !(head & TSM_HEAD_BLOCK),
-                                .kind = (uint8_t)(head >> TSM_HEAD_KIND_SHIFT),
-                                .count = (uint32_t)count,
+    if (type < SILT_TYPE_FLOAT || type > SILT_TYPE_BOOLEAN || (!(bits & TSM_HEAD_BLOCK) && type == SILT_TYPE_STRING))
+        return false;
+    if (id == head->id && type <= (head->bits & TSM_HEAD_TYPE))
+        return false;
+    *head = (struct field_head){bits, (uint32_t)id, (uint32_t)count};
+    return true;
+}
+
+/* Behind its head: where its block and its statistics are. */
+static bool parse_field(struct encode_cursor *cursor, const struct field_head *head, uint64_t *offset, struct tsm_field *field)
+{
+    uint64_t block_bytes = 0;
+    *field = (struct tsm_field){.field_id = head->id,
+                                .type = head->bits & TSM_HEAD_TYPE,
+                                .gaps = head->bits & TSM_HEAD_GAPS,
+                                .lone = !(head->bits & TSM_HEAD_BLOCK),
+                                .kind = (uint8_t)(head->bits >> TSM_HEAD_KIND_SHIFT),
+                                .count = head->count,
                                 .offset = *offset};
-    if (field->type < SILT_TYPE_FLOAT || field->type > SILT_TYPE_BOOLEAN || (field->lone && field->type == SILT_TYPE_STRING))
-        return false;
-    if (previous && (id < previous->field_id || (id == previous->field_id && field->type <= previous->type)))
-        return false;
     if (!field->lone) {
         if (cursor->at >= cursor->end || field->kind != 0)
             return false;
@@ -376,9 +408,51 @@ static bool parse_field(struct encode_cursor *cursor, uint32_t rows, uint64_t *o
     return true;
 }
 
+/* Past a field that nobody wants, by its lengths alone. */
+static bool skip_field(struct encode_cursor *cursor, const struct field_head *head, uint64_t *offset)
+{
+    struct tsm_field ignored;
+    if (!(head->bits & TSM_HEAD_BLOCK))
+        return parse_field(cursor, head, offset, &ignored);
+    if (cursor->end - cursor->at < 2)
+        return false;
+    cursor->at++; /* the codec */
+    uint64_t block_bytes = encode_get_varint(cursor);
+    if (!cursor->at || block_bytes > TSM_BLOCK_BYTES_MAX || cursor->at >= cursor->end || *cursor->at >= cursor->end - cursor->at)
+        return false;
+    cursor->at += 1 + *cursor->at;
+    *offset += block_bytes;
+    return true;
+}
+
+/* The fields that are wanted; what lies behind the last of them is not looked at. */
+static bool parse_fields(struct encode_cursor *cursor, const struct tsm_wanted *wanted, uint64_t count, uint64_t offset,
+                         struct tsm_field *fields, struct tsm_group *group)
+{
+    struct field_head head = {0};
+    uint32_t found = 0;
+    size_t next = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        if (!next_field_head(cursor, group->rows, &head))
+            return false;
+        while (wanted->ids && next < wanted->id_count && wanted->ids[next] < head.id)
+            next++;
+        if (wanted->ids && next == wanted->id_count)
+            break;
+        bool is_wanted = !wanted->ids || wanted->ids[next] == head.id;
+        if (!(is_wanted ? parse_field(cursor, &head, &offset, &fields[found]) : skip_field(cursor, &head, &offset)) ||
+            offset > group->blocks_bytes)
+            return false;
+        found += is_wanted;
+    }
+    group->fields = fields;
+    group->field_count = found;
+    return wanted->ids || (offset == group->blocks_bytes && cursor->at == cursor->end);
+}
+
 /* SILT_CORRUPT without a text: the caller knows where it is. */
 static enum silt_status parse_group(const struct group_head *head, uint64_t offset, uint64_t limit,
-                                    struct silt_arena *arena, struct tsm_group *group)
+                                    const struct tsm_wanted *wanted, struct silt_arena *arena, struct tsm_group *group)
 {
     struct encode_cursor cursor = head->rest;
     *group = (struct tsm_group){.min = head->min, .max = head->max, .rows = head->rows, .offset = offset};
@@ -406,38 +480,35 @@ static enum silt_status parse_group(const struct group_head *head, uint64_t offs
     uint64_t count = encode_get_varint(&cursor);
     if (!cursor.at || count < 1 || count > TSM_GROUP_FIELDS_MAX || count > (uint64_t)(cursor.end - cursor.at) / 2)
         return SILT_CORRUPT;
-    struct tsm_field *fields = silt_arena_try_alloc(arena, count * sizeof(*fields));
+    size_t room = wanted->ids && wanted->id_count < count / SILT_TYPE_BOOLEAN ? wanted->id_count * SILT_TYPE_BOOLEAN : count;
+    struct tsm_field *fields = silt_arena_try_alloc(arena, room * sizeof(*fields));
     if (!fields)
         return SILT_LIMIT;
-    for (uint64_t i = 0; i < count; i++)
-        if (!parse_field(&cursor, group->rows, &at, i ? &fields[i - 1] : NULL, &fields[i]) || at > group->blocks_bytes)
-            return SILT_CORRUPT;
-    group->fields = fields;
-    group->field_count = (uint32_t)count;
-    return at == group->blocks_bytes && cursor.at == cursor.end ? SILT_OK : SILT_CORRUPT;
+    return parse_fields(&cursor, wanted, count, at, fields, group) ? SILT_OK : SILT_CORRUPT;
 }
 
-static enum silt_status parse_entry(struct tsm_file *file, struct encode_cursor cursor, silt_time min, silt_time max,
+static enum silt_status parse_entry(struct tsm_file *file, struct encode_cursor cursor, const struct tsm_wanted *wanted,
                                     struct silt_arena *arena, struct tsm_entry *out)
 {
+    silt_time min = wanted->min, max = wanted->max;
     uint64_t offset = encode_get_varint(&cursor), last = file->base;
     if (!cursor.at || offset < TSM_HEADER_BYTES || cursor.at == cursor.end)
         return SILT_CORRUPT;
     struct encode_cursor from = cursor;
     struct group_head head;
-    size_t wanted = 0;
+    size_t overlapping = 0;
     for (bool first = true; cursor.at < cursor.end; first = false, last = (uint64_t)head.max) {
         if (!next_head(&cursor, last, first, &head))
             return SILT_CORRUPT;
-        wanted += head.min <= max && head.max >= min;
+        overlapping += head.min <= max && head.max >= min;
     }
-    if (wanted == 0)
+    if (overlapping == 0)
         return SILT_OK;
-    out->groups = silt_arena_try_alloc(arena, wanted * sizeof(*out->groups));
+    out->groups = silt_arena_try_alloc(arena, overlapping * sizeof(*out->groups));
     if (!out->groups)
         return SILT_LIMIT;
     last = file->base;
-    for (cursor = from; out->group_count < wanted; last = (uint64_t)head.max) {
+    for (cursor = from; out->group_count < overlapping; last = (uint64_t)head.max) {
         if (!next_head(&cursor, last, cursor.at == from.at, &head))
             return SILT_CORRUPT;
         if (head.min > max || head.max < min) { /* only as far as to know where its blocks end */
@@ -449,7 +520,7 @@ static enum silt_status parse_entry(struct tsm_file *file, struct encode_cursor 
             continue;
         }
         struct tsm_group *group = &out->groups[out->group_count];
-        enum silt_status rc = parse_group(&head, offset, file->index_offset, arena, group);
+        enum silt_status rc = parse_group(&head, offset, file->index_offset, wanted, arena, group);
         if (rc != SILT_OK)
             return rc;
         offset += group->blocks_bytes;
@@ -485,7 +556,7 @@ static enum silt_status senseless(const struct tsm_file *file, uint64_t start, s
 }
 
 static enum silt_status read_entry(struct tsm_file *file, silt_series_id series, uint64_t start, uint64_t end,
-                                   silt_time min, silt_time max, struct silt_arena *arena, struct tsm_entry *out,
+                                   const struct tsm_wanted *wanted, struct silt_arena *arena, struct tsm_entry *out,
                                    struct silt_error *err)
 {
     struct encode_cursor entry;
@@ -496,23 +567,29 @@ static enum silt_status read_entry(struct tsm_file *file, silt_series_id series,
     enum silt_status rc = copy_entry(file, series, start, end, room, &entry, err);
     if (rc != SILT_OK)
         return rc;
-    rc = parse_entry(file, entry, min, max, arena, out);
+    rc = parse_entry(file, entry, wanted, arena, out);
     if (rc == SILT_LIMIT)
         return silt_fail(err, rc, "no memory for the row groups of series %u in %s", series, file->name);
     return rc == SILT_OK ? SILT_OK : senseless(file, start, err);
 }
 
-enum silt_status tsm_find_series(struct tsm_file *file, silt_series_id series, silt_time min, silt_time max,
-                                 struct silt_arena *arena, struct tsm_entry *out, struct silt_error *err)
+enum silt_status tsm_find_wanted(struct tsm_file *file, silt_series_id series, const struct tsm_wanted *wanted,
+                                 struct tsm_place *place, struct silt_arena *arena, struct tsm_entry *out, struct silt_error *err)
 {
     bool found;
     uint64_t start, end;
     uint32_t faults = tsm_faults(file);
-    enum silt_status rc = find(file, series, &found, &start, &end, err);
+    enum silt_status rc = find(file, series, place, &found, &start, &end, err);
     *out = (struct tsm_entry){.series = series};
     if (rc == SILT_OK && found)
-        rc = read_entry(file, series, start, end, min, max, arena, out, err);
+        rc = read_entry(file, series, start, end, wanted, arena, out, err);
     return tsm_seen(file, faults, rc, err);
+}
+
+enum silt_status tsm_find_series(struct tsm_file *file, silt_series_id series, silt_time min, silt_time max,
+                                 struct silt_arena *arena, struct tsm_entry *out, struct silt_error *err)
+{
+    return tsm_find_wanted(file, series, &(struct tsm_wanted){min, max, NULL, 0}, NULL, arena, out, err);
 }
 
 static bool each_span(const struct tsm_file *file, silt_series_id series, struct encode_cursor entry, tsm_span_fn each, void *arg)
@@ -559,7 +636,7 @@ static bool is_resident(const struct tsm_file *file, uint64_t offset, uint64_t l
     return file->map && silt_memory_resident(file->map + offset, len);
 }
 
-enum silt_status tsm_find_series_within(struct tsm_file *file, silt_series_id series, silt_time min, silt_time max,
+enum silt_status tsm_find_wanted_within(struct tsm_file *file, silt_series_id series, const struct tsm_wanted *wanted,
                                         size_t fields, struct silt_read_allowance *allowance, struct silt_arena *arena,
                                         struct tsm_entry *out, struct silt_error *err)
 {
@@ -573,13 +650,13 @@ enum silt_status tsm_find_series_within(struct tsm_file *file, silt_series_id se
     uint64_t page = page_of(file, series);
     if (!is_resident(file, file->directory_offset + page * TSM_PAGE_BYTES, page_entries(file, page) * TSM_ENTRY_BYTES))
         return silt_read_exceeds(allowance, err);
-    if ((rc = find(file, series, &found, &start, &end, err)) != SILT_OK || !found)
+    if ((rc = find(file, series, NULL, &found, &start, &end, err)) != SILT_OK || !found)
         return rc;
     if ((rc = silt_read_charge(allowance, end - start, err)) != SILT_OK) /* a byte of it is about as much as a value */
         return rc;
     if (!is_resident(file, file->index_offset + start, end - start))
         return silt_read_exceeds(allowance, err);
-    rc = tsm_seen(file, faults, read_entry(file, series, start, end, min, max, arena, out, err), err);
+    rc = tsm_seen(file, faults, read_entry(file, series, start, end, wanted, arena, out, err), err);
     if (rc != SILT_OK || out->group_count == 0)
         return rc;
     for (size_t i = 0; i < out->group_count; i++)
@@ -604,6 +681,7 @@ enum silt_status tsm_series_at(struct tsm_file *file, uint64_t ordinal, silt_tim
         return tsm_seen(file, faults, rc, err);
     const uint8_t *entry = page + (size_t)place * TSM_ENTRY_BYTES;
     uint64_t end = get_u64(place + 1 < page_entries(file, number) ? entry + TSM_ENTRY_BYTES + 4 : entry + TSM_ENTRY_BYTES);
-    rc = read_entry(file, get_u32(entry), get_u64(entry + 4), end, min, max, arena, out, err);
+    struct tsm_wanted all = {min, max, NULL, 0};
+    rc = read_entry(file, get_u32(entry), get_u64(entry + 4), end, &all, arena, out, err);
     return tsm_seen(file, faults, rc, err);
 }

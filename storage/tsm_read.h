@@ -36,7 +36,7 @@ struct tsm_group {
     silt_time min, max; /* of its first and last row */
     uint32_t rows;
     uint32_t field_count;
-    const struct tsm_field *fields; /* by field_id, then type */
+    const struct tsm_field *fields; /* by field_id, then type: those that were asked for */
     uint64_t offset;                /* of the times' block in the file */
     uint64_t blocks_bytes;          /* of all its blocks */
     uint32_t times_bytes;           /* with CRC; 0: one step between all */
@@ -64,13 +64,30 @@ void tsm_close(struct tsm_file *file); /* NULL is fine */
 const struct tsm_summary *tsm_summary(const struct tsm_file *file);
 struct vfs_blob *tsm_blob(const struct tsm_file *file); /* borrowed: the bytes of all of it */
 
+/* Where a series was found: who asks for neighbours finds the next without a search. Zero-initialise. */
+struct tsm_place {
+    const struct tsm_file *file;
+    uint64_t page;
+    unsigned entry;
+};
+
+/* What of a series is asked for. */
+struct tsm_wanted {
+    silt_time min, max;
+    const uint32_t *ids; /* of fields, rising: a group's others are passed over, and not in its fields. NULL: all */
+    size_t id_count;     /* at least 1 if there are ids */
+};
+
 /* The row groups of a series that overlap [min, max]; arrays in the arena, valid until it is reset and the file closed.
  * A series that is not in the file gives SILT_OK and group_count 0. */
 enum silt_status tsm_find_series(struct tsm_file *file, silt_series_id series, silt_time min, silt_time max,
                                  struct silt_arena *arena, struct tsm_entry *out, struct silt_error *err);
+/* The same of some fields, by who reads one series after the other. */
+enum silt_status tsm_find_wanted(struct tsm_file *file, silt_series_id series, const struct tsm_wanted *wanted,
+                                 struct tsm_place *place, struct silt_arena *arena, struct tsm_entry *out, struct silt_error *err);
 /* The same for a thread that must not be kept: charged for the entry and for this many fields of what it names, all of
  * which lies in memory; else SILT_BUSY. */
-enum silt_status tsm_find_series_within(struct tsm_file *file, silt_series_id series, silt_time min, silt_time max,
+enum silt_status tsm_find_wanted_within(struct tsm_file *file, silt_series_id series, const struct tsm_wanted *wanted,
                                         size_t fields, struct silt_read_allowance *allowance, struct silt_arena *arena,
                                         struct tsm_entry *out, struct silt_error *err);
 /* The same by place: ordinal 0..summary.series-1, ids rising. */
@@ -88,6 +105,8 @@ int tsm_group_field(const struct tsm_group *group, uint32_t field_id, enum silt_
 /* Strings: only count. False: the statistics are not such (a damaged file whose checksum is right). */
 bool tsm_field_stats(const struct tsm_field *field, struct silt_block_stats *out);
 
+/* The group's times will be asked for soon. */
+void tsm_expect_times(const struct tsm_file *file, const struct tsm_group *group);
 /* Into out[group->rows]. */
 enum silt_status tsm_read_times(struct tsm_file *file, const struct tsm_group *group, struct tsm_scratch *scratch,
                                 silt_time *out, struct silt_error *err);
