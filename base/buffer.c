@@ -13,11 +13,9 @@ int silt_str_compare(struct silt_str a, struct silt_str b)
     return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-void silt_buffer_reserve(struct silt_buffer *buffer, size_t more)
+void silt_buffer_grow(struct silt_buffer *buffer, size_t more)
 {
     silt_assert(more <= SIZE_MAX / 4 && buffer->len <= SIZE_MAX / 4);
-    if (buffer->capacity - buffer->len >= more)
-        return;
     size_t capacity = buffer->capacity ? buffer->capacity : 256;
     while (capacity - buffer->len < more)
         capacity *= 2;
@@ -37,12 +35,6 @@ void silt_buffer_append(struct silt_buffer *buffer, const void *bytes, size_t le
 void silt_buffer_str(struct silt_buffer *buffer, struct silt_str str)
 {
     silt_buffer_append(buffer, str.p, str.len);
-}
-
-void silt_buffer_char(struct silt_buffer *buffer, char c)
-{
-    silt_buffer_reserve(buffer, 1);
-    buffer->p[buffer->len++] = c;
 }
 
 void silt_buffer_printf(struct silt_buffer *buffer, const char *format, ...)
@@ -81,9 +73,18 @@ static size_t utf8_length(const unsigned char *p, size_t left)
     return len;
 }
 
-static bool is_plain(unsigned char c)
+/* 1 for the bytes that stand for themselves in a JSON string. */
+static const uint8_t plain_bytes[256] = {
+    [0x20] = 1, [0x21] = 1, [0x23 ... 0x25] = 1, [0x27 ... 0x3B] = 1, [0x3D] = 1, [0x3F ... 0x5B] = 1, [0x5D ... 0x7F] = 1,
+};
+
+size_t silt_json_plain(char *to, const char *from, size_t len)
 {
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+    size_t i = 0;
+
+    for (; i < len && plain_bytes[(uint8_t)from[i]]; i++)
+        to[i] = from[i];
+    return i;
 }
 
 void silt_buffer_json_string(struct silt_buffer *buffer, struct silt_str str)
@@ -95,10 +96,10 @@ void silt_buffer_json_string(struct silt_buffer *buffer, struct silt_str str)
     silt_buffer_reserve(buffer, str.len + 2);
     buffer->p[buffer->len++] = '"';
     while (at < str.len) {
-        size_t start = at;
-        while (at < str.len && is_plain(p[at]))
-            at++;
-        silt_buffer_append(buffer, p + start, at - start);
+        silt_buffer_reserve(buffer, str.len - at);
+        size_t plain = silt_json_plain(buffer->p + buffer->len, str.p + at, str.len - at);
+        buffer->len += plain;
+        at += plain;
         if (at == str.len)
             break;
         unsigned char c = p[at];

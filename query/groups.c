@@ -1,8 +1,9 @@
 /*
  * groups.c - the series that a plan reads, and their groups (scan_make of scan.h).
  *
- * Series come from the reader by key; one pass gives each the number of its group, a second puts them in group
- * order. SLIMIT and SOFFSET count groups within every measurement and shard by the key of the tags present.
+ * One pass gives each series the number of its group, a second puts them in group order. Within a group series stand by key, so
+ * they have to come from the reader like that, which sorts them; not so where each group has one series of a source, as with GROUP
+ * BY host: that is tried first, and given up as soon as a group gets a second one. SLIMIT and SOFFSET count groups within every measurement and shard by the key of the tags present.
  */
 #include "query/scan.h"
 
@@ -22,6 +23,7 @@ struct building {
     struct silt_str key; /* name, then every value, each closed by a zero byte */
     struct scan_group group;
     uint32_t number;
+    uint32_t last_source; /* of its last series, + 1 */
     uint64_t hash;
 };
 
@@ -84,24 +86,27 @@ static enum verdict series_verdict(const struct plan *plan, const struct eval *e
     return VERDICT_ROWS;
 }
 
+static void map_fill(struct group_map *map, const struct building *groups, size_t count)
+{
+    memset(map->slots, 0, map->capacity * sizeof(*map->slots));
+    for (size_t i = 0; i < count; i++) {
+        size_t at = groups[i].hash & (map->capacity - 1);
+        while (map->slots[at])
+            at = (at + 1) & (map->capacity - 1);
+        map->slots[at] = (uint32_t)i + 1;
+    }
+}
+
 static enum silt_status map_grow(struct group_map *map, const struct building *groups, size_t count,
                                  struct exec *exec, struct silt_error *err)
 {
     size_t capacity = map->capacity ? map->capacity * 2 : 64;
-    uint32_t *slots;
-    enum silt_status rc = exec_alloc(exec, capacity, sizeof(*slots), &slots, err);
+    enum silt_status rc = exec_alloc(exec, capacity, sizeof(*map->slots), &map->slots, err);
 
     if (rc != SILT_OK)
         return rc;
-    memset(slots, 0, capacity * sizeof(*slots));
-    for (size_t i = 0; i < count; i++) {
-        size_t at = groups[i].hash & (capacity - 1);
-        while (slots[at])
-            at = (at + 1) & (capacity - 1);
-        slots[at] = (uint32_t)i + 1;
-    }
-    map->slots = slots;
     map->capacity = capacity;
+    map_fill(map, groups, count);
     return SILT_OK;
 }
 
@@ -206,9 +211,51 @@ static enum silt_status group_of(struct build *build, const struct plan_source *
     return SILT_OK;
 }
 
+/* A group and the characters of its key behind those that all keys have in common, as a number. */
+struct ranked {
+    uint64_t rank;
+    const struct building *group;
+};
+
 static int by_key(const void *a, const void *b)
 {
-    return silt_str_compare(((const struct building *)a)->key, ((const struct building *)b)->key);
+    const struct ranked *x = a, *y = b;
+
+    if (x->rank != y->rank)
+        return x->rank < y->rank ? -1 : 1;
+    return silt_str_compare(x->group->key, y->group->key);
+}
+
+static size_t common_length(struct silt_str a, struct silt_str b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len, same = 0;
+
+    while (same < shorter && a.p[same] == b.p[same])
+        same++;
+    return same;
+}
+
+/* Eight characters from `at` on; past its end a text has zeros. */
+static uint64_t rank_at(struct silt_str text, size_t at)
+{
+    uint64_t rank = 0;
+
+    memcpy(&rank, text.p + at, text.len - at < sizeof(rank) ? text.len - at : sizeof(rank));
+    return __builtin_bswap64(rank);
+}
+
+/* In order of their keys. */
+static void rank_groups(const struct building *groups, size_t count, struct ranked *out)
+{
+    size_t common = count ? groups[0].key.len : 0;
+
+    for (size_t i = 1; i < count && common; i++)
+        common = common_length((struct silt_str){groups[i].key.p, groups[i].key.len < common ? groups[i].key.len : common},
+                               groups[0].key);
+    for (size_t i = 0; i < count; i++)
+        out[i] = (struct ranked){rank_at(groups[i].key, common), &groups[i]};
+    if (count > 1)
+        qsort(out, count, sizeof(*out), by_key);
 }
 
 #define SERIES_AT_ONCE 1024
@@ -243,8 +290,9 @@ static enum silt_status wanted_tags(const struct plan *plan, struct silt_str **k
     return SILT_OK;
 }
 
-static enum silt_status add_source(struct build *build, uint32_t source_index, const struct silt_str *keys,
-                                   size_t key_count, struct silt_error *err)
+/* by_key_text false: series may come in any order; *again: they may not, for some group has two. */
+static enum silt_status take_series(struct build *build, uint32_t source_index, const struct silt_str *keys, size_t key_count,
+                                    bool by_key_text, bool *again, struct silt_error *err)
 {
     const struct plan *plan = build->plan;
     struct exec *exec = plan->exec;
@@ -254,8 +302,9 @@ static enum silt_status add_source(struct build *build, uint32_t source_index, c
     struct silt_tag *tags = NULL;
     enum silt_status rc;
 
-    if ((rc = source->reader->ops->series(source->reader, source->name, plan->tag_filter, exec->arena, &set, err)) !=
-        SILT_OK)
+    rc = (by_key_text ? source->reader->ops->series : source->reader->ops->series_unsorted)(source->reader, source->name,
+                                                                                          plan->tag_filter, exec->arena, &set, err);
+    if (rc != SILT_OK)
         return rc;
     if (set.count == 0)
         return SILT_OK;
@@ -300,9 +349,33 @@ static enum silt_status add_source(struct build *build, uint32_t source_index, c
                 return rc;
             only_group = raw->group;
         }
+        struct building *group = &build->groups[raw->group];
+        if (!by_key_text && group->last_source == source_index + 1) {
+            *again = true;
+            return SILT_OK;
+        }
+        group->last_source = source_index + 1;
         build->raw_count++;
     }
     return silt_arena_exceeded(exec->arena) ? silt_fail(err, SILT_LIMIT, "query memory limit exceeded") : SILT_OK;
+}
+
+static enum silt_status add_source(struct build *build, uint32_t source_index, const struct silt_str *keys,
+                                   size_t key_count, struct silt_error *err)
+{
+    size_t raw_count = build->raw_count, group_count = build->group_count;
+    const struct plan_source *source = &build->plan->sources[source_index];
+    bool again = false;
+
+    if (build->plan->dimension_count == 0 || source->in_memory)
+        return take_series(build, source_index, keys, key_count, true, &again, err);
+    enum silt_status rc = take_series(build, source_index, keys, key_count, false, &again, err);
+    if (rc != SILT_OK || !again)
+        return rc;
+    build->raw_count = raw_count;
+    build->group_count = group_count;
+    map_fill(&build->map, build->groups, group_count);
+    return take_series(build, source_index, keys, key_count, true, &again, err);
 }
 
 static int by_order_key(const void *a, const void *b)
@@ -389,18 +462,19 @@ static enum silt_status limit_groups(struct scan *scan, struct silt_error *err)
 static enum silt_status arrange(struct build *build, struct scan *scan, struct silt_error *err)
 {
     struct exec *exec = build->plan->exec;
+    struct ranked *order;
     uint32_t *place;
     enum silt_status rc;
 
-    if (build->group_count > 1)
-        qsort(build->groups, build->group_count, sizeof(*build->groups), by_key);
-    if ((rc = exec_alloc(exec, build->group_count + 1, sizeof(*scan->groups), &scan->groups, err)) != SILT_OK ||
+    if ((rc = exec_alloc(exec, build->group_count + 1, sizeof(*order), &order, err)) != SILT_OK ||
+        (rc = exec_alloc(exec, build->group_count + 1, sizeof(*scan->groups), &scan->groups, err)) != SILT_OK ||
         (rc = exec_alloc(exec, build->raw_count + 1, sizeof(*scan->series), &scan->series, err)) != SILT_OK ||
         (rc = exec_alloc(exec, build->group_count + 1, sizeof(*place), &place, err)) != SILT_OK)
         return rc;
+    rank_groups(build->groups, build->group_count, order);
     for (size_t i = 0; i < build->group_count; i++) {
-        scan->groups[i] = build->groups[i].group;
-        place[build->groups[i].number] = (uint32_t)i;
+        scan->groups[i] = order[i].group->group;
+        place[order[i].group->number] = (uint32_t)i;
     }
     for (size_t i = 0; i < build->raw_count; i++)
         scan->groups[place[build->raw[i].group]].count++;

@@ -48,7 +48,7 @@ static void close_container(struct json_sink *s, char bracket)
     silt_buffer_char(&s->text, bracket);
 }
 
-static void put_key(struct json_sink *s, const char *key)
+static inline void put_key(struct json_sink *s, const char *key)
 {
     size_t len = strlen(key);
 
@@ -332,11 +332,6 @@ static char *put_time(struct json_sink *s, char *to, silt_time time)
     return s->answer.options.epoch_ns ? epoch_text_put(&s->epoch, to, time, s->answer.options.epoch_ns) : put_rfc3339(s, to, time);
 }
 
-/* 1 for the bytes that stand for themselves in a JSON string. */
-static const uint8_t plain_bytes[256] = {
-    [0x20] = 1, [0x21] = 1, [0x23 ... 0x25] = 1, [0x27 ... 0x3B] = 1, [0x3D] = 1, [0x3F ... 0x5B] = 1, [0x5D ... 0x7F] = 1,
-};
-
 static enum silt_status put_string(struct json_sink *s, struct silt_str str)
 {
     struct output *output = s->answer.output;
@@ -346,13 +341,10 @@ static enum silt_status put_string(struct json_sink *s, struct silt_str str)
         if (rc != SILT_OK)
             return rc;
         char *to = output->next;
-        size_t i = 0;
         *to++ = '"';
-        for (; i < str.len && plain_bytes[(uint8_t)str.p[i]]; i++)
-            to[i] = str.p[i];
-        if (i == str.len) {
-            to[i] = '"';
-            output->next = to + i + 1;
+        if (silt_json_plain(to, str.p, str.len) == str.len) {
+            to[str.len] = '"';
+            output->next = to + str.len + 1;
             return SILT_OK;
         }
     }

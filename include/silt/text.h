@@ -14,10 +14,20 @@ struct silt_buffer {
     size_t len, capacity;
 };
 
-void silt_buffer_reserve(struct silt_buffer *buffer, size_t more); /* room for `more` bytes after len */
+void silt_buffer_grow(struct silt_buffer *buffer, size_t more); /* for silt_buffer_reserve */
+/* Room for `more` bytes after len. */
+static inline void silt_buffer_reserve(struct silt_buffer *buffer, size_t more)
+{
+    if (buffer->capacity - buffer->len < more)
+        silt_buffer_grow(buffer, more);
+}
 void silt_buffer_append(struct silt_buffer *buffer, const void *bytes, size_t len);
 void silt_buffer_str(struct silt_buffer *buffer, struct silt_str str);
-void silt_buffer_char(struct silt_buffer *buffer, char c);
+static inline void silt_buffer_char(struct silt_buffer *buffer, char c)
+{
+    silt_buffer_reserve(buffer, 1);
+    buffer->p[buffer->len++] = c;
+}
 void silt_buffer_printf(struct silt_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void silt_buffer_free(struct silt_buffer *buffer);
 /* A whole file, behind what is there; SILT_LIMIT: it is larger. sys_errno tells a missing one. */
@@ -61,6 +71,8 @@ bool silt_parse_int(const char *text, size_t len, int64_t *out, bool *overflow);
 
 /* With quotes, escaped as Go's encoder does: < > & as \u003c.., U+2028/9, control characters, invalid UTF-8 to \ufffd. */
 void silt_buffer_json_string(struct silt_buffer *buffer, struct silt_str str);
+/* Copies what stands for itself in a JSON string, up to the first byte that does not: so many. `to` has room for all. */
+size_t silt_json_plain(char *to, const char *from, size_t len);
 
 /* ---------------------------------------------------------------- times and durations */
 
