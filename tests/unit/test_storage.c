@@ -347,7 +347,8 @@ static void check_all(struct model *m, bool listed)
     size_t with_points = 0;
     for (unsigned s = 0; s < SERIES; s++)
         with_points += m->count[s] > 0;
-    if (listed)
+    ck_assert_uint_ge(r.set.count, with_points);
+    if (listed) /* none but those */
         ck_assert_uint_eq(r.set.count, with_points);
     for (size_t i = 0; i < r.set.count; i++) {
         struct silt_str key;
@@ -460,11 +461,24 @@ static struct silt_tag_filter only(unsigned series, struct silt_arena *arena)
     return (struct silt_tag_filter){.op = SILT_TAG_EQ, .key = SILT_STR("h"), .value = silt_arena_printf(arena, "a%u", series)};
 }
 
+/* Until series that a delete left without points are out of the lists. Without threads nobody looks for them but this. */
+static void settle(bool background)
+{
+    struct silt_source *source = silt_storage_source(storage);
+    struct silt_error err;
+    uint64_t ticket = 0;
+    bool did;
+    if (!background)
+        must(silt_storage_step(storage, &did, &err), &err);
+    for (int tries = 0; !source->settled(source, SILT_STR("d"), &ticket, 100); tries++)
+        ck_assert_int_lt(tries, 600);
+}
+
 START_TEST(random_steps)
 {
     struct silt_error err;
     struct model m = {0};
-    bool background = _i % 2;
+    bool background = _i % 2, listed = true;
     uint64_t seed = (uint64_t)time(NULL) * 1000 + (uint64_t)_i;
     const char *given = getenv("SEED");
     if (given)
@@ -494,6 +508,7 @@ START_TEST(random_steps)
             break;
         case 7:
             must(silt_storage_step(storage, &did, &err), &err);
+            listed = true;
             break;
         case 8:
             if (rng() % 3 == 0)
@@ -519,11 +534,15 @@ START_TEST(random_steps)
                 if (all || s == series)
                     model_delete(&m, s, min, max);
             silt_arena_destroy(arena);
+            listed = background || rng() % 2;
+            if (listed)
+                settle(background);
         }
         }
-        check_all(&m, true);
+        check_all(&m, listed);
     }
     must(silt_storage_compact_all(storage, &err), &err);
+    settle(background);
     check_all(&m, true);
     close_store(true);
     open_store(true);
