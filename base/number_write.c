@@ -49,28 +49,17 @@ unsigned silt_digits(uint64_t value)
     return guess + (value >= silt_powers_of_ten[guess] || value == 0);
 }
 
-/* Eight digits of value < 10^8, zero-padded, the first in the lowest byte: split in halves, thrice, all lanes at once.
- */
-static uint64_t eight_digits(uint64_t value)
-{
-    uint64_t fours = value / 10000 | value % 10000 << 32;
-    uint64_t hundreds = (fours * 10486 >> 20) & 0x0000007F0000007Fu;
-    uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
-    uint64_t tens = (twos * 103 >> 10) & 0x000F000F000F000Fu;
-    return (tens | (twos - tens * 10) << 8) | 0x3030303030303030u;
-}
-
 /* The digits of value at the end of text[]; returns where they start. */
 static const char *format_digits(char text[DIGITS_MAX], uint64_t value, size_t *count)
 {
     uint64_t low = value % 100000000u, rest = value / 100000000u, group;
     *count = silt_digits(value);
-    group = eight_digits(low);
+    group = silt_eight_digits(low);
     memcpy(text + 16, &group, 8);
     if (rest) {
-        group = eight_digits(rest % 100000000u);
+        group = silt_eight_digits(rest % 100000000u);
         memcpy(text + 8, &group, 8);
-        group = eight_digits(rest / 100000000u);
+        group = silt_eight_digits(rest / 100000000u);
         memcpy(text, &group, 8);
     }
     return text + DIGITS_MAX - *count;
@@ -80,7 +69,7 @@ static const char *format_digits(char text[DIGITS_MAX], uint64_t value, size_t *
 static size_t write_up_to_eight(char *out, uint64_t value)
 {
     unsigned count = silt_digits(value);
-    uint64_t group = eight_digits(value) >> (64 - 8 * count);
+    uint64_t group = silt_eight_digits(value) >> (64 - 8 * count);
 
     if (count == 8) {
         memcpy(out, &group, 8);
@@ -103,7 +92,7 @@ static size_t write_up_to_eight(char *out, uint64_t value)
 
 static void write_eight(char *out, uint64_t value)
 {
-    uint64_t group = eight_digits(value);
+    uint64_t group = silt_eight_digits(value);
     memcpy(out, &group, 8);
 }
 

@@ -200,6 +200,11 @@ static enum silt_status put_strings(struct csv_sink *s, const struct silt_str *i
     return rc;
 }
 
+static char *put_time(struct csv_sink *s, char *to, silt_time time)
+{
+    return epoch_text_put(&s->epoch, to, time, s->answer.options.epoch_ns ? s->answer.options.epoch_ns : 1);
+}
+
 static inline enum silt_status put_cell(struct csv_sink *s, const struct silt_cell *cell)
 {
     struct output *output = s->answer.output;
@@ -221,7 +226,7 @@ static inline enum silt_status put_cell(struct csv_sink *s, const struct silt_ce
         to += silt_write_double_plain(to, cell->f64);
         break;
     case SILT_CELL_TIME:
-        to = epoch_text_put(&s->epoch, to, cell->i64, s->answer.options.epoch_ns ? s->answer.options.epoch_ns : 1);
+        to = put_time(s, to, cell->i64);
         break;
     case SILT_CELL_INTEGER:
         to = put_integer(to, cell->i64);
@@ -244,6 +249,30 @@ static inline enum silt_status put_cell(struct csv_sink *s, const struct silt_ce
     }
     output->next = to;
     return SILT_OK;
+}
+
+/* Times and floats without making cells of them. */
+static inline enum silt_status put_batch_cell(struct csv_sink *s, const struct silt_batch_column *column, size_t row)
+{
+    struct output *output = s->answer.output;
+    enum silt_status rc = output_room(output, CELL_BYTES_MAX);
+    char *to = output->next;
+
+    if (rc != SILT_OK)
+        return rc;
+    if (column->kind == SILT_CELL_TIME) {
+        *to++ = ',';
+        output->next = put_time(s, to, column->i64[row]);
+        return SILT_OK;
+    }
+    if (is_plain_float(column) && isfinite(column->f64[row])) {
+        *to++ = ',';
+        char *end = put_small_whole(to, column->f64[row]);
+        output->next = end ? end : to + silt_write_double_plain(to, column->f64[row]);
+        return SILT_OK;
+    }
+    struct silt_cell cell = silt_batch_cell(column, row);
+    return put_cell(s, &cell);
 }
 
 static enum silt_status put_rows(struct answer *answer, const struct silt_cell *cells, size_t row_count)
@@ -291,8 +320,7 @@ static enum silt_status put_batch(struct answer *answer, const struct silt_row_b
                 rc = output_put(output, tag_texts_run(&s->tags, tags, run++));
                 c = tag_run_end(batch, c);
             } else {
-                struct silt_cell cell = silt_batch_cell(&batch->columns[c++], r);
-                rc = put_cell(s, &cell);
+                rc = put_batch_cell(s, &batch->columns[c++], r);
             }
             if (rc != SILT_OK)
                 return rc;

@@ -413,6 +413,27 @@ static inline enum silt_status put_cell(struct json_sink *s, const struct silt_c
     return SILT_OK;
 }
 
+/* Times and floats without making cells of them. */
+static inline enum silt_status put_batch_cell(struct json_sink *s, const struct silt_batch_column *column, size_t row)
+{
+    struct output *output = s->answer.output;
+    enum silt_status rc = output_room(output, CELL_BYTES_MAX);
+
+    if (rc != SILT_OK)
+        return rc;
+    if (column->kind == SILT_CELL_TIME) {
+        output->next = put_time(s, output->next, column->i64[row]);
+        return SILT_OK;
+    }
+    if (is_plain_float(column) && isfinite(column->f64[row])) {
+        char *end = put_small_whole(output->next, column->f64[row]);
+        output->next = end ? end : output->next + silt_write_double_json(output->next, column->f64[row]);
+        return SILT_OK;
+    }
+    struct silt_cell cell = silt_batch_cell(column, row);
+    return put_cell(s, &cell);
+}
+
 static enum silt_status put_rows_compact(struct json_sink *s, const struct silt_cell *cells, size_t row_count)
 {
     size_t columns = s->answer.column_count;
@@ -492,8 +513,7 @@ static enum silt_status put_batch_rows(struct json_sink *s, const struct silt_ro
                 rc = output_put(output, tag_texts_run(&s->tags, tags, run++));
                 c = tag_run_end(batch, c);
             } else {
-                struct silt_cell cell = silt_batch_cell(&batch->columns[c++], r);
-                rc = put_cell(s, &cell);
+                rc = put_batch_cell(s, &batch->columns[c++], r);
             }
             if (rc != SILT_OK)
                 return rc;

@@ -46,6 +46,15 @@ void silt_buffer_url(struct silt_buffer *buffer, struct silt_str url);
 extern const uint64_t silt_powers_of_ten[SILT_POWERS_OF_TEN];
 /* How many digits it takes, 1 to 20. */
 unsigned silt_digits(uint64_t value);
+/* Eight digits of value < 10^8, zero-padded, the first in the lowest byte: split in halves, thrice, all lanes at once. */
+static inline uint64_t silt_eight_digits(uint64_t value)
+{
+    uint64_t fours = value / 10000 | value % 10000 << 32;
+    uint64_t hundreds = (fours * 10486 >> 20) & 0x0000007F0000007Fu;
+    uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
+    uint64_t tens = (twos * 103 >> 10) & 0x000F000F000F000Fu;
+    return (tens | (twos - tens * 10) << 8) | 0x3030303030303030u;
+}
 
 /* Each writes at `out`, returns the byte count, writes no NUL. */
 size_t silt_write_int(char *out, int64_t value);

@@ -419,6 +419,48 @@ START_TEST(test_random_answers)
 }
 END_TEST
 
+/* Against printf, in turns that keep and change what times have in common. */
+START_TEST(times_as_numbers)
+{
+    static const int64_t epochs[] = {1, 1000, 1000000, 1000000000, 60000000000, 3600000000000};
+    static const int64_t bases[] = {0, 1, -1, 99999999, 100000000, 1451606400000000000, INT64_MAX, INT64_MIN, -5000000000};
+
+    for (size_t e = 0; e < sizeof(epochs) / sizeof(epochs[0]); e++) {
+        struct epoch_text last = {0};
+        for (size_t b = 0; b < sizeof(bases) / sizeof(bases[0]); b++)
+            for (int64_t step = -300; step < 300; step++) {
+                int64_t off = step / 2 * (step % 7 ? 10000000000 : epochs[e]), time;
+                char got[INTEGER_BYTES_MAX + 1], want[32];
+                if (__builtin_add_overflow(bases[b], off, &time))
+                    continue;
+                *epoch_text_put(&last, got, time, epochs[e]) = 0;
+                snprintf(want, sizeof(want), "%lld", (long long)(time / epochs[e]));
+                ck_assert_str_eq(got, want);
+            }
+    }
+}
+END_TEST
+
+START_TEST(small_whole_numbers)
+{
+    static const double others[] = {1000, -1000, 0.5, -0.25, 999.5, 1e300, -1e300, 5e-324};
+
+    for (int i = -999; i < 1000; i++) {
+        char got[INTEGER_BYTES_MAX + 1], want[32];
+        char *end = put_small_whole(got, i);
+        ck_assert_ptr_nonnull(end);
+        *end = 0;
+        snprintf(want, sizeof(want), "%d", i);
+        ck_assert_str_eq(got, want);
+    }
+    char zero[INTEGER_BYTES_MAX + 1];
+    *put_small_whole(zero, -0.0) = 0;
+    ck_assert_str_eq(zero, "-0");
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        ck_assert_ptr_null(put_small_whole(zero, others[i]));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("json_sink");
@@ -434,6 +476,8 @@ int main(void)
     tcase_add_test(tests, test_row_limit);
     tcase_add_test(tests, test_infinity);
     tcase_add_test(tests, test_random_answers);
+    tcase_add_test(tests, times_as_numbers);
+    tcase_add_test(tests, small_whole_numbers);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
