@@ -3,9 +3,10 @@
  * (points.h): stddev, mode and percentile, window by window, and the calls of running.h.
  *
  *     merged.h  --columns-->  running.h  --columns-->  rows, or points
- *                        |->  stddev: the mean as the numbers come; they are kept for the squares
+ *                        |->  stddev: the mean as the numbers come; they are kept (kept_numbers.h) for the squares
  *                        \->  mode, percentile: key and time (keyed.h), for InfluxDB's sort decides between equal ones
  */
+#include "query/kept_numbers.h"
 #include "query/keyed.h"
 #include "query/merged.h"
 #include "query/running.h"
@@ -39,71 +40,80 @@ struct gathered {
     const struct plan_call *call;
     bool keep_time;
     silt_time start, end;
-    size_t item_bytes;
-    union {
-        void *items;
-        double *values;      /* stddev */
-        struct keyed *keyed; /* percentile, mode */
-    };
-    size_t count, room;
-    double mean;        /* stddev: of what has come */
-    bool negative_zero; /* percentile, mode: stands as 0 among the keys */
+    size_t count;
+
+    struct kept_numbers values; /* stddev, and the mean of what has come */
+    double mean;
+
+    struct keyed *keyed; /* percentile, mode */
+    size_t room;
+    bool negative_zero; /* stands as 0 among the keys */
     bool *fits;
 };
 
 static enum silt_status reserve(struct gathered *g, size_t more, struct silt_error *err)
 {
-    size_t need = g->count + more;
+    size_t need = g->count + more; /* of keys */
     enum silt_status rc;
 
     if (need <= g->room)
         return SILT_OK;
     size_t room = g->room + g->room / 2 > need ? g->room + g->room / 2 : need;
-    if ((rc = silt_budget_charge(&g->plan->exec->budget, (room - g->room) * g->item_bytes, err)) != SILT_OK)
+    if ((rc = silt_budget_charge(&g->plan->exec->budget, (room - g->room) * sizeof(*g->keyed), err)) != SILT_OK)
         return rc;
-    g->items = silt_realloc(g->items, room * g->item_bytes);
+    g->keyed = silt_realloc(g->keyed, room * sizeof(*g->keyed));
     g->room = room;
     return SILT_OK;
 }
 
-/* InfluxDB moves the mean from value to value, and then adds squares in the same order. There is room. */
-static void add_values(struct gathered *g, const struct merged_batch *batch, size_t from, size_t to)
+/* InfluxDB moves the mean from value to value, and then adds squares in the same order. */
+static enum silt_status add_values(struct gathered *g, const struct merged_batch *batch, size_t from, size_t to,
+                                   struct silt_error *err)
 {
-    double *values = g->values + g->count, mean = g->mean;
-    size_t count = to - from, before = g->count;
+    double mean = g->mean, *values;
+    size_t room;
+    enum silt_status rc;
 
-    switch (g->call->in) {
-    case DATA_INTEGER:
-        for (size_t i = 0; i < count; i++)
-            values[i] = (double)batch->i64[from + i];
-        break;
-    case DATA_UNSIGNED:
-        for (size_t i = 0; i < count; i++)
-            values[i] = (double)batch->u64[from + i];
-        break;
-    default: memcpy(values, batch->f64 + from, count * sizeof(*values)); break;
+    for (size_t before = g->count; from < to; from += room, before += room) {
+        if ((rc = kept_numbers_room(&g->values, &values, &room, err)) != SILT_OK)
+            return rc;
+        room = room < to - from ? room : to - from;
+        switch (g->call->in) {
+        case DATA_INTEGER:
+            for (size_t i = 0; i < room; i++)
+                values[i] = (double)batch->i64[from + i];
+            break;
+        case DATA_UNSIGNED:
+            for (size_t i = 0; i < room; i++)
+                values[i] = (double)batch->u64[from + i];
+            break;
+        default: memcpy(values, batch->f64 + from, room * sizeof(*values)); break;
+        }
+        for (size_t i = 0; i < room; i++)
+            mean += (values[i] - mean) / (double)(before + i + 1);
+        kept_numbers_took(&g->values, room);
     }
-    for (size_t i = 0; i < count; i++)
-        mean += (values[i] - mean) / (double)(before + i + 1);
     g->mean = mean;
+    return SILT_OK;
 }
 
 static struct silt_cell stddev(const struct gathered *g)
 {
-    double sum = 0;
+    double squares = g->count < 2 ? NAN : kept_numbers_squares(&g->values, g->mean);
 
-    for (size_t i = 0; i < g->count; i++)
-        sum += (g->values[i] - g->mean) * (g->values[i] - g->mean);
-    return (struct silt_cell){.kind = SILT_CELL_FLOAT, .f64 = g->count < 2 ? NAN : sqrt(sum / (double)(g->count - 1))};
+    return (struct silt_cell){.kind = SILT_CELL_FLOAT, .f64 = sqrt(squares / (double)(g->count - 1))};
 }
 
-/* There is room. */
-static void add_keyed(struct gathered *g, const struct merged_batch *batch, size_t from, size_t to)
+static enum silt_status add_keyed(struct gathered *g, const struct merged_batch *batch, size_t from, size_t to,
+                                  struct silt_error *err)
 {
+    enum silt_status rc = reserve(g, to - from, err);
     struct keyed *keyed = g->keyed + g->count;
     enum data_type type = g->call->in;
     bool negative_zero = false;
 
+    if (rc != SILT_OK)
+        return rc;
     for (size_t i = from; i < to; i++) {
         uint64_t key = key_of_number(type, batch->u64[i]);
         bool is_negative_zero = type == DATA_FLOAT && key == KEY_NEGATIVE_ZERO;
@@ -111,6 +121,7 @@ static void add_keyed(struct gathered *g, const struct merged_batch *batch, size
         keyed[i - from] = (struct keyed){key + is_negative_zero, batch->times[i]};
     }
     g->negative_zero |= negative_zero;
+    return SILT_OK;
 }
 
 /* Of 0 and -0, which are equal, keys do not tell which one it is. */
@@ -172,6 +183,7 @@ static enum silt_status give(struct gathered *g, struct points *out, struct silt
     }
     g->count = 0;
     g->mean = 0;
+    kept_numbers_clear(&g->values);
     g->negative_zero = false;
     if (!gives)
         call_stream_note(g->plan, g->call, false);
@@ -197,12 +209,7 @@ static enum silt_status add_batch(struct gathered *g, const struct merged_batch 
             for (to = from + 1; to < batch->count && batch->times[to] >= g->start && batch->times[to] < g->end;)
                 to++;
         }
-        if ((rc = reserve(g, to - from, err)) != SILT_OK)
-            return rc;
-        if (g->call->function->id == FN_STDDEV)
-            add_values(g, batch, from, to);
-        else
-            add_keyed(g, batch, from, to);
+        rc = g->call->function->id == FN_STDDEV ? add_values(g, batch, from, to, err) : add_keyed(g, batch, from, to, err);
         g->count += to - from;
     }
     return rc;
@@ -213,7 +220,8 @@ static enum silt_status by_window(struct gathered *g, struct merged *merged, str
     struct merged_batch batch;
     enum silt_status rc;
 
-    g->item_bytes = g->call->function->id == FN_STDDEV ? sizeof(*g->values) : sizeof(*g->keyed);
+    if (g->call->function->id == FN_STDDEV)
+        kept_numbers_init(&g->values, &g->plan->exec->budget);
     if (!g->plan->compiled->windows.interval)
         windows_of(&g->plan->compiled->windows, 0, &g->start, &g->end);
     while ((rc = merged_next(merged, &batch, err)) == SILT_OK && batch.count)
@@ -221,8 +229,9 @@ static enum silt_status by_window(struct gathered *g, struct merged *merged, str
             break;
     if (rc == SILT_OK)
         rc = give(g, out, err);
-    silt_budget_release(&g->plan->exec->budget, g->room * g->item_bytes);
-    free(g->items);
+    silt_budget_release(&g->plan->exec->budget, g->room * sizeof(*g->keyed));
+    free(g->keyed);
+    kept_numbers_deinit(&g->values);
     if (!*g->fits)
         out->count = 0;
     else if (rc == SILT_OK)

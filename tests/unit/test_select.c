@@ -84,7 +84,7 @@ START_TEST(test_cases)
 }
 END_TEST
 
-#define WIDE_ROWS 320
+#define WIDE_ROWS 160
 #define WIDE_ROW_FIELDS 64 /* which is what the fake reader takes */
 
 static size_t count_of(const char *text, const char *part)
