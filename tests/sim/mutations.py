@@ -89,7 +89,7 @@ MUTATIONS = [
      "        rc = rc == SILT_OK ? catalog_put_manifests(storage->catalog, rows, found, err) : rc;"),
     ("the catalog's manifest counts more than the file", "storage/manifest.c",
      "if (rc == SILT_NOT_FOUND)\n        return out->kept", "if (rc == SILT_NOT_FOUND || out->kept)\n        return out->kept"),
-    ("a manifest that has a file again stays in the catalog", "storage/folders.c", "if (has_old_row(shards[i]))", "if (false)"),
+    ("a manifest that has a file again stays in the catalog", "storage/folders.c", "if (has_old_row(shards[i]))", "if (has_old_row(shards[i]) && false)"),
     ("a delete over a range leaves no mark in the catalog", "storage/index_thread.c",
      "rc = catalog_put_lonely(apply->storage->catalog, err);", "(void)err;"),
     ("a replayed delete does not have its series looked for", "storage/recovery.c", "if (what.flags & RECORD_SUSPECT)", "if (false)"),

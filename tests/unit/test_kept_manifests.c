@@ -209,7 +209,7 @@ int main(void)
 {
     Suite *suite = suite_create("kept_manifests");
     TCase *tc = tcase_create("kept_manifests");
-    tcase_set_timeout(tc, 60);
+    tcase_set_timeout(tc, 300);
     tcase_add_checked_fixture(tc, setup, remove_folder);
     tcase_add_test(tc, only_what_changes_has_a_file);
     tcase_add_test(tc, a_few_keep_theirs);
