@@ -36,7 +36,7 @@ struct reducer {
 
     size_t first_series;
     const struct scan_group *group;
-    struct cells *series;    /* by series: one task is a series of one group */
+    struct cells *series; /* of the group's, one a task */
     _Atomic bool failed;
 };
 

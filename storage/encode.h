@@ -90,8 +90,15 @@ uint64_t encode_get_varint_slow(struct encode_cursor *cursor);
 
 static inline uint64_t encode_get_varint(struct encode_cursor *cursor)
 {
-    if (cursor->at && cursor->at < cursor->end && *cursor->at < 0x80)
-        return *cursor->at++;
+    const uint8_t *at = cursor->at;
+    if (at && at < cursor->end && *at < 0x80) {
+        cursor->at = at + 1;
+        return *at;
+    }
+    if (at && cursor->end - at >= 2 && at[1] < 0x80) {
+        cursor->at = at + 2;
+        return (at[0] & 0x7fu) | (uint64_t)at[1] << 7;
+    }
     return encode_get_varint_slow(cursor);
 }
 static inline uint64_t encode_zigzag(int64_t value)
