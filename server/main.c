@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GIVE_BACK_SECONDS 10
+#define GIVE_BACK_SECONDS 1
 #define HEAPS_PER_CORE 2
 #define FLUSH_SECONDS_MAX 120 /* for the store, after the requests */
 
