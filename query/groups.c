@@ -2,8 +2,9 @@
  * groups.c - the series that a plan reads, and their groups (scan_make of scan.h).
  *
  * One pass gives each series the number of its group, a second puts them in group order. Within a group series stand by key, so
- * they have to come from the reader like that, which sorts them; not so where each group has one series of a source, as with GROUP
- * BY host: that is tried first, and given up as soon as a group gets a second one. SLIMIT and SOFFSET count groups within every measurement and shard by the key of the tags present.
+ * they have to come from the reader like that, which sorts them. That is of no use where each group has one series of a source, as
+ * with GROUP BY host: so any order is tried first, and given up as soon as a group gets a second one. SLIMIT and SOFFSET count
+ * groups within every measurement and shard by the key of the tags present.
  */
 #include "query/scan.h"
 

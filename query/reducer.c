@@ -2,8 +2,8 @@
  * reducer.c - implements reducer.h.
  *
  * Many groups: a task is a few groups that follow each other, for whoever reads neighbours finds their index entries together.
- * Few groups: a task is a series of one group, in waves, whose cells are combined in series order between them; this is done
- * by reducer_end alone.
+ * Few groups: a task is a series of one group, in waves, whose cells are combined in series order between them; reducer_end
+ * does all of it.
  */
 #include "query/reducer.h"
 #include "query/cells_internal.h"
