@@ -26,6 +26,14 @@ enum rows_order { ROWS_BY_TIME, ROWS_BY_SOURCE };
 enum silt_status rows_open(const struct scan *scan, const struct scan_group *group, const uint32_t *wanted,
                            size_t wanted_count, size_t must, size_t compare, bool descending, silt_time min,
                            silt_time max, enum rows_order order, struct rows **out, struct silt_error *err);
+/*
+ * InfluxDB has every shard give no more rows than LIMIT and OFFSET together and one; an OFFSET alone counts as if LIMIT
+ * were 0. So `OFFSET 3` gives a row per shard. Answers depend on it.
+ */
+static inline uint64_t rows_limit_of(const struct select *select)
+{
+    return select->limit || select->offset ? (uint64_t)select->limit + (uint64_t)select->offset + 1 : UINT64_MAX;
+}
 /* No more rows than so many of each shard and source. */
 void rows_limit(struct rows *rows, uint64_t rows_of_a_shard);
 /* *more false at the end. */
