@@ -2,7 +2,8 @@
  * exec.h - what every part of a running query shares: options, memory, the sink, and whether to go on.
  *
  * Threads: `arena` belongs to the thread that runs the query; workers use arenas and budgets of their own, charged
- * to `budget`. Everything else is read only while workers run.
+ * to `budget`. They change nothing else but the counters; what becomes of the sink, and `written`, is the query's thread's alone,
+ * which makes rows while they work.
  */
 #ifndef QUERY_EXEC_H
 #define QUERY_EXEC_H
