@@ -17,7 +17,7 @@ struct reduction {
     size_t shard_count;
     bool stops_early; /* the first value of every leaf is all that is asked */
     silt_time min, max;
-    _Atomic uint64_t *bounds; /* per leaf, see raise_bounds(); NULL: none */
+    _Atomic uint64_t *bounds; /* per leaf, see cells_raise_bounds(); NULL: none */
 };
 
 /* The cells of one series, in scan order; what was in `cells` is cleared. group NULL: SLIMIT left out nothing. */

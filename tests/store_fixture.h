@@ -44,6 +44,13 @@ static inline void fixture_open(const struct silt_storage_options *options)
     must(silt_storage_open(options, &storage, &err), &err);
 }
 
+static inline void open_plain_store(void)
+{
+    struct silt_storage_options options;
+    fixture_options(&options);
+    fixture_open(&options);
+}
+
 static inline void close_store(bool flush)
 {
     struct silt_error err;

@@ -6,17 +6,10 @@
 
 #define WEEK_NS ((int64_t)604800 * 1000000000)
 
-static void open_store(void)
-{
-    struct silt_storage_options options;
-    fixture_options(&options);
-    fixture_open(&options);
-}
-
 static void setup(void)
 {
     make_folder();
-    open_store();
+    open_plain_store();
 }
 
 static void create(void)
@@ -69,7 +62,7 @@ START_TEST(rejections)
     must(silt_storage_drop_measurement(storage, SILT_STR("d"), SILT_STR("m"), &err), &err);
     ck_assert_uint_eq(write_line("m,a=b", "v", SILT_TYPE_STRING, 2, "", arena).written, 1);
     close_store(false);
-    open_store();
+    open_plain_store();
     rejected(write_line("m,a=b", "v", SILT_TYPE_INTEGER, 2, "", arena), SILT_REJECT_CONFLICT,
              "field type conflict: input field \"v\" on measurement \"m\" is type integer, already exists as type string");
 
@@ -118,14 +111,14 @@ START_TEST(deletes_over_many_measurements_are_one_change)
     must(silt_storage_step(storage, &did, &err), &err);
     ck_assert_uint_eq(measurement_count(), MANY - 100);
     close_store(false);
-    open_store();
+    open_plain_store();
     ck_assert_uint_eq(measurement_count(), MANY - 100);
     must(silt_storage_drop_series(storage, SILT_STR("d"), choices + 100, MANY - 100, &err), &err);
     ck_assert_uint_eq(measurement_count(), 50);
     must(silt_storage_delete(storage, SILT_STR("d"), NULL, 0, 0, 10, &err), &err);
     must(silt_storage_step(storage, &did, &err), &err);
     close_store(true);
-    open_store();
+    open_plain_store();
     ck_assert_uint_eq(measurement_count(), 50);
     silt_arena_destroy(arena);
 }
@@ -223,7 +216,7 @@ START_TEST(policies)
     fails(source->open(source, r, SILT_STR(""), 0, 1, &reader, &err), &err, "retention policy not found: myrp");
     fails(source->open(source, SILT_STR("nodb"), SILT_STR(""), 0, 1, &reader, &err), &err, "database not found: nodb");
     close_store(true);
-    open_store();
+    open_plain_store();
     struct silt_policy *list;
     size_t count;
     source = silt_storage_source(storage);
@@ -259,7 +252,7 @@ START_TEST(dropped_shards_take_their_series)
     ck_assert_uint_eq(stats.series_count, 1);
     ck_assert_uint_eq(stats.shard_count, 1);
     close_store(false);
-    open_store();
+    open_plain_store();
     silt_storage_stats(storage, &stats);
     ck_assert_uint_eq(stats.series_count, 1);
     silt_arena_destroy(arena);

@@ -17,17 +17,10 @@
 #define ROWS 5000u
 #define ROWS_A_TIME 9u /* three of each measurement */
 
-static void open_store(void)
-{
-    struct silt_storage_options options;
-    fixture_options(&options);
-    fixture_open(&options);
-}
-
 static void setup(void)
 {
     make_folder();
-    open_store();
+    open_plain_store();
 }
 
 static void teardown(void)
@@ -128,10 +121,10 @@ START_TEST(measurements_in_turn_keep_their_order)
     write_in_turn();
     check_last_won();
     close_store(false); /* now from the log */
-    open_store();
+    open_plain_store();
     check_last_won();
     close_store(true);
-    open_store();
+    open_plain_store();
     check_last_won();
 }
 END_TEST
